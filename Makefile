@@ -1,0 +1,53 @@
+# make demo   trains on the example sample, predicts, and ends with the path of the report
+# make test   all tests          make lint   all static checks
+# make bench  benchmarks         make docs   the documentation as web pages, in site/
+# make clean  removes what these made
+
+SHELL := /bin/bash
+PYTHON ?= python3
+export PYTHON
+
+DEMO := .venv-demo
+VENV := .venv
+SETUP := pyproject.toml constraints.txt tools/venv.sh
+EXAMPLE := examples/higgs
+
+.PHONY: help demo test lint bench docs validation clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(DEMO)/.stamp: $(SETUP)
+	@tools/venv.sh $(DEMO)
+
+$(VENV)/.stamp: $(SETUP)
+	@tools/venv.sh $(VENV) all test lint docs
+
+demo: $(DEMO)/.stamp
+	@rm -rf demo
+	$(DEMO)/bin/mlaas4hep train $(EXAMPLE)/workflow.yaml --fout demo/bundle
+	$(DEMO)/bin/mlaas4hep predict demo/bundle $(EXAMPLE)/data/ggH_tautau.root -o demo/scores.root
+	@echo "report: $(CURDIR)/demo/bundle/report.html"
+
+test: $(VENV)/.stamp
+	@tools/system-packages.sh
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/repo-review --show errskip .
+
+bench: $(VENV)/.stamp
+	$(VENV)/bin/python benchmarks/run.py
+
+docs: $(VENV)/.stamp
+	$(VENV)/bin/mkdocs build --strict
+
+validation: $(VENV)/.stamp
+	$(VENV)/bin/python validation/run.py
+
+clean:
+	rm -rf $(DEMO) $(VENV) demo site validation/work

@@ -1,0 +1,57 @@
+"""What clients of other servers expect beside a model: params.json and labels.txt (TFaaS), config.pbtxt (Triton)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlaas4hep.bundle.manifest import Manifest
+from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
+
+__all__ = ["MAX_BATCH", "config_pbtxt", "labels_txt", "params_json"]
+
+MAX_BATCH = 65_536
+
+
+def params_json(manifest: Manifest) -> dict[str, Any]:
+    """The parameters TFaaS clients read."""
+    columns = "; ".join(meaning for output in manifest.outputs for meaning in output.meaning)
+    return {
+        "name": manifest.name,
+        "model": "model.onnx" if manifest.served == "onnx" else "native",
+        "labels": "labels.txt",
+        "op": "",
+        "input_name": INPUT,
+        "output_name": OUTPUT,
+        "img_channels": 0,
+        "options": [],
+        "input_node": INPUT,
+        "output_node": OUTPUT,
+        "description": f"{manifest.framework} model, {manifest.task}: {columns}",
+        "timestamp": manifest.created,
+    }
+
+
+def labels_txt(manifest: Manifest) -> str:
+    """One class a line by index; for a regression the name of the target."""
+    return "".join(f"{' '.join(name.split())}\n" for name in manifest.classes or (manifest.target or "value",))
+
+
+def config_pbtxt(manifest: Manifest) -> str:
+    """Triton's model configuration: rows of D floats in, rows of K floats out, in batches of any size up to a limit."""
+    runtime = 'platform: "onnxruntime_onnx"' if manifest.served == "onnx" else 'backend: "mlaas4hep"'
+    columns = manifest.layout.width
+    return (
+        f"name: {quoted(manifest.name)}\n"
+        f"{runtime}\n"
+        f"max_batch_size: {MAX_BATCH}\n"
+        f"input [\n  {{\n    name: {quoted(INPUT)}\n    data_type: TYPE_FP32\n    dims: [ {columns} ]\n  }}\n]\n"
+        f"output [\n  {{\n    name: {quoted(OUTPUT)}\n    data_type: TYPE_FP32\n    dims: [ {manifest.width} ]\n"
+        '    label_filename: "labels.txt"\n  }\n]\n'
+        "dynamic_batching { }\n"
+    )
+
+
+def quoted(text: str) -> str:
+    """A string of protobuf's text format."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,72 @@
+"""Does the ONNX model give the scores of the native model? Asked of every conversion, on real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle.onnx_graph import to_bytes
+from mlaas4hep.bundle.scoring.onnx import OnnxScorer
+from mlaas4hep.bundle.sections import Parity
+from mlaas4hep.features.layout import Layout
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["check"]
+
+
+def check(
+    onnx_model: onnx.ModelProto,
+    native_predict: Callable[[NDArray[np.float32]], NDArray[Any]],
+    layout: Layout,
+    raw_rows: NDArray[np.float32],
+    tolerance: float = 1e-4,
+) -> Parity:
+    """Compare the composed ONNX model with the native model.
+
+    Args:
+        onnx_model: takes raw columns (see `compose`).
+        native_predict: scores [N, K] of transformed rows, float32 [N, layout.model_width].
+        layout: how raw rows are transformed.
+        raw_rows: float32 [N, D], real events.
+        tolerance: largest difference allowed; for a score above 1 (regression) times that score.
+
+    Returns:
+        The result. It never raises because of the model: what fails is the reason why they do not agree.
+    """
+
+    def refused(reason: str, difference: float | None = None) -> Parity:
+        return Parity(
+            rows=len(raw_rows), max_abs_difference=difference, tolerance=tolerance, agreed=False, reason=reason
+        )
+
+    if not len(raw_rows):
+        return refused("there are no rows to compare")
+    native = np.asarray(native_predict(layout.transform(raw_rows)), dtype=np.float64)
+    try:
+        scorer = OnnxScorer(to_bytes(onnx_model), threads=1)
+        scores = scorer.scores(raw_rows).astype(np.float64)
+        alone = np.concatenate([scorer.scores(raw_rows[i : i + 1]) for i in range(min(3, len(raw_rows)))])
+    except Exception as error:  # any failure of a converted model is an answer here
+        return refused(f"ONNX Runtime fails: {_first_line(error)}")
+    if scores.shape != native.shape:
+        return refused(f"the ONNX scores have shape {list(scores.shape)}, the native ones {list(native.shape)}")
+    for name, values in (("native", native), ("ONNX", scores)):
+        bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+        if bad:
+            return refused(f"the {name} scores of {bad} of {len(values)} rows are NaN or infinite")
+    difference = np.abs(scores - native)
+    largest = float(difference.max())
+    if (difference > tolerance * np.maximum(1.0, np.abs(native))).any():
+        return refused(f"ONNX and native scores differ by up to {largest:.3g}", largest)
+    if not np.allclose(alone, scores[: len(alone)], rtol=tolerance, atol=tolerance):
+        return refused("the ONNX scores of a row depend on the other rows of the batch", largest)
+    return Parity(rows=len(raw_rows), max_abs_difference=largest, tolerance=tolerance, agreed=True, reason=None)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

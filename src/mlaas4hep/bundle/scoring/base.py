@@ -1,0 +1,54 @@
+"""What every way of running a model offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import BundleError
+
+__all__ = ["Scorer", "checked", "in_batches"]
+
+BATCH = 16_384
+
+
+class Scorer(Protocol):
+    """A loaded model, from raw feature columns to scores."""
+
+    def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of some events.
+
+        Args:
+            raw: float32 [N, D], columns in the order of the manifest; NaN or infinite where missing.
+
+        Returns:
+            float32 [N, K]: binary K = 1, probability of the signal; multiclass a column a class; regression K = 1.
+
+        Raises:
+            BundleError: the number of columns is wrong, or the model gives something else than scores.
+        """
+
+
+def in_batches(
+    function: Callable[[NDArray[np.float32]], NDArray[Any]], rows: NDArray[np.float32], batch: int = BATCH
+) -> NDArray[np.float32]:
+    """Apply a function to at most `batch` rows at a time, so that memory stays bounded; float32 [N, K]."""
+    starts = range(0, max(len(rows), 1), batch)
+    parts = [np.asarray(function(rows[start : start + batch]), dtype=np.float32) for start in starts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def checked(raw: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """The rows as contiguous float32 [N, width].
+
+    Raises:
+        BundleError: they have another number of columns.
+    """
+    rows = np.ascontiguousarray(raw, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        what = f"the model takes rows of {width} columns, but the shape given is {list(rows.shape)}"
+        raise BundleError(what)
+    return rows

@@ -1,0 +1,133 @@
+"""Scores by the framework's own model, for bundles whose model could not be converted to ONNX.
+
+The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, or ``model.pt`` with ``model.py``,
+and may hold ``about.json``, where ``output`` says what the model's numbers are before they become scores:
+``probability``, ``logits``, ``decision`` or ``value``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle.manifest import Manifest
+from mlaas4hep.bundle.scoring.base import checked, in_batches
+from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
+
+__all__ = ["NativeScorer", "Predict", "to_scores"]
+
+Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
+
+EXTRAS = {"keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
+
+
+class NativeScorer:
+    """The native model of a bundle, loaded: `Layout.transform` and then the framework.
+
+    Args:
+        folder: the bundle's folder ``native``, verified.
+        manifest: the bundle's manifest.
+        threads: threads of one prediction; None: the framework's default.
+        trust_code: run ``model.py``, which torch models need.
+
+    Raises:
+        BundleError: the model is damaged, of an unknown format, or would need code or types that are not trusted.
+        FrameworkMissingError: the framework is not installed.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, threads: int | None = None, trust_code: bool = False
+    ) -> None:
+        self._layout = manifest.layout
+        self._task = manifest.task
+        self._width = manifest.width
+        try:
+            self._predict, output = _load(folder, manifest, threads, trust_code)
+        except MLaaS4HEPError:
+            raise
+        except ImportError as error:
+            extra = EXTRAS.get(manifest.framework, "all")
+            what = f"the native model needs {manifest.framework}, which is not installed"
+            hint = f"pip install 'mlaas4hep[{extra}]'"
+            raise FrameworkMissingError(what, where=manifest.name, hint=hint) from error
+        except Exception as error:  # loaders raise anything on a damaged file
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            what = f"the native {manifest.framework} model cannot be loaded ({first})"
+            raise BundleError(what, where=manifest.name) from error
+        self._output = str(_about(folder).get("output", output))
+
+    def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of raw rows, see `Scorer.scores`."""
+        return in_batches(self._batch, checked(raw, self._layout.width))
+
+    def _batch(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not len(rows):
+            return np.zeros((0, self._width), dtype=np.float32)
+        scores = to_scores(self._predict(self._layout.transform(rows)), self._output, self._task)
+        if scores.shape != (len(rows), self._width):
+            what = f"the native model gives scores of shape {list(scores.shape)} for {len(rows)} events"
+            raise BundleError(what)
+        return scores
+
+
+def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float32]:
+    """A model's numbers as scores.
+
+    Args:
+        values: [N], [N, 1] or [N, C].
+        output: ``logits`` and ``decision`` become probabilities by the logistic function (one column) or softmax.
+        task: binary scores keep the signal's column only.
+
+    Returns:
+        float32 [N, K] as `Scorer.scores` gives it.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values.reshape(len(values), -1)
+    if output in {"logits", "decision"} and task != "regression":
+        if values.shape[1] == 1:
+            values = 1.0 / (1.0 + np.exp(-np.clip(values, -700.0, 700.0)))
+        else:
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+    if task == "binary":
+        values = values[:, -1:]
+    return values.astype(np.float32)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / "about.json"
+    if not file.is_file():
+        return {}
+    try:
+        data = json.loads(file.read_bytes())
+    except ValueError as error:
+        what = f"native/about.json cannot be read ({error})"
+        raise BundleError(what) from error
+    return data if isinstance(data, dict) else {}
+
+
+def _load(folder: Path, manifest: Manifest, threads: int | None, trust_code: bool) -> tuple[Predict, str]:
+    if (folder / "model.skops").is_file():
+        from mlaas4hep.bundle.scoring.sklearn import load_skops
+
+        return load_skops(folder / "model.skops", manifest.task)
+    if (folder / "model.ubj").is_file():
+        from mlaas4hep.bundle.scoring.xgboost import load_ubj
+
+        return load_ubj(folder / "model.ubj", threads), "probability"
+    if (folder / "model.keras").is_file():
+        from mlaas4hep.bundle.scoring.keras import load_keras
+
+        return load_keras(folder / "model.keras"), "probability"
+    if (folder / "model.pt").is_file():
+        from mlaas4hep.bundle.scoring.torch import load_torch
+
+        return load_torch(folder, manifest.layout.model_width, threads, trust_code), "probability"
+    what = "the bundle's folder native holds no model of a known format"
+    raise BundleError(what, where=manifest.name, hint="known are model.skops, model.ubj, model.keras, model.pt")

@@ -1,0 +1,66 @@
+"""scikit-learn models from skops files; nothing is unpickled, and only known types are built."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle.scoring.native import Predict
+from mlaas4hep.errors import BundleError
+
+__all__ = ["load_skops", "trusted"]
+
+PACKAGES = ("sklearn", "numpy")
+EXACT = {"xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor"}
+
+
+def load_skops(file: Path, task: str) -> tuple[Predict, str]:
+    """Load a classifier or regressor.
+
+    Returns:
+        The function and what it gives: ``probability``, ``decision`` or, for the task regression, ``value``.
+
+    Raises:
+        BundleError: the file asks for a type that is not on the list of trusted ones.
+    """
+    import skops.io
+
+    types = skops.io.get_untrusted_types(file=file)
+    refused = sorted(name for name in types if not trusted(name))
+    if refused:
+        what = f"the native model holds types that are not trusted ({', '.join(refused[:3])})"
+        raise BundleError(
+            what, where="native/model.skops", hint="only scikit-learn's own, numpy and xgboost are loaded"
+        )
+    model: Any = skops.io.load(file, trusted=types)
+
+    if task == "regression":
+        method, output = "predict", "value"
+    elif hasattr(model, "predict_proba"):
+        method, output = "predict_proba", "probability"
+    else:
+        method, output = "decision_function", "decision"
+
+    def predict(x: NDArray[np.float32]) -> NDArray[Any]:
+        values: NDArray[Any] = getattr(model, method)(x)
+        return values
+
+    return predict, output
+
+
+def trusted(name: str) -> bool:
+    """True for classes that scikit-learn and numpy define themselves, and for XGBoost's models. Functions never are."""
+    if name in EXACT:
+        return True
+    module, _, attribute = name.rpartition(".")
+    if module.partition(".")[0] not in PACKAGES:
+        return False
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError):
+        return False
+    return isinstance(found, type) and found.__module__.partition(".")[0] in PACKAGES

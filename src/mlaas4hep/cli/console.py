@@ -1,0 +1,98 @@
+"""What a command shows while it works: progress with rate and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mlaas4hep.streaming.monitor import Advance
+
+__all__ = ["Terminal"]
+
+QUIET_SECONDS = 5.0
+
+
+class _Rate(ProgressColumn):
+    """Units a second, and the share done."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        done = f"{int(task.completed):,}/{int(task.total):,}" if task.total else f"{int(task.completed):,}"
+        rate = f" {_si(speed)}/s" if speed else ""
+        return Text(f"{done} {task.fields['unit']}{rate}", style="cyan")
+
+
+class Terminal:
+    """A monitor for people: everything goes to standard error, so that standard output holds results only."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def stage(self, title: str, total: int | None, unit: str = "events") -> Iterator[Advance]:
+        """A bar on a terminal; elsewhere a line every few seconds and one at the end of anything that took longer."""
+        if self._quiet:
+            yield lambda _units, _text: None
+        elif self._console.is_terminal:
+            yield from self._bar(title, total, unit)
+        else:
+            yield from self._lines(title, total, unit)
+
+    def note(self, text: str) -> None:
+        """A plain line."""
+        if not self._quiet:
+            self._console.print(Text(text))
+
+    def warn(self, text: str) -> None:
+        """A marked line, shown even when quiet; the same text is shown once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._console.print(Text(f"warning: {text}", style="yellow"))
+
+    def _bar(self, title: str, total: int | None, unit: str) -> Iterator[Advance]:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(title, total=total, unit=unit, text="")
+            yield lambda units, text: progress.update(task, advance=units, text=text)
+
+    def _lines(self, title: str, total: int | None, unit: str) -> Iterator[Advance]:
+        start = last = time.monotonic()
+        done = 0
+
+        def advance(units: int, text: str) -> None:
+            nonlocal done, last
+            done += units
+            now = time.monotonic()
+            if now - last >= QUIET_SECONDS:
+                last = now
+                rate = done / (now - start)
+                left = f", {int((total - done) / rate)} s left" if total and rate else ""
+                of = f" of {total:,}" if total else ""
+                self._console.print(Text(f"{title}: {done:,}{of} {unit}, {_si(rate)}/s{left} {text}".rstrip()))
+
+        yield advance
+        taken = time.monotonic() - start
+        if taken >= 1.0 and done:
+            self._console.print(Text(f"{title}: {done:,} {unit} in {taken:.1f} s, {_si(done / taken)}/s"))
+
+
+def _si(rate: float) -> str:
+    if rate >= 1e6:  # noqa: PLR2004
+        return f"{rate / 1e6:.1f}M"
+    return f"{rate / 1e3:.1f}k" if rate >= 1e3 else f"{rate:.0f}"  # noqa: PLR2004

@@ -1,0 +1,72 @@
+"""``evaluate``: the quality of a bundle on other files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Quiet
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep evaluate higgs --files other.txt --labels labels.txt --report report.html
+
+  mlaas4hep evaluate higgs --workflow other.yaml --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(epilog=EXAMPLES)
+    def evaluate(
+        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
+        files: Files = None,
+        labels: Labels = None,
+        configuration: Annotated[
+            Path | None, typer.Option("--workflow", help="YAML file whose samples are used instead of --files and --labels.")
+        ] = None,
+        report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        dtype: Dtype = None,
+        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        trust_code: Annotated[
+            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+        ] = False,
+        quiet: Quiet = False,
+        as_json: Json = False,
+    ) -> None:
+        """Score other files, compare with their labels, and print the figures."""
+        from mlaas4hep.cli.outputs import write_text  # noqa: PLC0415
+        from mlaas4hep.bundle.read import load_bundle  # noqa: PLC0415
+        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
+        from mlaas4hep.config.legacy_samples import read_samples  # noqa: PLC0415
+        from mlaas4hep.config.workflow import Reading  # noqa: PLC0415
+        from mlaas4hep.config.yaml_file import read_yaml  # noqa: PLC0415
+        from mlaas4hep.errors import ConfigError  # noqa: PLC0415
+        from mlaas4hep.training.evaluate import evaluate_bundle, samples_for  # noqa: PLC0415
+        from mlaas4hep.training.summary import render_summary  # noqa: PLC0415
+
+        reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
+        if configuration is not None:
+            given = read_yaml(configuration)
+            samples, label_branch = given.samples, given.label_branch
+        elif files is not None and labels is not None:
+            samples, label_branch = read_samples(files, labels, redirector)
+        else:
+            raise ConfigError("no files with labels", hint="give --files and --labels, or --workflow")
+        with load_bundle(bundle) as loaded:
+            workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
+            done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)
+        if report is not None:
+            write_text(report, done.report)
+        if as_json:
+            typer.echo(json.dumps(done.metrics))
+        else:
+            typer.echo(render_summary(done.name, done.metrics, report=str(report) if report else None))

@@ -1,0 +1,65 @@
+"""Options and checks that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlaas4hep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlaas4hep.config.workflow import Workflow
+
+__all__ = ["Dtype", "Files", "Format", "Json", "Labels", "Model", "Params", "Preproc", "Quiet", "Specs", "legacy_workflow"]
+
+class Format(StrEnum):
+    """Formats of data files."""
+
+    root = "root"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+    avro = "avro"
+
+
+Files = Annotated[str | None, typer.Option(help="files.txt with a path a line, or paths with commas between.")]
+Labels = Annotated[
+    str | None, typer.Option(help="labels.txt with a label a line, labels with commas between, or the branch that holds it.")
+]
+Model = Annotated[Path | None, typer.Option(help="Python file with model() or model(idim).")]
+Params = Annotated[Path | None, typer.Option(help="params.json.")]
+Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branches and cuts.")]
+Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
+Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def legacy_workflow(
+    files: str | None,
+    labels: str | None,
+    model: Path | None,
+    params: Path | None,
+    preproc: Path | None,
+    specs: Path | None,
+    dtype: Format | None,
+    name: str,
+) -> Workflow:
+    """The workflow that the original's options describe.
+
+    Raises:
+        ConfigError: an option is missing, or a file is not valid.
+    """
+    from mlaas4hep.config.legacy import read_legacy  # noqa: PLC0415
+
+    given = {"--files": files, "--labels": labels, "--model": model, "--params": params}
+    missing = [option for option, value in given.items() if value is None]
+    if missing or files is None or labels is None or model is None or params is None:
+        raise ConfigError(
+            f"{', '.join(missing)} not given",
+            hint="name a workflow.yaml, or give --files, --labels, --model and --params",
+        )
+    return read_legacy(files, labels, params, model, preproc, specs, dtype.value if dtype else None, name)

@@ -1,0 +1,66 @@
+"""``predict``: scores for every entry of files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype, Json, Quiet
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep predict higgs data.root -o scores.root
+
+  mlaas4hep predict higgs.tar.gz root://host//store/a.root root://host//store/b.root -o scores.parquet
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(epilog=EXAMPLES)
+    def predict(
+        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
+        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
+        output: Annotated[Path, typer.Option("--output", "-o", help="scores.root, .parquet or .csv.")],
+        tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        dtype: Dtype = None,
+        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
+        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+        trust_code: Annotated[
+            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+        ] = False,
+        quiet: Quiet = False,
+        as_json: Json = False,
+    ) -> None:
+        """Write one row for each entry: file, entry, selected, score, identifiers, weight."""
+        from mlaas4hep.bundle.read import load_bundle  # noqa: PLC0415
+        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
+        from mlaas4hep.config.workflow import Reading  # noqa: PLC0415
+        from mlaas4hep.inference.predict import predict_files  # noqa: PLC0415
+
+        reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
+        with load_bundle(bundle) as loaded:
+            done = predict_files(
+                loaded,
+                files,
+                output,
+                Terminal(quiet=quiet),
+                tree=tree,
+                reading=reading,
+                threads=threads,
+                trust_code=trust_code,
+                overwrite=overwrite,
+            )
+        if as_json:
+            typer.echo(json.dumps({"output": str(output), "entries": done.entries, "selected": done.selected}))
+        elif not quiet:
+            typer.echo(f"{done.entries} entries, {done.selected} selected: {output}")

@@ -1,0 +1,63 @@
+"""``reader``: the original's reader command, with its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype
+from mlaas4hep.cli.specs import names_of, run_specs
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command()
+    def reader(
+        fin: Annotated[str, typer.Option(help="Files with commas between, or a file with a path a line.")],
+        info: Annotated[bool, typer.Option("--info", help="Print the branches and their types only.")] = False,
+        nevts: Annotated[int, typer.Option(help="Events to read; -1: all.")] = -1,
+        branch: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
+        branches: Annotated[str, typer.Option(help="Branches to read: names with commas between, or a file.")] = "",
+        exclude_branches: Annotated[str, typer.Option(help="Branches to leave out, in the same form.")] = "",
+        identifier: Annotated[str, typer.Option(help="Branches that identify an event.")] = "run,event,luminosityBlock",
+        chunk_size: Annotated[int, typer.Option(help="Accepted; no figure depends on it.")] = 1000,
+        specs: Annotated[Path | None, typer.Option(help="Specs computed earlier; they are not needed.")] = None,
+        fout: Annotated[Path | None, typer.Option(help="Write specs.json here.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        hists: Annotated[bool, typer.Option("--hists", help="Not offered here: `train` with `hist` writes them.")] = False,
+        dtype: Dtype = None,
+        verbose: Annotated[int, typer.Option(help="0: the closing lines only.")] = 1,
+    ) -> None:
+        """Print events, branches, ranges and dimensions with the original's options."""
+        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
+        from mlaas4hep.config.legacy_lists import read_files  # noqa: PLC0415
+        from mlaas4hep.streaming.inspection import inspect, render  # noqa: PLC0415
+        from mlaas4hep.streaming.location import resolve  # noqa: PLC0415
+
+        del chunk_size, specs
+        files = [path for _, path in read_files(fin, redirector)]
+        if hists:
+            Terminal().warn("--hists is not offered here; `train` with the parameter `hist` writes histograms")
+        if info:
+            for file in files:
+                typer.echo(render(inspect(resolve(file, redirector), branch)))
+            return
+        run_specs(
+            {
+                "samples": [{"name": "files", "files": files}],
+                "tree": branch,
+                "identifier": [],
+                "events": nevts,
+                "features": {"include": names_of(branches), "exclude": [*names_of(exclude_branches), *names_of(identifier)]},
+                "reading": {"redirector": redirector, "format": dtype.value if dtype else None},
+            },
+            fout,
+            quiet=False,
+            as_json=False,
+        )
+        del verbose

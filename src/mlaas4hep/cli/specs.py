@@ -1,0 +1,93 @@
+"""``specs``: ranges, lengths and moments of every branch, in one pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype, Json, Quiet
+
+__all__ = ["names_of", "register", "run_specs"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep specs signal.root background.root --tree Events -o specs.json
+
+  mlaas4hep specs data.root --tree Events --branches 'Jet_*,MET_pt' --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(epilog=EXAMPLES)
+    def specs(
+        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
+        tree: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
+        output: Annotated[Path | None, typer.Option("--output", "-o", help="Write specs.json here.")] = None,
+        branches: Annotated[str, typer.Option(help="Branches or patterns, with commas between; default: all.")] = "",
+        exclude: Annotated[str, typer.Option(help="Branches or patterns to leave out, with commas between.")] = "",
+        events: Annotated[int, typer.Option(help="Events to use over all files; -1: all.")] = -1,
+        selection: Annotated[list[str] | None, typer.Option(help="A cut; may be given several times.")] = None,
+        missing: Annotated[list[float] | None, typer.Option(help="A value that means missing, e.g. -999.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        dtype: Dtype = None,
+        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        quiet: Quiet = False,
+        as_json: Json = False,
+    ) -> None:
+        """Print (and write) kind, dimension, range, mean, deviation and missing values of every branch."""
+        run_specs(
+            {
+                "samples": [{"name": "files", "files": files}],
+                "tree": tree,
+                "identifier": [],
+                "events": events,
+                "selection": selection or [],
+                "features": {"include": names_of(branches), "exclude": names_of(exclude), "missing": missing or []},
+                "reading": {"redirector": redirector, "format": dtype.value if dtype else None, "workers": workers},
+            },
+            output,
+            quiet=quiet,
+            as_json=as_json,
+        )
+
+
+def names_of(text: str) -> list[str]:
+    """Names in a list with commas between, or in a file with one a line."""
+    path = Path(text)
+    if text and path.is_file():
+        text = ",".join(path.read_text(encoding="utf-8").splitlines())
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, as_json: bool) -> None:
+    """Compute specs as configured, print them, and write them if asked to."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
+    from mlaas4hep.cli.outputs import write_text  # noqa: PLC0415
+    from mlaas4hep.config.problems import config_error  # noqa: PLC0415
+    from mlaas4hep.config.workflow import Workflow  # noqa: PLC0415
+    from mlaas4hep.streaming.summary import specs_of_files  # noqa: PLC0415
+
+    try:
+        workflow = Workflow.model_validate(settings)
+    except ValidationError as error:
+        raise config_error(error, "options", Workflow) from error
+    found = specs_of_files(workflow, Terminal(quiet=quiet))
+    text = json.dumps(found.to_json(), indent=2)
+    if output is not None:
+        write_text(output, text + "\n")
+    if as_json:
+        typer.echo(text)
+    elif not quiet:
+        for path, events in found.events.items():
+            typer.echo(f"{path}: {events} events")
+        typer.echo(found.render())
+        if output is not None:
+            typer.echo(f"written: {output}")

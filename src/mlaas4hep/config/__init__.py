@@ -1,0 +1,50 @@
+"""The workflow's configuration: one validated model, read from the legacy files or from one YAML file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlaas4hep.config.dump import to_yaml
+from mlaas4hep.config.legacy import read_legacy
+from mlaas4hep.config.problems import ConfigWarning
+from mlaas4hep.config.specs_file import LegacySpecs, read_legacy_specs
+from mlaas4hep.config.workflow import (
+    Cut,
+    Features,
+    Label,
+    Reading,
+    Sample,
+    Split,
+    Training,
+    Variable,
+    Weights,
+    Workflow,
+)
+from mlaas4hep.config.yaml_file import read_yaml
+
+__all__ = [
+    "ConfigWarning",
+    "Cut",
+    "Features",
+    "Label",
+    "LegacySpecs",
+    "Reading",
+    "Sample",
+    "Split",
+    "Training",
+    "Variable",
+    "Weights",
+    "Workflow",
+    "json_schema",
+    "read_legacy",
+    "read_legacy_specs",
+    "read_yaml",
+    "to_yaml",
+]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the YAML file."""
+    from mlaas4hep.config.schema import json_schema as build
+
+    return build()

@@ -1,0 +1,95 @@
+"""The short forms a user may write for a value, and what they stand for.
+
+Each type here has one form in memory and accepts further ones on input; the published JSON Schema lists both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+__all__ = ["Bytes", "Count", "Files", "Label", "LabelValue", "Lengths", "Name", "Names", "Numbers", "names_of"]
+
+Label: TypeAlias = int | float | str
+
+_UNITS = {
+    unit: factor**power
+    for factor, suffix in ((1000, ""), (1024, "i"))
+    for power, letter in enumerate("kmgt", start=1)
+    for unit in (f"{letter}{suffix}", f"{letter}{suffix}b")
+} | {"": 1, "b": 1}
+
+
+def names_of(value: object) -> object:
+    """A list of names from one string with commas; anything else unchanged.
+
+    Example:
+        >>> names_of("run, event")
+        ['run', 'event']
+    """
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _numbers(value: object) -> object:
+    listed = [value] if isinstance(value, int | float | str) else value
+    if isinstance(listed, list | tuple):
+        return [item for item in listed if not (isinstance(item, float) and not math.isfinite(item))]
+    return listed
+
+
+def _lengths(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"default": value}
+    return value
+
+
+def _label(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        msg = "should be a name or a number"
+        raise ValueError(msg)
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = "should be a finite number"
+        raise ValueError(msg)
+    if value == "":
+        msg = "is empty"
+        raise ValueError(msg)
+    return value
+
+
+def _count(value: int) -> int:
+    if value < 1 and value != -1:
+        msg = "should be positive, or -1 for all"
+        raise ValueError(msg)
+    return value
+
+
+def _bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)\s*", value)
+    unit = match[2].lower() if match else "?"
+    if match is None or unit not in _UNITS:
+        msg = "should be a number of bytes, or a size such as '2 GB' or '500 MiB'"
+        raise ValueError(msg)
+    return round(float(match[1]) * _UNITS[unit])
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Count: TypeAlias = Annotated[int, AfterValidator(_count)]
+LabelValue: TypeAlias = Annotated[Label, BeforeValidator(_label, json_schema_input_type=Label)]
+Files: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str])]
+Names: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(names_of, json_schema_input_type=str | list[str])]
+Numbers: TypeAlias = Annotated[tuple[float, ...], BeforeValidator(_numbers, json_schema_input_type=float | list[float])]
+Lengths: TypeAlias = Annotated[
+    dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_lengths, json_schema_input_type=int | dict[str, int])
+]
+Bytes: TypeAlias = Annotated[int, Field(gt=0), BeforeValidator(_bytes, json_schema_input_type=int | str)]

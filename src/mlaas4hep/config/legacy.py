@@ -1,0 +1,159 @@
+"""The workflow in the original's files: files.txt, labels.txt, params.json, preproc.json and model.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlaas4hep.config.legacy_lists import Labels, read_files, read_labels, sample_names
+from mlaas4hep.config.legacy_params import Parameters, read_params
+from mlaas4hep.config.legacy_preproc import Preprocessing, read_preproc
+from mlaas4hep.config.places import absolute, is_file
+from mlaas4hep.config.problems import Place, config_error
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import ConfigError, LabelError
+
+__all__ = ["CMS_REDIRECTOR", "read_legacy"]
+
+CMS_REDIRECTOR = "root://cms-xrd-global.cern.ch"
+"""Where logical names (``/store/...``) are looked for if `redirector` is not given, as in the original."""
+
+
+_FORMATS = ("root", "csv", "json", "parquet", "avro")
+
+
+def read_legacy(
+    files: str,
+    labels: str,
+    params: Path,
+    model: Path,
+    preproc: Path | None = None,
+    specs: Path | None = None,
+    dtype: str | None = None,
+    name: str = "model",
+) -> Workflow:
+    """Read and check a workflow given in the original's form.
+
+    Args:
+        files: file with one data file a line, or paths with commas between. Relative paths start in the working
+            folder; if there is no such file, in the folder of the list. URLs and logical names stay as they are.
+        labels: file with one label a line in the same order, labels with commas between, or the name of a branch.
+        params: JSON file of parameters.
+        model: Python file that defines ``model``.
+        preproc: JSON file of new branches and cuts.
+        specs: specs computed earlier.
+        dtype: format of the data files; None: by their suffix.
+        name: of the model, unless `params` has one.
+
+    Returns:
+        A workflow with one sample a file, named after the file.
+
+    Raises:
+        ConfigError: anything in `params` or `preproc` that means nothing.
+        LabelError: not one label a file.
+        FileReadError: a file named here or in the list does not exist.
+    """
+    parameters = read_params(params)
+    preprocessing = read_preproc(preproc) if preproc else None
+    if dtype is not None and dtype not in _FORMATS:
+        raise ConfigError(f"unknown format {dtype!r}", where="--dtype", hint=f"it can be {', '.join(_FORMATS)}")
+    sections = parameters.sections
+    data_files = read_files(files, sections["reading"].get("redirector"))
+    if any(file.startswith("/store/") and not is_file(file) for _, file in data_files):
+        sections["reading"].setdefault("redirector", CMS_REDIRECTOR)
+    given = read_labels(labels)
+
+    sections.setdefault("name", name)
+    sections["samples"] = _samples(data_files, given, parameters)
+    sections["reading"]["format"] = dtype
+    sections["training"]["model"] = absolute(model, Path.cwd())
+    sections["specs"] = absolute(specs, Path.cwd()) if specs else None
+    if isinstance(sections.get("histograms"), str):
+        sections["histograms"] = absolute(sections["histograms"], Path.cwd())
+    if given.branch:
+        if sections.setdefault("label_branch", given.branch) != given.branch:
+            _two_labels(parameters, f"{given.branch!r} from {given.where}")
+    elif given.values and "label_branch" in sections:
+        _two_labels(parameters, f"one label a file from {given.where}")
+
+    def where(place: Place) -> str:
+        return parameters.where(place) or (f"{given.where}: label {int(place[1]) + 1}" if len(place) > 1 else files)
+
+    try:
+        workflow = Workflow.model_validate(sections)
+    except ValidationError as problem:
+        raise config_error(problem, params, where=where) from problem
+    return _preprocessed(workflow, preprocessing, str(preproc))
+
+
+def _two_labels(parameters: Parameters, other: str) -> None:
+    raise ConfigError(
+        "labels are given twice", where=f"{parameters.path}: label_branch", hint=f"there is also {other}; keep one"
+    )
+
+
+def _samples(files: Sequence[tuple[str, str]], labels: Labels, parameters: Parameters) -> list[dict[str, Any]]:
+    if not labels.branch and labels.values and len(labels.values) != len(files):
+        raise LabelError(
+            f"{_count(len(labels.values), 'label')} for {_count(len(files), 'file')}",
+            where=labels.where,
+            hint="give one label a file, in the same order",
+        )
+    names = sample_names([file for _, file in files])
+    weights = _weights([written for written, _ in files], names, parameters)
+    values = labels.values or (None,) * len(files)
+    return [
+        {"name": name, "files": (file,), "label": label, "weight": weight}
+        for name, (_, file), label, weight in zip(names, files, values, weights, strict=True)
+    ]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _weights(written: Sequence[str], names: Sequence[str], parameters: Parameters) -> list[Any]:
+    given, where = parameters.weights, f"{parameters.path}: weights"
+    if given is None:
+        return [1.0] * len(names)
+    if isinstance(given, list):
+        if len(given) != len(names):
+            what = f"{_count(len(given), 'weight')} for {_count(len(names), 'file')}"
+            raise ConfigError(what, where=where, hint="give one weight a file, in the same order")
+        return given
+    if not isinstance(given, dict):
+        raise ConfigError(f"should be a list or an object, is {given!r}", where=where, hint="give one weight a file")
+    used: set[str] = set()
+    weights = []
+    plain = [PurePosixPath(file).name for file in written]
+    for file, base, name in zip(written, plain, names, strict=True):
+        keys = [file, base, name] if plain.count(base) == 1 else [file, name]
+        key = next((key for key in keys if key in given), None)
+        if key is None:
+            raise ConfigError(f"no weight for file {file}", where=where, hint=f"add {name!r}")
+        used.add(key)
+        weights.append(given[key])
+    unused = [key for key in given if key not in used]
+    if unused:
+        raise ConfigError(f"no file is called {unused[0]!r}", where=where, hint=f"the files are {', '.join(names)}")
+    return weights
+
+
+def _preprocessed(workflow: Workflow, preprocessing: Preprocessing | None, path: str) -> Workflow:
+    """Put the new branches and cuts of the preproc.json before those of the parameters."""
+    variables, cuts, exclude = workflow.variables, workflow.selection, workflow.features.exclude
+    if preprocessing:
+        taken = {variable.name for variable in variables}
+        for variable in preprocessing.variables:
+            if variable.name in taken:
+                raise ConfigError(
+                    "is also one of the `variables` in the parameters", where=f"{path}: new_branch.{variable.name}"
+                )
+        variables = (*preprocessing.variables, *variables)
+        cuts = (*preprocessing.cuts, *cuts)
+        exclude = (*exclude, *preprocessing.exclude)
+    features = workflow.features.model_copy(update={"exclude": exclude})
+    return workflow.model_copy(update={"variables": variables, "selection": cuts, "features": features})

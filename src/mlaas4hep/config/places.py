@@ -1,0 +1,93 @@
+"""Where the files named in a configuration are: made absolute, patterns expanded, remote names left alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+
+from mlaas4hep.errors import FileReadError
+
+__all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote"]
+
+
+def is_remote(name: str, redirector: str | None = None) -> bool:
+    """True for a URL, and for a logical name: an absolute path that is not on this machine.
+
+    Args:
+        name: as the user wrote it.
+        redirector: with one given, any absolute path may be a logical name; else only ``/store/...``.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
+        return True
+    logical = name.startswith("/") if redirector else name.startswith("/store/")
+    return logical and not is_file(name)
+
+
+def is_file(path: Path | str) -> bool:
+    """True if a file of this name is there; a text that cannot be a name, such as a long list, is none."""
+    try:
+        return home(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def home(path: Path | str) -> Path:
+    """The path with ``~`` replaced by the home folder, where there is one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def absolute(path: Path | str, folder: Path) -> Path:
+    """An absolute path, relative ones taken from ``folder``; the file's own name stays, even if it is a link."""
+    place = home(path)
+    if place.is_absolute():
+        return place
+    joined = folder.absolute() / place
+    return joined.parent.resolve() / joined.name if ".." in joined.parts else joined
+
+
+def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: str) -> str:
+    """The absolute path of a file, or the name itself if it is remote.
+
+    Args:
+        name: path, URL or logical name.
+        folders: where a relative path may start, the first that has the file counts.
+        redirector: see `is_remote`.
+        mentioned: where the user named the file, for the message.
+
+    Raises:
+        FileReadError: there is no such file, or it is a folder.
+    """
+    if is_remote(name, redirector):
+        return name
+    for folder in folders:
+        place = absolute(name, folder)
+        if is_file(place):
+            return str(place)
+        if os.path.isdir(place):  # noqa: PTH112 - which raises nothing
+            raise FileReadError("is a folder, not a file", where=name, hint=f"given in {mentioned}")
+    raise FileReadError("no such file", where=name, hint=f"given in {mentioned}")
+
+
+def expand(name: str, folder: Path, redirector: str | None, mentioned: str) -> list[str]:
+    """The files a name or glob pattern (``*``, ``?``, ``[...]``, ``**``) stands for, sorted.
+
+    A file that exists under exactly this name is taken as it is.
+
+    Raises:
+        FileReadError: nothing matches.
+    """
+    place = absolute(name, folder)
+    if is_file(place) or not any(sign in name for sign in "*?["):
+        return [find(name, [folder], redirector, mentioned)]
+    found = sorted(match for match in glob(str(place), recursive=True) if is_file(match))  # noqa: PTH207
+    if not found:
+        if is_remote(name, redirector):
+            return [name]
+        raise FileReadError("no file matches this pattern", where=name, hint=f"given in {mentioned}")
+    return found

@@ -1,0 +1,147 @@
+"""Every failure a user can meet: what went wrong, where, and what to do about it.
+
+A command shows such an error as one line and exits with code 2; a traceback appears only on request.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BranchNotFoundError",
+    "BundleError",
+    "ConfigError",
+    "ConversionError",
+    "ExpressionError",
+    "FileReadError",
+    "FrameworkMissingError",
+    "LabelError",
+    "MLaaS4HEPError",
+    "MemoryLimitError",
+    "ModelFileError",
+    "NoEventsError",
+    "OutputError",
+    "SplitError",
+    "TreeNotFoundError",
+    "UnsupportedBranchError",
+    "WeightError",
+]
+
+
+class MLaaS4HEPError(Exception):
+    """Base of all errors this package raises on purpose.
+
+    Args:
+        what: what went wrong, a short clause without a full stop.
+        where: the file, branch, entry or key concerned.
+        hint: what the user can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the parts when an error crosses a process boundary."""
+        return (_rebuild, (type(self), self.what, self.where, self.hint, self.__dict__.copy()))
+
+
+def _rebuild(
+    kind: type[MLaaS4HEPError],
+    what: str,
+    where: str | None,
+    hint: str | None,
+    state: dict[str, object],
+) -> MLaaS4HEPError:
+    error = kind.__new__(kind)
+    MLaaS4HEPError.__init__(error, what, where=where, hint=hint)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(MLaaS4HEPError):
+    """The configuration is not valid: an unknown key, a wrong type, values that contradict each other."""
+
+
+class FileReadError(MLaaS4HEPError):
+    """A file does not exist, cannot be reached, is not of the expected format, or is damaged."""
+
+
+class TreeNotFoundError(MLaaS4HEPError):
+    """The file has no such tree; the hint lists those there are."""
+
+
+class BranchNotFoundError(MLaaS4HEPError):
+    """A branch is missing in a file."""
+
+
+class UnsupportedBranchError(MLaaS4HEPError):
+    """The branch holds something that cannot be a feature: strings, objects, nested vectors."""
+
+
+class ExpressionError(MLaaS4HEPError):
+    """An expression has a syntax error, an unknown name or a forbidden construct.
+
+    ``text`` and ``position`` (0-based column) point at the place.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        text: str = "",
+        position: int | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.text = text
+        self.position = position
+        if text and position is not None:
+            what = f"{what} at column {position + 1} of {text!r}"
+        elif text:
+            what = f"{what} in {text!r}"
+        super().__init__(what, where=where, hint=hint)
+
+
+class NoEventsError(MLaaS4HEPError):
+    """No event, or fewer events than asked for, is left after the cuts."""
+
+
+class SplitError(MLaaS4HEPError):
+    """A part of the split (train, validation or test) would hold no event of some class."""
+
+
+class LabelError(MLaaS4HEPError):
+    """Labels do not fit the files or the task."""
+
+
+class WeightError(MLaaS4HEPError):
+    """A weight is negative where the policy forbids it, or not a number."""
+
+
+class ModelFileError(MLaaS4HEPError):
+    """The user's model file lacks ``model``, raises, or returns something unknown."""
+
+
+class FrameworkMissingError(MLaaS4HEPError):
+    """A framework is not installed; the hint names the extra that brings it."""
+
+
+class MemoryLimitError(MLaaS4HEPError):
+    """The events do not fit within the memory limit; the hint says the remedy."""
+
+
+class ConversionError(MLaaS4HEPError):
+    """A model could not be converted to ONNX, or the result differs from the native model."""
+
+
+class BundleError(MLaaS4HEPError):
+    """A model bundle is incomplete, damaged, of an unknown version, or refused for safety."""
+
+
+class OutputError(MLaaS4HEPError):
+    """An output cannot be written: the place exists, is not writable, or the disk is full."""

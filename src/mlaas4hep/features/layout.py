@@ -1,0 +1,109 @@
+"""From columns of events to the feature matrix, and what is done to it before a model sees it.
+
+A `Layout` is the contract between training and every server: which branch and index each feature column holds, and
+how a raw value becomes what the model sees. The ONNX model in a bundle implements the same arithmetic (float32, in the
+same order), so that both give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FeatureBranch", "Layout"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBranch:
+    """One branch among the features, and the numbers of its normalisation.
+
+    The raw value ``v`` (float32, NaN where missing) becomes ``max((v - offset) * scale, floor)``, and ``fill`` where it is
+    missing. Offset, scale, floor and fill are float32 values. The floor keeps real values away from the fill.
+
+    Attributes:
+        name: the branch or variable.
+        kind: flat or jagged.
+        length: number of feature columns, 1 for a flat branch.
+    """
+
+    name: str
+    kind: Literal["flat", "jagged"]
+    length: int
+    offset: float
+    scale: float
+    floor: float
+    fill: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The feature columns, in order: the branches one after another, each with its `length` columns.
+
+    Attributes:
+        branches: in the order of the columns.
+        missing: values that mean missing in the input, e.g. -999.
+        nan: true if the model itself understands NaN: then nothing is filled and there is no floor.
+        mask: true if one more column a feature follows, 1.0 where the value is real and 0.0 where it is missing.
+        normalisation: the name of the method, for people; the numbers stand in the branches.
+    """
+
+    branches: tuple[FeatureBranch, ...]
+    missing: tuple[float, ...] = ()
+    nan: bool = False
+    mask: bool = False
+    normalisation: str = "minmax"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the D raw feature columns: ``MET_pt``, ``Jet_pt[0]``, ``Jet_pt[1]``, ..."""
+        return tuple(
+            f"{branch.name}[{index}]" if branch.kind == "jagged" else branch.name
+            for branch in self.branches
+            for index in range(branch.length)
+        )
+
+    @property
+    def width(self) -> int:
+        """Number D of raw feature columns."""
+        return sum(branch.length for branch in self.branches)
+
+    @property
+    def model_width(self) -> int:
+        """Number of columns the model sees: D, or 2 D with the mask."""
+        return self.width * 2 if self.mask else self.width
+
+    def expand(self, attribute: Literal["offset", "scale", "floor", "fill"]) -> NDArray[np.float32]:
+        """One of the normalisation's numbers for each raw column, float32 [D]."""
+        return np.array(
+            [getattr(branch, attribute) for branch in self.branches for _ in range(branch.length)], dtype=np.float32
+        )
+
+    def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Raw feature columns to what the model sees.
+
+        Args:
+            raw: float32 [N, D]; NaN or infinite where missing.
+
+        Returns:
+            float32 [N, D], or [N, 2 D] with the mask.
+        """
+        real = np.isfinite(raw)
+        for value in self.missing:
+            real &= raw != np.float32(value)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = (raw - self.expand("offset")) * self.expand("scale")
+        if self.nan:
+            scaled[~real] = np.nan
+        else:
+            np.maximum(scaled, self.expand("floor"), out=scaled)
+            np.copyto(scaled, self.expand("fill"), where=~real)
+        return np.concatenate([scaled, real.astype(np.float32)], axis=1) if self.mask else scaled
+
+
+def rows_of(branches: Sequence[FeatureBranch]) -> list[tuple[str, int]]:
+    """Pairs (branch, index) of the raw columns; index 0 for a flat branch."""
+    return [(branch.name, index) for branch in branches for index in range(branch.length)]

@@ -1,0 +1,155 @@
+"""From specs to a layout: how many columns a branch gets, and the numbers of its normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from mlaas4hep.config.specs_file import LegacySpecs
+from mlaas4hep.config.workflow import Features
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.features.specs import BranchSpecs, Specs
+from mlaas4hep.features.statistics import Lengths
+
+__all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"]
+
+OUTLIER_QUANTILE = 0.999
+OUTLIER_FACTOR = 2
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@dataclass(frozen=True)
+class LayoutChoice:
+    """A layout, the branches left out of it with the reason, and warnings for the user."""
+
+    layout: Layout
+    left_out: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice:
+    """Choose the columns and the normalisation from the specs of the training events.
+
+    A branch without any real value in training is left out, and said so. Columns beyond the longest list seen in
+    training are left out too: they would be missing in every event.
+
+    Args:
+        specs: of the training events, in the order the features are to have.
+        features: the user's wishes.
+        nan: true if the model takes NaN.
+    """
+    branches: list[FeatureBranch] = []
+    left_out: dict[str, str] = {}
+    warnings: list[str] = []
+    for name, part in specs.branches.items():
+        if part.values.real == 0:
+            left_out[name] = "missing in every training event"
+            warnings.append(f"{name} is missing in every training event: left out of the features")
+            continue
+        length = 1
+        if part.lengths is not None:
+            length, warning = choose_length(name, part.lengths, features)
+            if warning:
+                warnings.append(warning)
+        if part.values.infinite:
+            warnings.append(f"{name} has {part.values.infinite} infinite values in training: treated as missing")
+        if part.values.missing:
+            warnings.append(f"{name} has {part.values.missing} missing values (of {part.values.count}) in training")
+        branches.append(_branch(name, part, length, features, nan=nan))
+    layout = Layout(
+        branches=tuple(branches),
+        missing=features.missing,
+        nan=nan,
+        mask=features.mask,
+        normalisation=features.normalisation,
+    )
+    return LayoutChoice(layout, left_out, tuple(warnings))
+
+
+def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Features, *, nan: bool) -> Layout:
+    """The layout that specs in the original's form describe: their dimensions, and min-max with their ranges.
+
+    Raises:
+        ConfigError: they lack a feature, it has no value there, or another normalisation than min-max is wanted.
+    """
+    if features.normalisation != "minmax":
+        raise ConfigError(
+            f"specs.json has no {features.normalisation} normalisation", hint="use minmax, or leave out the specs"
+        )
+    branches: list[FeatureBranch] = []
+    for name in names:
+        if name not in (*specs.fkeys, *specs.jkeys):
+            raise ConfigError(f"specs.json has no branch {name}", hint="make the specs again, or exclude the branch")
+        low, high = specs.minv[name], specs.maxv[name]
+        length = specs.jdim[name] if name in specs.jkeys else 1
+        if low > high or length < 1:
+            raise ConfigError(f"specs.json has no value of branch {name}", hint="exclude the branch")
+        offset, scale = _float32_pair(low, high - low)
+        floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
+        branches.append(
+            FeatureBranch(name, "jagged" if name in specs.jkeys else "flat", length, offset, scale, floor, fill)
+        )
+    return Layout(tuple(branches), features.missing, nan, features.mask, "minmax")
+
+
+def choose_length(name: str, lengths: Lengths, features: Features) -> tuple[int, str | None]:
+    """Number of columns of a jagged branch, and a warning where events lose values.
+
+    The user's length for this branch or pattern, else `default`, else the quantile asked for, else the maximum; if the
+    maximum is more than twice the 99.9 % quantile, that quantile.
+    """
+    wanted = features.length.get(name)
+    if wanted is None:
+        wanted = next((n for pattern, n in features.length.items() if fnmatchcase(name, pattern)), None)
+    if wanted is None:
+        wanted = features.length.get("default")
+    maximum = max(lengths.maximum, 1)
+    if wanted is not None:
+        return min(wanted, maximum), None
+    if features.quantile is not None:
+        return max(lengths.quantile(features.quantile), 1), None
+    usual = max(lengths.quantile(OUTLIER_QUANTILE), 1)
+    if maximum > OUTLIER_FACTOR * usual:
+        cut = int(lengths.counts[lengths.lengths > usual].sum())
+        return usual, (
+            f"{name} has up to {maximum} values an event, but {usual} are enough for 99.9 %: {usual} columns, "
+            f"{cut} training events lose values (set features.length to choose)"
+        )
+    return maximum, None
+
+
+def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, nan: bool) -> FeatureBranch:
+    values = specs.values
+    low, high = values.low, values.high
+    if features.normalisation == "minmax":
+        offset, spread = low, high - low
+    elif features.normalisation == "standard":
+        offset, spread = values.mean, values.std
+    elif features.normalisation == "robust":
+        offset, spread = values.quantile(0.5), (values.quantile(0.84) - values.quantile(0.16)) / 2.0
+    else:
+        offset, spread = 0.0, 1.0
+    offset, scale = _float32_pair(offset, spread)
+    floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
+    return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill)
+
+
+def _float32_pair(offset: float, spread: float) -> tuple[float, float]:
+    """Offset and scale as float32 values; scale 1 where the values do not spread."""
+    with np.errstate(over="ignore", divide="ignore"):
+        scale = float(np.float32(1.0) / np.float32(spread)) if spread > 0 else 1.0
+    return float(np.float32(offset)), scale if math.isfinite(scale) and scale > 0 else 1.0
+
+
+def _fill(low: float, high: float, offset: float, scale: float, features: Features) -> tuple[float, float]:
+    """Floor and fill, float32: the fill lies a unit below the smallest training value, the floor half way between."""
+    if features.impute == "centre":
+        return LOWEST, 0.0
+    smallest = (low - offset) * scale
+    unit = 1.0 if features.normalisation != "none" else max(high - low, 1.0, abs(low) * 1e-3)
+    return float(np.float32(smallest - 0.5 * unit)), float(np.float32(smallest - unit))

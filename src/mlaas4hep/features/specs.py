@@ -1,0 +1,114 @@
+"""Specs: what one pass over the events learns of every branch. Specs of parts merge into the specs of the whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.features.columns import Column, Jagged
+from mlaas4hep.features.statistics import Lengths, ValueStatistics
+
+__all__ = ["BranchSpecs", "Specs", "legacy_specs"]
+
+QUANTILES = (0.01, 0.16, 0.5, 0.84, 0.99)
+LENGTH_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+
+
+@dataclass(frozen=True, eq=False)
+class BranchSpecs:
+    """One branch: its values, and for a jagged one the lengths of its lists."""
+
+    kind: Literal["flat", "jagged"]
+    values: ValueStatistics
+    lengths: Lengths | None = None
+
+    @staticmethod
+    def of(column: Column, missing: NDArray[np.float32]) -> BranchSpecs:
+        """Specs of one column; ``missing`` (float32 [k]) are values that mean missing."""
+        if isinstance(column, Jagged):
+            return BranchSpecs("jagged", ValueStatistics.of(column.values, missing), Lengths.of(column.counts))
+        return BranchSpecs("flat", ValueStatistics.of(column, missing))
+
+    def __add__(self, other: BranchSpecs) -> BranchSpecs:
+        lengths = self.lengths + other.lengths if self.lengths and other.lengths else None
+        return BranchSpecs(self.kind, self.values + other.values, lengths)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as JSON; null where there is no real value."""
+        values = self.values
+        out: dict[str, Any] = {
+            "kind": self.kind,
+            "values": values.count,
+            "missing": values.missing,
+            "infinite": values.infinite,
+            "min": _number(values.low),
+            "max": _number(values.high),
+            "mean": _number(values.mean),
+            "std": _number(values.std),
+            "quantiles": {str(q): _number(values.quantile(q)) for q in QUANTILES},
+        }
+        if self.lengths is not None:
+            out["length"] = {
+                "max": self.lengths.maximum,
+                "quantiles": {str(q): self.lengths.quantile(q) for q in LENGTH_QUANTILES},
+            }
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Specs:
+    """All branches of some events."""
+
+    events: int
+    branches: dict[str, BranchSpecs]
+
+    @staticmethod
+    def of(columns: Mapping[str, Column], events: int, missing: Iterable[float] = ()) -> Specs:
+        """Specs of columns of ``events`` events."""
+        absent = np.array(tuple(missing), dtype=np.float32)
+        return Specs(events, {name: BranchSpecs.of(column, absent) for name, column in columns.items()})
+
+    def __add__(self, other: Specs) -> Specs:
+        return Specs(
+            self.events + other.events,
+            {name: specs + other.branches[name] for name, specs in self.branches.items()},
+        )
+
+    @staticmethod
+    def merge(parts: Iterable[Specs]) -> Specs:
+        """The specs of the whole from those of its parts, of which there is at least one."""
+        return reduce(Specs.__add__, parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as JSON."""
+        return {"events": self.events, "branches": {name: specs.to_json() for name, specs in self.branches.items()}}
+
+
+def legacy_specs(specs: Specs, events: Mapping[str, int]) -> dict[str, Any]:
+    """The same facts in the form of the original's ``specs.json``; without any real value the minimum is above the maximum.
+
+    Args:
+        specs: of all files.
+        events: number of events of each file.
+    """
+    jagged = {name: part for name, part in specs.branches.items() if part.kind == "jagged"}
+    flat = [name for name, part in specs.branches.items() if part.kind == "flat"]
+    return {
+        "jdim": {name: part.lengths.maximum if part.lengths else 0 for name, part in jagged.items()},
+        "minv": {name: part.values.low if part.values.real else 1.0 for name, part in specs.branches.items()},
+        "maxv": {name: part.values.high if part.values.real else -1.0 for name, part in specs.branches.items()},
+        "fkeys": flat,
+        "jkeys": list(jagged),
+        "nans": {name: part.values.missing + part.values.infinite for name, part in specs.branches.items()},
+        "events": {**events, "total": sum(events.values())},
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

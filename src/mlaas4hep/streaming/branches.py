@@ -1,0 +1,136 @@
+"""Which branches of the files are features, which identify an event, and whether every file has what is needed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import BranchNotFoundError, ConfigError, UnsupportedBranchError
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.readers.base import Branch
+
+__all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "choose_branches"]
+
+DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
+
+Kinds = Mapping[str, Literal["flat", "jagged"]]
+
+
+@dataclass(frozen=True)
+class BranchChoice:
+    """What is read and what becomes of it.
+
+    Attributes:
+        preprocessing: variables and cuts, checked against the branches.
+        features: branches and variables that become feature columns, in order.
+        identifier: branches whose values identify an event; empty: file and entry do.
+        left_out: branches that are no features although nobody excluded them, with the reason.
+        unmatched: exclude patterns that match nothing.
+    """
+
+    preprocessing: Preprocessing
+    features: tuple[str, ...]
+    identifier: tuple[str, ...]
+    left_out: dict[str, str]
+    unmatched: tuple[str, ...]
+
+
+def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoice:
+    """Decide from the configuration and the files' branches.
+
+    Raises:
+        BranchNotFoundError: a branch that is needed is missing in one of the files.
+        UnsupportedBranchError: a branch asked for by name holds no numbers.
+        ConfigError: no feature is left, or a branch is flat in one file and jagged in another.
+    """
+    union: dict[str, Branch] = {}
+    for file in files:
+        union = {**file.source.branches, **union}
+    numeric = {name: branch.kind for name, branch in union.items() if branch.kind != "unsupported"}
+    preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
+    identifier = _identifier(files, workflow)
+    special = {*identifier, *DEFAULT_IDENTIFIER, workflow.weights.branch, workflow.label_branch}
+    features, left_out = _features(union, workflow, files[0].path, special)
+    features += [v.name for v in workflow.variables if not _matches(v.name, workflow.features.exclude) and v.name not in special]
+    if not features:
+        raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
+    known = [*union, *(variable.name for variable in workflow.variables)]
+    unmatched = tuple(
+        pattern for pattern in workflow.features.exclude if not any(_matches(name, (pattern,)) for name in known)
+    )
+    extra = [name for name in (workflow.weights.branch, workflow.label_branch) if name]
+    needed = preprocessing.needed([*features, *identifier, *extra])
+    for file in files:
+        _require(file, needed, union, skip_kind=workflow.label_branch)
+    return BranchChoice(preprocessing, tuple(features), identifier, left_out, unmatched)
+
+
+def _features(
+    branches: Mapping[str, Branch], workflow: Workflow, path: str, special: set[str | None]
+) -> tuple[list[str], dict[str, str]]:
+    include, exclude = workflow.features.include, workflow.features.exclude
+    chosen: list[str] = []
+    left_out: dict[str, str] = {}
+    for pattern in include:
+        if not any(_matches(name, (pattern,)) for name in branches):
+            if any(variable.name == pattern for variable in workflow.variables):
+                continue
+            raise missing_branch(pattern, path, branches)
+        branch = branches.get(pattern)
+        if branch is not None and branch.kind == "unsupported":
+            raise UnsupportedBranchError(
+                f"branch {pattern} holds {branch.dtype}, not numbers",
+                where=path,
+                hint="leave it out of features.include",
+            )
+    for name, branch in branches.items():
+        if name in special or _matches(name, exclude):
+            continue
+        asked = name in include
+        if include and not asked and not _matches(name, include):
+            continue
+        if branch.kind == "unsupported":
+            left_out[name] = f"holds {branch.dtype}, not numbers"
+        elif not branch.hidden or asked:
+            chosen.append(name)
+    return chosen, left_out
+
+
+def _identifier(files: Sequence[DataFile], workflow: Workflow) -> tuple[str, ...]:
+    if workflow.identifier is not None:
+        return workflow.identifier
+    names = DEFAULT_IDENTIFIER
+    return names if all(name in file.source.branches for file in files for name in names) else ()
+
+
+def _require(file: DataFile, needed: Iterable[str], union: Mapping[str, Branch], *, skip_kind: str | None) -> None:
+    branches = file.source.branches
+    for name in needed:
+        branch = branches.get(name)
+        if branch is None:
+            raise missing_branch(name, file.path, branches)
+        if branch.kind == "unsupported" and name != skip_kind:
+            raise UnsupportedBranchError(f"branch {name} holds {branch.dtype}, not numbers", where=file.path)
+        if union[name].kind != branch.kind:
+            raise ConfigError(
+                f"branch {name} is {branch.kind} here and {union[name].kind} in another file",
+                where=file.path,
+                hint="exclude it, or use files of one kind",
+            )
+
+
+def missing_branch(name: str, path: str, branches: Iterable[str]) -> BranchNotFoundError:
+    """The error for a branch that a file lacks, with the names that come close."""
+    names = list(branches)
+    close = difflib.get_close_matches(name, names, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else "`mlaas4hep inspect` lists the branches; exclude it if it is not needed"
+    return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,191 @@
+"""What is in a file: trees, branches with kind and type, clusters, compression, and what cannot be a feature."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlaas4hep.errors import TreeNotFoundError
+from mlaas4hep.streaming.location import is_remote, local_path
+from mlaas4hep.streaming.readers import Branch, list_trees, open_source
+from mlaas4hep.streaming.readers.common import few
+from mlaas4hep.streaming.readers.factory import format_of
+
+__all__ = ["BranchInfo", "Inspection", "TreeInfo", "inspect", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchInfo:
+    """One branch.
+
+    Attributes:
+        name: as users write it.
+        kind: flat, jagged or unsupported.
+        dtype: numpy name of the numbers, or the type in words.
+        width: size of a fixed-size array, else None.
+        hidden: true for mere storage details such as the counter of one jagged branch.
+        why: why it cannot be a feature, else None.
+    """
+
+    name: str
+    kind: str
+    dtype: str
+    width: int | None
+    hidden: bool
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeInfo:
+    """One tree, or the one table of a file of another format (then `name` is empty).
+
+    Attributes:
+        name: path in the file.
+        class_name: TTree, ROOT::RNTuple, or table.
+        entries: number of entries.
+        identity: identifies the content.
+        clusters: number of ranges at whose ends reading is cheap.
+        compression: of most of the data, None if there is none.
+        branches: in the order of the file; empty if only other trees were asked for.
+    """
+
+    name: str
+    class_name: str
+    entries: int
+    identity: str | None = None
+    clusters: int | None = None
+    compression: str | None = None
+    branches: tuple[BranchInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in one file.
+
+    Attributes:
+        path: as given.
+        format: root, parquet, csv, json or avro.
+        size: bytes; None for a remote file.
+        trees: all of them.
+        objects: what else a ROOT file holds: (path, class name).
+    """
+
+    path: str
+    format: str
+    size: int | None
+    trees: tuple[TreeInfo, ...]
+    objects: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain dictionaries and lists, for ``json.dumps``."""
+        content = asdict(self)
+        content["trees"] = [{**tree, "branches": list(tree["branches"])} for tree in content["trees"]]
+        content["objects"] = [{"name": name, "class_name": kind} for name, kind in self.objects]
+        return content
+
+
+def inspect(path: str, tree: str | None = None) -> Inspection:
+    """Describe a file.
+
+    Args:
+        path: local path or URL.
+        tree: describe the branches of this tree only; None: of each tree. Not used for tables.
+
+    Raises:
+        FileReadError: the file cannot be read.
+        TreeNotFoundError: no such tree. A file without any tree is no error unless one is asked for.
+    """
+    kind = format_of(path)
+    size = None if is_remote(path) else _size(path)
+    if kind != "root":
+        return Inspection(path, kind, size, (_describe(path, None, "", "table"),))
+    from mlaas4hep.streaming.readers.root import list_objects
+
+    trees = list_trees(path)
+    names = [name for name, _, _ in trees]
+    wanted = None if tree is None else tree.strip("/").split(";")[0]
+    if wanted is not None and wanted not in names:
+        open_source(path, tree).close()
+        raise TreeNotFoundError(f"no tree {tree!r}", where=path, hint=f"trees in the file: {few(names)}")
+    found = [
+        _describe(path, tree if wanted else name, name, kind_of)
+        if wanted in {None, name}
+        else TreeInfo(name, kind_of, entries)
+        for name, kind_of, entries in trees
+    ]
+    others = tuple(item for item in list_objects(path) if item[0] not in names)
+    return Inspection(path, kind, size, tuple(found), others)
+
+
+def render(inspection: Inspection) -> str:
+    """The description as text for a terminal, without a line break at the end."""
+    size = "" if inspection.size is None else f", {inspection.size:,} bytes"
+    lines = [f"{inspection.path}: {inspection.format}{size}"]
+    if not inspection.trees:
+        lines.append("no tree in the file")
+    for tree in inspection.trees:
+        lines += ["", *_tree_lines(tree)]
+    if inspection.objects:
+        lines += ["", "other objects"]
+        lines += [f"  {name}  {kind}" for name, kind in inspection.objects]
+    return "\n".join(lines)
+
+
+def _size(path: str) -> int | None:
+    local = local_path(path)
+    return local.stat().st_size if local.is_file() else None
+
+
+def _describe(path: str, tree: str | None, name: str, class_name: str) -> TreeInfo:
+    source = open_source(path, tree)
+    try:
+        return TreeInfo(
+            name,
+            class_name,
+            source.entries,
+            source.identity,
+            len(source.clusters) - 1,
+            source.compression,
+            tuple(_branch(branch) for branch in source.branches.values()),
+        )
+    finally:
+        source.close()
+
+
+def _branch(branch: Branch) -> BranchInfo:
+    why = _why(branch.dtype) if branch.kind == "unsupported" else None
+    return BranchInfo(branch.name, branch.kind, branch.dtype, branch.width, branch.hidden, why)
+
+
+def _why(dtype: str) -> str:
+    word = dtype.lower()
+    if "[][" in word or word.count("vector<") + word.count("rvec<") > 1 or "nested" in word or "lists of array" in word:
+        return "nested lists cannot be features"
+    if "map<" in word or "set<" in word:
+        return "maps and sets cannot be features"
+    if "string" in word or "char*" in word:
+        return "text cannot be a feature"
+    return "objects cannot be features"
+
+
+def _tree_lines(tree: TreeInfo) -> list[str]:
+    title = f"{tree.name} ({tree.class_name}): " if tree.name else ""
+    lines = [f"{title}{tree.entries:,} entries"]
+    if tree.clusters is None:
+        return lines
+    kinds = {
+        kind: sum(b.kind == kind and not b.hidden for b in tree.branches) for kind in ("flat", "jagged", "unsupported")
+    }
+    hidden = sum(b.hidden for b in tree.branches)
+    counts = [f"{number} {kind}" for kind, number in kinds.items() if number]
+    counts += [f"{hidden} hidden"] if hidden else []
+    lines[0] += (
+        f" in {tree.clusters} cluster{'' if tree.clusters == 1 else 's'}, {tree.compression or 'not compressed'}"
+    )
+    lines.append(f"  {len(tree.branches)} branches: {', '.join(counts)}" if counts else "  no branches")
+    width = max((len(branch.name) for branch in tree.branches), default=0)
+    for branch in tree.branches:
+        dtype = branch.dtype if branch.width is None else f"{branch.dtype}[{branch.width}]"
+        note = f"  ({branch.why})" if branch.why else "  (counter, hidden)" if branch.hidden else ""
+        lines.append(f"  {branch.name:<{width}}  {branch.kind:<11}  {dtype}{note}")
+    return lines

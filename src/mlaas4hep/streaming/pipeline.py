@@ -1,0 +1,178 @@
+"""What is done to a range of entries: read, compute variables, cut, weigh, label, split. A pure function of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.config.workflow import Split
+from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
+from mlaas4hep.features.columns import Column, Jagged, select
+from mlaas4hep.features.cutflow import Cutflow
+from mlaas4hep.features.expression.evaluate import LengthMismatchError
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.features.split import identity_hash, parts_of
+from mlaas4hep.streaming.files import DataFile
+
+__all__ = ["Pipeline", "Selected"]
+
+DROP_NEGATIVE = "weight >= 0"
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """The events of a range that pass all cuts.
+
+    Attributes:
+        columns: features (and nothing else), one column each.
+        entry: entry number in the file, int64 [n].
+        part: TRAIN, VALIDATION or TEST, int8 [n].
+        weight: physics weight (file weight x branch), float64 [n].
+        label: values of the label branch [n], None if the file has one label.
+        cutflow: of all events of the range.
+    """
+
+    columns: dict[str, Column]
+    entry: NDArray[np.int64]
+    part: NDArray[np.int8]
+    weight: NDArray[np.float64]
+    label: NDArray[Any] | None
+    cutflow: Cutflow
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    def where(self, keep: NDArray[np.bool_]) -> Selected:
+        """Only some of the events."""
+        return Selected(
+            {name: select(column, keep) for name, column in self.columns.items()},
+            self.entry[keep],
+            self.part[keep],
+            self.weight[keep],
+            None if self.label is None else self.label[keep],
+            self.cutflow,
+        )
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All that decides what becomes of an event, apart from the files."""
+
+    preprocessing: Preprocessing
+    features: tuple[str, ...]
+    identifier: tuple[str, ...]
+    label_branch: str | None
+    weight_branch: str | None
+    negative: Literal["keep", "abs", "drop", "error"]
+    split: Split
+    missing: tuple[float, ...] = ()
+
+    @property
+    def selects(self) -> bool:
+        """True if some events may not pass."""
+        return bool(self.preprocessing.cut_names) or self.negative == "drop"
+
+    def counting(self) -> Pipeline:
+        """The same selection without features, labels and identifiers: it reads what the cuts need, no more."""
+        weight = self.weight_branch if self.negative == "drop" else None
+        return replace(self, features=(), identifier=(), label_branch=None, weight_branch=weight)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Branches that must be read (the label branch apart)."""
+        names = [*self.features, *self.identifier, *([self.weight_branch] if self.weight_branch else [])]
+        return self.preprocessing.needed(names)
+
+    def apply(self, file: DataFile, start: int, stop: int) -> Selected:
+        """Read entries ``start`` to ``stop`` of a file and select among them.
+
+        Raises:
+            FileReadError: the file is damaged or cannot be reached.
+            WeightError: a weight is not a number, or negative where that is an error.
+            LabelError: the label branch is jagged.
+            ExpressionError: lists of different lengths are combined; says in which entry.
+        """
+        try:
+            return self._apply(file, start, stop)
+        except LengthMismatchError as error:
+            located = error.shifted(start)
+            raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
+
+    def _apply(self, file: DataFile, start: int, stop: int) -> Selected:
+        columns = file.source.read(self.needed, start, stop)
+        events = stop - start
+        entry = np.arange(start, stop, dtype=np.int64)
+        wanted = [*self.features, *self.identifier, *([self.weight_branch] if self.weight_branch else [])]
+        computed = self.preprocessing.compute(columns, wanted, events)
+        weight = self._weights(computed, file, entry)
+        passing = self.preprocessing.passing(columns, events)
+        names = list(self.preprocessing.cut_names)
+        if self.negative == "drop":
+            names.append(DROP_NEGATIVE)
+            passing = np.concatenate([passing, (weight >= 0)[np.newaxis]])
+        keep = np.asarray(passing.all(axis=0))
+        label = None if self.label_branch is None else self._labels(file, start, stop)
+        return Selected(
+            columns={name: select(computed[name], keep) for name in self.features},
+            entry=entry[keep],
+            part=self._parts(computed, file, entry)[keep],
+            weight=weight[keep],
+            label=None if label is None else label[keep],
+            cutflow=Cutflow.of(names, passing, weight),
+        )
+
+    def _weights(self, columns: Mapping[str, Column], file: DataFile, entry: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self.weight_branch is None:
+            weight = np.full(len(entry), file.sample.weight, dtype=np.float64)
+        else:
+            column = columns[self.weight_branch]
+            if isinstance(column, Jagged):
+                raise WeightError(f"weight branch {self.weight_branch} is jagged", where=file.path, hint="use a flat branch")
+            weight = column.astype(np.float64) * file.sample.weight
+        wrong = np.flatnonzero(~np.isfinite(weight))
+        if len(wrong):
+            raise WeightError(
+                f"weight of entry {entry[wrong[0]]} is {weight[wrong[0]]}",
+                where=f"{file.path}, branch {self.weight_branch}",
+                hint="every event needs a finite weight",
+            )
+        if self.negative == "error" and (weight < 0).any():
+            at = int(np.flatnonzero(weight < 0)[0])
+            raise WeightError(
+                f"weight of entry {entry[at]} is negative ({weight[at]:g})",
+                where=file.path,
+                hint="set the policy for negative weights to keep, abs or drop",
+            )
+        return np.abs(weight) if self.negative == "abs" else weight
+
+    def _labels(self, file: DataFile, start: int, stop: int) -> NDArray[Any]:
+        assert self.label_branch is not None
+        branch = file.source.branches.get(self.label_branch)
+        if branch is not None and branch.kind == "unsupported":
+            reader = getattr(file.source, "read_labels", None)
+            if reader is None:
+                raise UnsupportedBranchError(f"label branch {self.label_branch} holds {branch.dtype}", where=file.path)
+            labels: NDArray[Any] = reader(self.label_branch, start, stop)
+            return labels
+        columns = file.source.read(self.preprocessing.needed_for([self.label_branch]), start, stop)
+        column = self.preprocessing.compute(columns, [self.label_branch], stop - start)[self.label_branch]
+        if isinstance(column, Jagged):
+            raise LabelError(f"label branch {self.label_branch} is jagged", where=file.path, hint="use a flat branch")
+        return column
+
+    def _parts(self, columns: Mapping[str, Column], file: DataFile, entry: NDArray[np.int64]) -> NDArray[np.int8]:
+        if not self.identifier:
+            hashes = identity_hash([entry.view(np.uint64)], self.split.seed, file=file.source.identity)
+            return parts_of(hashes, self.split)
+        values = [columns[name] for name in self.identifier]
+        return parts_of(identity_hash([_flat(v, file.path) for v in values], self.split.seed), self.split)
+
+
+def _flat(column: Column, path: str) -> NDArray[Any]:
+    if isinstance(column, Jagged):
+        raise UnsupportedBranchError("a jagged branch cannot identify an event", where=path, hint="choose flat branches")
+    return column

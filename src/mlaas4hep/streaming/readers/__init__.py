@@ -1,0 +1,9 @@
+"""One reader a file format, all behind the protocol `Source`."""
+
+from __future__ import annotations
+
+from mlaas4hep.streaming.readers.base import Branch, Kind, Source
+from mlaas4hep.streaming.readers.common import LabelSource
+from mlaas4hep.streaming.readers.factory import list_trees, open_source
+
+__all__ = ["Branch", "Kind", "LabelSource", "Source", "list_trees", "open_source"]

@@ -1,0 +1,73 @@
+"""What every reader of a file format offers: the branches, the number of entries, and columns of any range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from mlaas4hep.features.columns import Column
+
+__all__ = ["Branch", "Kind", "Source"]
+
+Kind = Literal["flat", "jagged", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One branch of a tree or column of a table.
+
+    Attributes:
+        name: as users write it, e.g. ``Jet_pt`` (also for the field ``Jet.pt`` of an RNTuple).
+        kind: flat (one number an event), jagged (a list an event; fixed-size arrays count as jagged), or unsupported.
+        dtype: numpy name of the numbers, e.g. ``float32`` or ``bool``; for unsupported branches the type in words.
+        width: size of a fixed-size array branch, else None.
+        hidden: true for storage details, such as the counter of a jagged branch written alone: readable by name,
+            never a feature unless asked for.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    width: int | None = None
+    hidden: bool = False
+
+
+class Source(Protocol):
+    """One open file (and tree). Reading a range is a pure function of (file, range, branches)."""
+
+    @property
+    def path(self) -> str:
+        """Where the file is, as given by the user, with the redirector applied."""
+
+    @property
+    def tree(self) -> str | None:
+        """Name of the tree, None for tables."""
+
+    @property
+    def entries(self) -> int:
+        """Number of entries."""
+
+    @property
+    def identity(self) -> str:
+        """Identifies the content wherever the file lies: the file's UUID for ROOT, a digest for tables."""
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """All branches in the order of the file."""
+
+    @property
+    def clusters(self) -> tuple[int, ...]:
+        """Entry numbers at which ranges are cheap to begin and end: ascending, first 0, last `entries`."""
+
+    def read(self, branches: Sequence[str], start: int, stop: int) -> dict[str, Column]:
+        """Columns of the entries ``start`` to ``stop``.
+
+        Raises:
+            BranchNotFoundError: a branch is not in the file.
+            UnsupportedBranchError: a branch is no numbers.
+            FileReadError: the file is damaged or cannot be reached.
+        """
+
+    def close(self) -> None:
+        """Release the file."""

@@ -1,0 +1,151 @@
+"""What all readers share: the list of branches, checks of names and ranges, and one-line texts of foreign errors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError
+from mlaas4hep.features.columns import Column, Jagged
+from mlaas4hep.streaming.readers.base import Branch, Source
+
+__all__ = ["LabelSource", "Reader", "clusters_of", "few", "one_line"]
+
+
+class LabelSource(Source, Protocol):
+    """A source that also gives labels, which may be text."""
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """One label an entry: numbers, or numpy text (``U``) for a text column of a table.
+
+        Raises:
+            BranchNotFoundError: no such branch.
+            UnsupportedBranchError: neither one number nor one text an entry.
+            FileReadError: a label is missing, or the file is damaged.
+        """
+
+    @property
+    def compression(self) -> str | None:
+        """Name of the compression that most of the data has, e.g. ``ZSTD(5)``; None: none, or not known."""
+
+
+class Reader:
+    """Base of all readers; `Source` says what its members mean."""
+
+    _path: str
+    _tree: str | None = None
+    _entries: int
+    _identity: str
+    _branches: dict[str, Branch]
+    _clusters: tuple[int, ...]
+    _compression: str | None = None
+
+    @property
+    def path(self) -> str:
+        """See `Source`."""
+        return self._path
+
+    @property
+    def tree(self) -> str | None:
+        """See `Source`."""
+        return self._tree
+
+    @property
+    def entries(self) -> int:
+        """See `Source`."""
+        return self._entries
+
+    @property
+    def identity(self) -> str:
+        """See `Source`."""
+        return self._identity
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """See `Source`."""
+        return self._branches
+
+    @property
+    def clusters(self) -> tuple[int, ...]:
+        """See `Source`."""
+        return self._clusters
+
+    @property
+    def compression(self) -> str | None:
+        """See `LabelSource`."""
+        return self._compression
+
+    @property
+    def place(self) -> str:
+        """File and tree, for messages."""
+        return f"{self._path}:{self._tree}" if self._tree else self._path
+
+    def read(self, branches: Sequence[str], start: int, stop: int) -> dict[str, Column]:
+        """See `Source`."""
+        for name in branches:
+            if self.branch(name).kind == "unsupported":
+                raise UnsupportedBranchError(
+                    f"branch {name} holds {self.branch(name).dtype}, which cannot be a feature",
+                    where=self.place,
+                    hint="only numbers, booleans and lists of them can; leave it out",
+                )
+        self.check_range(start, stop)
+        columns = self._read(list(dict.fromkeys(branches)), start, stop)
+        return {name: columns[name] for name in branches}
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """See `LabelSource`."""
+        column = self.read([branch], start, stop)[branch]
+        if isinstance(column, Jagged):
+            raise UnsupportedBranchError(
+                f"branch {branch} holds a list an entry, which cannot be a label", where=self.place
+            )
+        return column
+
+    def branch(self, name: str) -> Branch:
+        """The branch of this name.
+
+        Raises:
+            BranchNotFoundError: there is none; the hint has similar names.
+        """
+        found = self._branches.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, list(self._branches), n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {few(list(self._branches))}"
+            raise BranchNotFoundError(f"no branch {name}", where=self.place, hint=hint)
+        return found
+
+    def check_range(self, start: int, stop: int) -> None:
+        """Refuse a range that is not within the entries (a mistake of the caller)."""
+        if not 0 <= start <= stop <= self._entries:
+            msg = f"entries {start} to {stop} are not within 0 to {self._entries} of {self.place}"
+            raise ValueError(msg)
+
+    def close(self) -> None:
+        """See `Source`."""
+
+    def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        raise NotImplementedError
+
+
+def clusters_of(bounds: Iterable[int], entries: int) -> tuple[int, ...]:
+    """Entry numbers in ascending order, each once, with 0 and ``entries``; those outside are left out."""
+    return tuple(sorted({0, entries} | {int(bound) for bound in bounds if 0 < bound < entries}))
+
+
+def few(names: Sequence[str], most: int = 12) -> str:
+    """Names for a message: at most ``most`` of them."""
+    if not names:
+        return "none at all"
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def one_line(error: BaseException, most: int = 160) -> str:
+    """The first line with content of a foreign error's text, not longer than ``most`` characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= most else f"{text[: most - 3]}..."

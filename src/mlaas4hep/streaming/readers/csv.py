@@ -1,0 +1,162 @@
+"""CSV with a header line, also compressed, through pyarrow.
+
+One pass at opening counts the rows and decides the type of each column on the whole file (integers, else floats, else
+text); a range is then read by going on from where the last one ended.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.features.columns import Column
+from mlaas4hep.streaming.readers.arrow import branch_of, from_arrow, labels_of
+from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
+from mlaas4hep.streaming.readers.cursor import Cursors
+from mlaas4hep.streaming.readers.files import digest, open_bytes
+
+__all__ = ["CsvSource"]
+
+T = TypeVar("T")
+
+_BLOCK = 1 << 22
+_BOOLEANS = ["true", "false", "True", "False", "TRUE", "FALSE"]
+
+
+class CsvSource(Reader):
+    """A CSV file.
+
+    Raises:
+        FileReadError: no such file, no header, a row with too few or too many values, or damaged compression.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = digest(path)
+        types, self._clusters, nullable = _scan(path)
+        self._entries = self._clusters[-1]
+        self._types = types
+        self._branches = {name: branch_of(name, kind, nullable=name in nullable) for name, kind in types.items()}
+        self._cursors: Cursors[Any] = Cursors(self._blocks)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._cursors.close()
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """See `LabelSource`."""
+        self.branch(branch)
+        self.check_range(start, stop)
+        return labels_of(self._table([branch], start, stop)[branch], branch, self.place, start)
+
+    def _blocks(self, key: Hashable) -> Iterator[Any]:
+        assert isinstance(key, tuple)
+        return _batches(self._path, {name: self._types[name] for name in key}, list(key))
+
+    def _table(self, names: list[str], start: int, stop: int) -> Any:
+        import pyarrow as pa
+
+        pieces = self._cursors.pieces(tuple(sorted(names)), start, stop)
+        schema = pa.schema([(name, self._types[name]) for name in sorted(names)])
+        return pa.Table.from_batches([batch.slice(a, b - a) for batch, a, b in pieces], schema=schema)
+
+    def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        table = self._table(names, start, stop)
+        return {name: from_arrow(table[name], self._branches[name]) for name in names}
+
+
+def _batches(path: str, types: dict[str, Any], columns: list[str]) -> Iterator[Any]:
+    """Blocks of rows of some columns."""
+    from pyarrow import csv
+
+    bad: list[str] = []
+
+    def ragged(row: Any) -> str:
+        bad.append(f"row {row.number} has {row.actual_columns} values, the header {row.expected_columns}")
+        return "error"
+
+    if not columns:
+        return
+    with open_bytes(path) as file:
+        reader = _guarded(
+            lambda: csv.open_csv(
+                file,
+                read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+                parse_options=csv.ParseOptions(invalid_row_handler=ragged),
+                convert_options=csv.ConvertOptions(
+                    column_types=types,
+                    include_columns=columns,
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                    true_values=_BOOLEANS[::2],
+                    false_values=_BOOLEANS[1::2],
+                ),
+            ),
+            path,
+            bad,
+        )
+        while (batch := _guarded(lambda: next(reader, None), path, bad)) is not None:
+            yield batch
+
+
+def _guarded(step: Callable[[], T], path: str, bad: Sequence[str] = ()) -> T:
+    import pyarrow as pa
+
+    try:
+        return step()
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        what = bad[0] if bad else one_line(error)
+        raise FileReadError(f"is no valid CSV: {what}", where=path) from error
+
+
+def _header(file: Any, path: str) -> list[str]:
+    import csv as text
+
+    line = file.readline().decode("utf-8-sig")
+    names = next(text.reader([line]), [])
+    if not any(name.strip() for name in names):
+        raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise FileReadError(f"two columns are named {twice[0]!r}", where=path, hint="rename one in the header")
+    return names
+
+
+def _scan(path: str) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
+    """Types of the columns, the ends of the blocks, and the columns with missing values."""
+    import pyarrow as pa
+
+    kinds = [pa.int64(), pa.uint64(), pa.float64(), pa.bool_()]
+    with open_bytes(path) as file:
+        names = _guarded(lambda: _header(file, path), path)
+    left = {name: list(kinds) for name in names}
+    missing = dict.fromkeys(names, 0)
+    ends = [0]
+    for batch in _batches(path, dict.fromkeys(names, pa.string()), names):
+        ends.append(ends[-1] + batch.num_rows)
+        for name, column in zip(names, batch.columns, strict=True):
+            missing[name] += column.null_count
+            left[name] = [kind for kind in left[name] if _fits(column, kind)]
+    entries = ends[-1]
+    types = {
+        name: pa.float64() if missing[name] == entries else left[name][0] if left[name] else pa.string()
+        for name in names
+    }
+    return types, clusters_of(ends, entries), {name for name, count in missing.items() if count}
+
+
+def _fits(column: Any, kind: Any) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(kind):
+        return pc.all(pc.is_in(column.drop_null(), value_set=pa.array(_BOOLEANS))).as_py() is not False
+    try:
+        column.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""Opening ROOT files: every way this can fail becomes one clear line."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.streaming.location import is_remote, local_path
+from mlaas4hep.streaming.readers.common import one_line
+from mlaas4hep.streaming.readers.files import check_local
+from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
+
+__all__ = ["damage", "open_directory"]
+
+_MAGIC = b"root"
+_LARGE = 1_000_000
+_SMALLEST_HEADER = 64
+
+
+def open_directory(path: str) -> Any:
+    """The top folder of a ROOT file, an uproot ``ReadOnlyDirectory``.
+
+    Raises:
+        FileReadError: no such file, a folder, no ROOT file, truncated, not readable, or out of reach.
+        FrameworkMissingError: the client for this kind of URL is not installed.
+    """
+    import uproot
+
+    options: dict[str, Any] = {"array_cache": None, "object_cache": None}
+    target = path
+    if is_remote(path):
+        if is_xrootd(path):
+            configure()
+    else:
+        local = local_path(path)
+        _check_header(local, path)
+        target = str(local)
+        options |= {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1}
+    try:
+        directory = uproot.open({target: None}, **options)
+        if path.lower().startswith(("http://", "https://")):
+            _check_ranges(directory, path)
+    except FileReadError:
+        raise
+    except ImportError as error:
+        scheme = path.split(":", 1)[0]
+        raise FrameworkMissingError(
+            f"reading {scheme}:// needs another package: {one_line(error)}", where=path
+        ) from error
+    except Exception as error:
+        raise damage(path, error) from error
+    return directory
+
+
+def damage(path: str, error: BaseException, what: str = "cannot be read") -> FileReadError:
+    """A failure of uproot below it (wrong checksum, short read, unknown structure, lost connection) in one line."""
+    if is_remote(path) and isinstance(error, OSError):
+        return read_error(path, error)
+    text = one_line(error)
+    if "expected Chunk of length" in text:
+        text = "the data ends too early: truncated or damaged"
+    elif "not a ROOT file" in text:
+        return FileReadError("is not a ROOT file", where=path, hint="it does not begin with the word root")
+    elif "checksum" in text or isinstance(error, AssertionError):
+        text = "a checksum is wrong: damaged"
+    elif type(error).__name__ not in {"OSError", "ValueError"}:
+        text = f"{text} ({type(error).__name__})"
+    return FileReadError(f"{what}: {text}", where=path, hint="copy the file again")
+
+
+def _check_header(local: Path, path: str) -> None:
+    size = check_local(local, path)
+    try:
+        with local.open("rb") as file:
+            header = file.read(_SMALLEST_HEADER)
+    except OSError as error:
+        raise FileReadError(f"cannot be read: {error.strerror}", where=path) from error
+    if not header.startswith(_MAGIC[: len(header)]):
+        raise FileReadError("is not a ROOT file", where=path, hint="it does not begin with the word root")
+    if len(header) < _SMALLEST_HEADER:
+        raise FileReadError(f"is truncated: only {size} bytes are there", where=path, hint="copy the file again")
+    version = struct.unpack_from(">i", header, 4)[0]
+    end = struct.unpack_from(">q" if version >= _LARGE else ">i", header, 12)[0]
+    if size < end:
+        raise FileReadError(f"is truncated: {size} of {end} bytes are there", where=path, hint="copy the file again")
+
+
+def _check_ranges(directory: Any, path: str) -> None:
+    """A server that ignores Range requests sends the file's first bytes for every range."""
+    if bytes(directory.file.source.chunk(4, 8).raw_data.tobytes()) == _MAGIC:
+        raise FileReadError("the server ignores requests for parts of a file", where=path, hint="download the file")

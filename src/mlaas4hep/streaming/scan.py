@@ -1,0 +1,224 @@
+"""The first pass over all files: how many events pass, of which class and weight, and the specs of the training events."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import NoEventsError
+from mlaas4hep.features.cutflow import Cutflow
+from mlaas4hep.features.exact import ExactSum
+from mlaas4hep.features.specs import Specs
+from mlaas4hep.features.split import PARTS, TRAIN
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.pipeline import Pipeline, Selected
+from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
+
+__all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "quotas", "scan"]
+
+
+@dataclass(frozen=True)
+class RangeCount:
+    """A range of entries, the events of it that are used, in all and in each part; the cut on events comes first."""
+
+    start: int
+    stop: int
+    used: int
+    parts: tuple[int, int, int]
+
+
+@dataclass
+class FileScan:
+    """What the pass found in one file."""
+
+    cutflow: Cutflow | None = None
+    ranges: list[RangeCount] = field(default_factory=list)
+
+    @property
+    def used(self) -> int:
+        """Events that are used."""
+        return sum(r.used for r in self.ranges)
+
+    def part(self, part: int) -> int:
+        """Events used in one part of the split."""
+        return sum(r.parts[part] for r in self.ranges)
+
+
+@dataclass
+class ClassCount:
+    """Events and sums of weights of one label, in train, validation and test."""
+
+    events: list[int] = field(default_factory=lambda: [0] * len(PARTS))
+    weights: list[ExactSum] = field(default_factory=lambda: [ExactSum() for _ in PARTS])
+
+    def add(self, part: NDArray[np.int8], weight: NDArray[np.float64]) -> None:
+        """Count events, int8 [n] parts and float64 [n] weights."""
+        for index in range(len(PARTS)):
+            chosen = part == index
+            self.events[index] += int(chosen.sum())
+            self.weights[index] = self.weights[index].merge(ExactSum.of(weight[chosen]))
+
+
+@dataclass
+class Scan:
+    """The result of the pass, in the order of the files."""
+
+    files: list[FileScan]
+    specs: Specs
+    labels: dict[Hashable, ClassCount]
+
+    def part(self, part: int) -> int:
+        """Events in one part of the split."""
+        return sum(file.part(part) for file in self.files)
+
+    @property
+    def used(self) -> int:
+        """Events in all parts."""
+        return sum(file.used for file in self.files)
+
+
+@dataclass(frozen=True)
+class _Task:
+    number: int
+    file: DataFile
+    start: int
+    stop: int
+
+
+def scan(
+    files: Sequence[DataFile],
+    pipeline: Pipeline,
+    *,
+    events: int = -1,
+    workers: int = 1,
+    count_labels: bool = True,
+    monitor: Monitor,
+) -> Scan:
+    """Go over all files once (twice if ``events`` limits them and there are cuts).
+
+    Args:
+        events: events to use after the cuts over all files, in proportion to what passes in each; -1: all.
+        count_labels: keep counts by label; false for regression: then all events stand under None.
+
+    Raises:
+        NoEventsError: no event passes, or fewer than asked for.
+    """
+    limits: list[int] | None = None
+    if events >= 0:
+        limits = quotas([f.used for f in _count(files, pipeline, workers, monitor)], events, files)
+    result = [FileScan() for _ in files]
+    specs: Specs | None = None
+    labels: dict[Hashable, ClassCount] = {}
+    total = sum(file.source.entries for file in files)
+    with monitor.stage("specs", total) as advance:
+        for task, selected, part_specs in _read(files, pipeline, workers, limits):
+            found = result[task.number]
+            found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
+            _note(found, task, selected)
+            _count_labels(labels, task.file, selected, by_label=count_labels)
+            specs = part_specs if specs is None else specs + part_specs
+            advance(task.stop - task.start, "")
+    if specs is None or not any(file.used for file in result):
+        raise NoEventsError(
+            "no event is left after the cuts" if total else "the files hold no event",
+            hint=None if not total else f"cutflow:\n{_cutflows(files, result)}",
+        )
+    return Scan(result, specs, labels)
+
+
+def quotas(passing: Sequence[int], events: int, files: Sequence[DataFile]) -> list[int]:
+    """Events to use of each file: in proportion to what passes, by largest remainders, ties to the earlier file.
+
+    Raises:
+        NoEventsError: fewer events pass than asked for.
+    """
+    total = sum(passing)
+    if events > total:
+        counts = ", ".join(f"{file.path}: {n}" for file, n in zip(files, passing, strict=True))
+        raise NoEventsError(
+            f"{events} events are asked for, {total} pass the cuts ({counts})",
+            hint=f"ask for at most {total}, or -1 for all",
+        )
+    shares = [events * n // total if total else 0 for n in passing]
+    remainders = [events * n % total if total else 0 for n in passing]
+    order = sorted(range(len(passing)), key=lambda i: (-remainders[i], i))
+    for i in order[: events - sum(shares)]:
+        shares[i] += 1
+    return shares
+
+
+def _tasks(files: Sequence[DataFile]) -> Iterator[_Task]:
+    target = target_events(len(files))
+    for number, file in enumerate(files):
+        for start, stop in ranges_of(file.source.clusters, target):
+            yield _Task(number, file, start, stop)
+
+
+def _count(files: Sequence[DataFile], pipeline: Pipeline, workers: int, monitor: Monitor) -> list[FileScan]:
+    """How many events pass in each file; only the cuts' branches are read."""
+    result = [FileScan() for _ in files]
+    if not pipeline.selects:
+        for found, file in zip(result, files, strict=True):
+            found.ranges.append(RangeCount(0, file.source.entries, file.source.entries, (0, 0, 0)))
+        return result
+    counting = pipeline.counting()
+    with monitor.stage("counting", sum(file.source.entries for file in files)) as advance:
+        tasks = _tasks(files)
+        for task, selected in ordered_map(
+            lambda task: (task, counting.apply(task.file, task.start, task.stop)), tasks, workers
+        ):
+            _note(result[task.number], task, selected)
+            advance(task.stop - task.start, "")
+    return result
+
+
+def _read(
+    files: Sequence[DataFile], pipeline: Pipeline, workers: int, limits: Sequence[int] | None
+) -> Iterator[tuple[_Task, Selected, Specs]]:
+    """Selected events of every range and the specs of the training events among them."""
+
+    def read(task: _Task) -> tuple[_Task, Selected, Specs | None]:
+        selected = pipeline.apply(task.file, task.start, task.stop)
+        return task, selected, specs_of(selected) if limits is None else None
+
+    def specs_of(selected: Selected) -> Specs:
+        training = selected.where(selected.part == TRAIN)
+        return Specs.of(training.columns, len(training), pipeline.missing)
+
+    left = list(limits) if limits is not None else []
+    for task, selected, specs in ordered_map(read, _tasks(files), workers):
+        if specs is not None:
+            yield task, selected, specs
+            continue
+        first = np.arange(len(selected)) < left[task.number]
+        used = selected if first.all() else selected.where(first)
+        left[task.number] -= len(used)
+        yield task, used, specs_of(used)
+
+
+def _note(found: FileScan, task: _Task, selected: Selected) -> None:
+    counts = np.bincount(selected.part, minlength=len(PARTS))
+    parts = (int(counts[0]), int(counts[1]), int(counts[2]))
+    found.ranges.append(RangeCount(task.start, task.stop, len(selected), parts))
+
+
+def _count_labels(labels: dict[Hashable, ClassCount], file: DataFile, selected: Selected, *, by_label: bool) -> None:
+    if selected.label is None or not by_label:
+        label = file.sample.label if by_label else None
+        labels.setdefault(label, ClassCount()).add(selected.part, selected.weight)
+        return
+    values: NDArray[Any] = np.unique(selected.label)
+    for value in values:
+        chosen = selected.label == value
+        labels.setdefault(value.item(), ClassCount()).add(selected.part[chosen], selected.weight[chosen])
+
+
+def _cutflows(files: Sequence[DataFile], scans: Sequence[FileScan]) -> str:
+    from mlaas4hep.features.cutflow import render  # noqa: PLC0415
+
+    return render({file.path: found.cutflow for file, found in zip(files, scans, strict=True) if found.cutflow})

@@ -1,0 +1,70 @@
+"""Which ranges of a file are read together, and several of them at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice, pairwise
+from typing import TypeVar
+
+__all__ = ["TARGET_EVENTS", "ordered_map", "ranges_of", "target_events"]
+
+TARGET_EVENTS = 16_384
+_FILES_AT_TARGET = 16
+_SMALLEST_TARGET = 1_024
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def target_events(files: int) -> int:
+    """Entries a range should have, so that one range of each of so many files fits into memory."""
+    return max(_SMALLEST_TARGET, TARGET_EVENTS * _FILES_AT_TARGET // max(files, _FILES_AT_TARGET))
+
+
+def ranges_of(clusters: Sequence[int], target: int) -> list[tuple[int, int]]:
+    """Ranges of about ``target`` entries that begin and end at cluster boundaries where that is possible.
+
+    Small clusters are read together; a cluster of more than twice the target is cut.
+
+    Args:
+        clusters: entry numbers, ascending, first 0, last the number of entries.
+        target: wanted entries a range.
+    """
+    ranges: list[tuple[int, int]] = []
+    begin = clusters[0]
+    for start, stop in pairwise(clusters):
+        if stop - start > 2 * target:
+            if start > begin:
+                ranges.append((begin, start))
+            cuts = [*range(start, stop - target // 2, target), stop]
+            ranges.extend(pairwise(cuts))
+            begin = stop
+        elif stop - begin >= target:
+            ranges.append((begin, stop))
+            begin = stop
+    if clusters[-1] > begin:
+        ranges.append((begin, clusters[-1]))
+    return ranges
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Results in the order of the items, computed by ``workers`` threads, at most two items ahead for each of them.
+
+    The first error is raised at its place, and nothing more is started after it.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    rest = iter(items)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-read")
+    try:
+        waiting.extend(pool.submit(function, item) for item in islice(rest, 2 * workers))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(rest, 1))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

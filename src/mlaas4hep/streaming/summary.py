@@ -1,0 +1,80 @@
+"""Specs of files without a training: every event counts, no labels, no split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.features.cutflow import render
+from mlaas4hep.features.specs import Specs, legacy_specs
+from mlaas4hep.streaming.branches import choose_branches
+from mlaas4hep.streaming.files import close_files, open_files
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.scan import scan
+
+__all__ = ["FileSpecs", "specs_of_files"]
+
+
+@dataclass(frozen=True)
+class FileSpecs:
+    """Specs over all events that pass the cuts, and how many that are in each file."""
+
+    specs: Specs
+    events: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """The original's keys, and under `branches` all figures of each branch."""
+        return {**legacy_specs(self.specs, self.events), "branches": self.specs.to_json()["branches"]}
+
+    def render(self) -> str:
+        """A table for people: branch, kind, dimension, range, mean, missing values."""
+        header = ("branch", "kind", "dim", "min", "max", "mean", "std", "missing")
+        rows = [header]
+        for name, part in self.specs.branches.items():
+            values = part.values
+            dim = str(part.lengths.maximum) if part.lengths else "1"
+            figures = [f"{x:.6g}" if values.real else "-" for x in (values.low, values.high, values.mean, values.std)]
+            rows.append((name, part.kind, dim, *figures, str(values.missing + values.infinite)))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
+    """One pass over all files of a workflow; its labels, split and training do not matter.
+
+    Raises:
+        MLaaS4HEPError: a file or branch is missing, no event passes.
+    """
+    files = open_files(workflow.samples, workflow.tree, workflow.reading)
+    try:
+        branches = choose_branches(files, workflow)
+        for pattern in branches.unmatched:
+            monitor.warn(f"exclude: {pattern} matches no branch")
+        for name, reason in branches.left_out.items():
+            monitor.note(f"left out: {name} ({reason})")
+        pipeline = Pipeline(
+            preprocessing=branches.preprocessing,
+            features=branches.features,
+            identifier=(),
+            label_branch=None,
+            weight_branch=workflow.weights.branch,
+            negative=workflow.weights.negative,
+            split=Split(validation=0.0, test=0.0),
+            missing=workflow.features.missing,
+        )
+        found = scan(
+            files,
+            pipeline,
+            events=workflow.events,
+            workers=workflow.reading.workers,
+            count_labels=False,
+            monitor=monitor,
+        )
+        if pipeline.selects:
+            monitor.note(render({f.path: s.cutflow for f, s in zip(files, found.files, strict=True) if s.cutflow}))
+        pairs = sorted(zip(files, found.files, strict=True), key=lambda pair: pair[0].index)
+        return FileSpecs(found.specs, {file.path: part.used for file, part in pairs})
+    finally:
+        close_files(files)

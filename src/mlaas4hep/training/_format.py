@@ -1,0 +1,98 @@
+"""Numbers as people read them, the same in the report and in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mlaas4hep.training.metrics.parts import Part
+
+__all__ = ["FIGURES", "count", "is_weighted", "main_part", "number", "short", "with_error"]
+
+FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
+    "binary": (("auc", "ROC AUC"), ("accuracy", "Accuracy"), ("loss", "Log loss")),
+    "multiclass": (("auc", "ROC AUC (macro)"), ("accuracy", "Accuracy"), ("loss", "Log loss")),
+    "regression": (
+        ("rmse", "RMSE"),
+        ("mae", "MAE"),
+        ("mse", "MSE"),
+        ("r2", "R²"),
+        ("bias", "Bias"),
+        ("resolution", "Resolution"),
+    ),
+}
+"""Figures of each task with their names, in the order they are shown."""
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with some significant digits; a dash for None or not a number.
+
+    Example:
+        >>> number(0.123456), number(1234567.0), number(None)
+        ('0.1235', '1,234,567', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if 1e-3 <= size < 10**digits:
+        decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+        return f"{value:,.{decimals}f}"
+    if 10**digits <= size < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def count(value: float | None) -> str:
+    """A number of events: whole where it is, with separators of thousands."""
+    if value is not None and math.isfinite(value) and value == round(value) and abs(value) < 1e15:
+        return f"{round(value):,}"
+    return number(value)
+
+
+def short(value: float | None) -> str:
+    """A number a person chose or reads as a mark, without zeros at the end.
+
+    Example:
+        >>> short(0.5), short(10.0)
+        ('0.5', '10')
+    """
+    return "-" if value is None else f"{value:.4g}"
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """A value and its error, both to two digits of the error.
+
+    Example:
+        >>> with_error(3.14159, 0.0234)
+        '3.142 ± 0.023'
+    """
+    if value is None or error is None or not error > 0.0 or not math.isfinite(value) or not math.isfinite(error):
+        return number(value, 3)
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}" if decimals < 8 else f"{value:.3e} ± {error:.1e}"
+
+
+def main_part(names: Iterable[str]) -> str | None:
+    """The part whose figures stand for the model: test, else data, else the last one."""
+    known = list(names)
+    return next((name for name in ("test", "data") if name in known), known[-1] if known else None)
+
+
+def is_weighted(source: Mapping[str, Part] | Mapping[str, Any]) -> bool:
+    """True if any event has another weight than 1.
+
+    Args:
+        source: the parts, or the block ``parts`` of the metrics, which shows it by sums that differ from the numbers.
+    """
+    for part in source.values():
+        if isinstance(part, Part):
+            if bool(np.any(part.weight != 1.0)):
+                return True
+        elif part.get("sum_of_weights") != part.get("events"):
+            return True
+    return False

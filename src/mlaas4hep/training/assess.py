@@ -1,0 +1,83 @@
+"""The trained model on all its events: scores of every part, and the rows that parity and importance are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.features.split import PARTS, TEST, TRAIN, VALIDATION
+from mlaas4hep.streaming.dataset import Block, Dataset
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.training.histograms import Histograms
+from mlaas4hep.training.metrics.parts import Part
+
+__all__ = ["Assessment", "assess"]
+
+ROWS_IN_MEMORY = 100_000
+ROWS_FOR_IMPORTANCE = 5_000
+BYTES_IN_MEMORY = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """Scores of all events.
+
+    Attributes:
+        parts: by name, those that hold events.
+        rows: events of the test part (validation, or training, if there is no test part), spread evenly over it.
+        rows_part: the name of the part they are from.
+    """
+
+    parts: dict[str, Part]
+    rows: Block
+    rows_part: str
+
+    def importance_rows(self) -> Block:
+        """Fewer of the rows, spread evenly."""
+        step = -(-len(self.rows) // ROWS_FOR_IMPORTANCE)
+        return self.rows.take(slice(None, None, step))
+
+
+def assess(
+    dataset: Dataset,
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    histograms: Histograms | None,
+    monitor: Monitor,
+) -> Assessment:
+    """Score every event once, in the order of the files.
+
+    Args:
+        dataset: all events.
+        predict: transformed rows to scores.
+        histograms: filled with all events, if given.
+        monitor: told about progress.
+    """
+    parts: dict[str, list[Part]] = {name: [] for name in PARTS}
+    kept_part = next(part for part in (TEST, VALIDATION, TRAIN) if dataset.size(part))
+    room = min(ROWS_IN_MEMORY, BYTES_IN_MEMORY // (4 * dataset.layout.width + 32))
+    step = -(-dataset.size(kept_part) // room)
+    kept: list[Block] = []
+    seen = 0
+    with monitor.stage("scoring", dataset.scan.used) as advance:
+        for block in dataset.in_order():
+            x = dataset.layout.transform(block.raw)
+            scores = predict(x)
+            for part, name in enumerate(PARTS):
+                chosen = block.part == part
+                if chosen.any():
+                    parts[name].append(Part(block.y[chosen], scores[chosen], block.weight[chosen]))
+            of_part = np.flatnonzero(block.part == kept_part)
+            kept.append(block.take(of_part[(-seen) % step :: step]))
+            seen += len(of_part)
+            if histograms is not None:
+                histograms.fill(block.raw, x, block.y)
+            advance(len(block), "")
+    joined = {name: _join(found) for name, found in parts.items() if found}
+    return Assessment(joined, Block.join(kept), PARTS[kept_part])
+
+
+def _join(parts: list[Part]) -> Part:
+    return Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("y", "scores", "weight")))

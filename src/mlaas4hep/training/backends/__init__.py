@@ -1,0 +1,49 @@
+"""One backend a framework, behind one protocol (`mlaas4hep.training.backends.base`)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mlaas4hep.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from mlaas4hep.training.backends.base import Backend
+
+__all__ = ["backend_for", "backends"]
+
+
+@cache
+def _all() -> tuple[Backend, ...]:
+    from mlaas4hep.training.backends.keras_backend import KerasBackend
+    from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+    from mlaas4hep.training.backends.torch_backend import TorchBackend
+    from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+
+    # The order matters: a Keras model may be a torch module, an XGBoost model is a scikit-learn estimator.
+    return (KerasBackend(), TorchBackend(), XGBoostBackend(), SklearnBackend())
+
+
+def backends() -> dict[str, Backend]:
+    """All backends by name: keras, torch, xgboost, sklearn. No framework is imported."""
+    return {backend.name: backend for backend in _all()}
+
+
+def backend_for(model: object) -> Backend:
+    """The backend that knows the model.
+
+    Raises:
+        ModelFileError: no backend knows it; says its type and what is supported.
+    """
+    for backend in _all():
+        if backend.recognises(model):
+            return backend
+    if isinstance(model, type):
+        raise ModelFileError(
+            f"model() returned the class {model.__name__}", hint=f"return an instance: {model.__name__}(...)"
+        )
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    raise ModelFileError(
+        f"model() returned a {kind}",
+        hint="supported are keras.Model, torch.nn.Module, scikit-learn estimators and XGBoost's scikit-learn models",
+    )

@@ -1,0 +1,258 @@
+"""Training of Keras models: the engine gets the batches in our order, and the loop around it is ours."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._keras_outputs import check_outputs, compile_if_needed, has_own_fit, labels_for
+from mlaas4hep.training.backends._loop import run_passes
+from mlaas4hep.training.backends._numbers import evaluate
+from mlaas4hep.training.backends._passes import DEFAULT_EPOCHS, Pass
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Arrays, Events
+from mlaas4hep.training.user_model import user_errors
+
+__all__ = ["fit"]
+
+_VALIDATION_BATCH = 4096
+
+
+def fit(model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
+    """Train in place, as described in `KerasBackend.fit`."""
+    file = str(getattr(settings.module, "__file__", "model"))
+    with user_errors(file, "the Keras model cannot be called"):
+        outputs = _count_outputs(model, train.width)
+    check_outputs(model, outputs, settings.task, settings.classes)
+    with user_errors(file, "the Keras model cannot be compiled"):
+        compile_if_needed(model, outputs, settings.task)
+    if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
+        raise ModelFileError("the Keras model has several losses", where=file, hint="give it one output and one loss")
+    if has_own_fit(model):
+        return _own_fit(model, outputs, train, validation, settings, file)
+    learner = _Learner(model, outputs, train, validation, settings, file)
+    learner.prepare()
+    return run_passes(learner, train, validation, settings)
+
+
+def _count_outputs(model: Any, width: int) -> int:
+    result = model(np.zeros((2, width), np.float32))
+    shape = getattr(result, "shape", None)
+    if shape is None or len(shape) > 2:
+        raise ModelFileError("the Keras model must give one output of shape [events, classes]")
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+@dataclass
+class _Learner:
+    """A Keras model as the loop sees it."""
+
+    model: Any
+    outputs: int
+    train: Events
+    validation: Events
+    settings: FitSettings
+    file: str
+    error: list[BaseException] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """Make the optimizer's variables, so that a state has all there is."""
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def learn(self, part: Pass) -> dict[str, float]:
+        size = self.settings.batch_size
+        scale = _Scale()
+        report = _progress_callback(part, self.settings)
+        result = self._run(
+            self.model.fit,
+            _input(lambda: self._feed(part.batches(), scale), self.outputs, self._label_type()),
+            epochs=1,
+            steps_per_epoch=math.ceil(part.size / size),
+            shuffle=False,
+            verbose=0,
+            callbacks=[report],
+        )
+        figures = {name: float(values[-1]) for name, values in result.history.items()}
+        return scale.applied(figures)
+
+    def validate(self) -> dict[str, float]:
+        if self.validation.size == 0:
+            return {}
+        scale = _Scale()
+        batches = self.validation.batches(_VALIDATION_BATCH, 0)
+        figures = self._run(
+            self.model.evaluate,
+            _input(lambda: self._feed(batches, scale), self.outputs, self._label_type()),
+            steps=math.ceil(self.validation.size / _VALIDATION_BATCH),
+            verbose=0,
+            return_dict=True,
+        )
+        return scale.applied({name: float(value) for name, value in figures.items()})
+
+    def state(self) -> bytes:
+        arrays = {f"v{i}": _numpy(v) for i, v in enumerate(self._variables())}
+        if self._torch():
+            import torch
+
+            arrays["torch_rng"] = torch.get_rng_state().numpy()
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+            variables = self._variables()
+            shapes = [arrays[name].shape for name in arrays.files if name != "torch_rng"]
+            if shapes != [tuple(variable.shape) for variable in variables]:
+                hint = "train without resuming"
+                raise ModelFileError("the checkpoint belongs to another model", where=self.file, hint=hint)
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"v{i}"])
+            if "torch_rng" in arrays.files:
+                import torch
+
+                torch.set_rng_state(torch.from_numpy(arrays["torch_rng"].copy()))
+
+    def _variables(self) -> list[Any]:
+        own = [v for v in self.model.variables if not _is_metric(v)]
+        return [*own, *self.model.optimizer.variables]
+
+    def _torch(self) -> bool:
+        import keras
+
+        return bool(keras.backend.backend() == "torch")
+
+    def _label_type(self) -> str:
+        probe = labels_for(self.model, self.outputs, self.settings.task, np.zeros(1, np.int64))
+        return f"{probe.dtype}:{probe.ndim}:{probe.shape[-1] if probe.ndim == 2 else 0}"
+
+    def _feed(self, batches: Iterator[Arrays], scale: _Scale) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Batches as Keras takes them; an error of reading is kept, since the engine would hide it."""
+        try:
+            for batch in batches:
+                scale.add(batch)
+                labels = labels_for(self.model, self.outputs, self.settings.task, batch.y)
+                yield np.ascontiguousarray(batch.x), labels, np.ascontiguousarray(batch.weight)
+        except BaseException as error:
+            self.error.append(error)
+            raise
+
+    def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with user_errors(self.file, "the Keras model cannot be trained"):
+                return function(*args, **kwargs)
+        except Exception:
+            if self.error:
+                raise self.error[0] from None
+            raise
+
+
+@dataclass
+class _Scale:
+    """Keras divides weighted losses by the number of events; this makes weighted means of them."""
+
+    events: int = 0
+    weight: float = 0.0
+
+    def add(self, batch: Arrays) -> None:
+        self.events += len(batch)
+        self.weight += float(batch.weight.sum(dtype=np.float64))
+
+    def applied(self, figures: dict[str, float]) -> dict[str, float]:
+        factor = self.events / self.weight if self.weight > 0 else 1.0
+        return {name: value * factor if name == "loss" else value for name, value in figures.items()}
+
+
+def _is_metric(variable: Any) -> bool:
+    """Variables of metrics begin anew in each epoch."""
+    return False if variable.trainable else "/total" in variable.path or "/count" in variable.path
+
+
+def _numpy(variable: Any) -> NDArray[Any]:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(variable))
+
+
+def _input(feed: Any, outputs: int, label: str) -> Any:  # noqa: ARG001
+    """The engine's own way to read from a generator, in its order and some batches ahead."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return feed()
+    import tensorflow as tf
+
+    dtype, ndim, width = label.split(":")
+    shape = (None,) if ndim == "1" else (None, int(width))
+    signature = (
+        tf.TensorSpec((None, None), tf.float32),
+        tf.TensorSpec(shape, dtype),
+        tf.TensorSpec((None,), tf.float32),
+    )
+    return tf.data.Dataset.from_generator(feed, output_signature=signature).prefetch(8)
+
+
+def _progress_callback(part: Pass, settings: FitSettings) -> Any:
+    import keras
+
+    steps = math.ceil(part.size / settings.batch_size)
+    every = max(1, steps // 20)
+
+    class Report(keras.callbacks.Callback):  # type: ignore[misc]
+        """Calls progress 20 times an epoch."""
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            if (batch + 1) % every == 0 and batch + 1 < steps:
+                figures = {name: float(value) for name, value in (logs or {}).items()}
+                settings.progress(part.number, (batch + 1) * settings.batch_size, figures)
+
+    return Report()
+
+
+def _own_fit(
+    model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str
+) -> History:
+    """Call the subclass's ``fit`` with all events in memory and the arguments it takes."""
+    data = train.load()
+    task = settings.task
+    y = labels_for(model, outputs, task, data.y)
+    parameters = inspect.signature(model.fit).parameters
+    everything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if settings.order == "chunk" or settings.early_stopping:
+        settings.warn("the Keras model has its own fit, which decides the order and when to stop")
+    offered: dict[str, Any] = {
+        "epochs": settings.epochs or DEFAULT_EPOCHS,
+        "batch_size": settings.batch_size,
+        "shuffle": settings.shuffle,
+        "verbose": settings.verbose,
+    }
+    if validation.size:
+        other = validation.load()
+        offered["validation_data"] = (other.x, labels_for(model, outputs, task, other.y))
+    if train.weighted and ("sample_weight" in parameters or everything):
+        offered["sample_weight"] = data.weight
+        if validation.size:
+            offered["validation_data"] = (*offered["validation_data"], other.weight)
+    elif train.weighted:
+        settings.warn("the Keras model's own fit takes no sample_weight: all events count the same in training")
+    passed = {name: value for name, value in offered.items() if everything or name in parameters}
+    with user_errors(file, "the Keras model's own fit failed"):
+        result = model.fit(data.x, y, **passed)
+    from mlaas4hep.training.backends.keras_backend import KerasBackend
+
+    curves = {str(k): [float(v) for v in values] for k, values in (getattr(result, "history", None) or {}).items()}
+    if "loss" not in curves:
+        for part, prefix in ((train, ""), (validation, "val_")):
+            figures = evaluate(part, lambda x: KerasBackend().predict(model, x, task), task)
+            curves |= {prefix + name: [value] for name, value in figures.items()}
+    epochs = len(curves.get("loss", [0.0]))
+    settings.progress(epochs - 1, train.size, {name: values[-1] for name, values in curves.items() if values})
+    return History(curves=curves, epochs=epochs)

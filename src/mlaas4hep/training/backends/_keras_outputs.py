@@ -1,0 +1,96 @@
+"""What the outputs of a Keras model mean: how many, logits or probabilities, and which labels its loss wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.data import Task
+
+__all__ = ["activation_missing", "check_outputs", "compile_if_needed", "has_own_fit", "labels_for", "loss_name"]
+
+
+def has_own_fit(model: Any) -> bool:
+    """True for a subclass that defines ``fit`` itself."""
+    return not str(type(model).fit.__module__).startswith("keras.")
+
+
+def loss_name(model: Any) -> str:
+    """Name of the loss in snake case, e.g. ``categorical_crossentropy``; empty if it cannot be told."""
+    loss = getattr(model, "loss", None)
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None) or getattr(loss, "name", "")
+    text = str(name or "")
+    if text.islower() or not text:
+        return text
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in text).lstrip("_")
+
+
+def activation_missing(model: Any, task: Task, outputs: int) -> str | None:
+    """Sigmoid or Softmax if the outputs are logits, else None.
+
+    They are logits if the loss was made with ``from_logits=True``, or if the last layer of a model that was handed over
+    uncompiled has no activation.
+    """
+    if task == "regression":
+        return None
+    loss = getattr(model, "loss", None)
+    arguments = getattr(loss, "_fn_kwargs", None) or {}
+    logits = bool(getattr(loss, "from_logits", False) or arguments.get("from_logits", False))
+    if not logits:
+        return None
+    return "Sigmoid" if outputs == 1 or "binary" in loss_name(model) else "Softmax"
+
+
+def check_outputs(model: Any, outputs: int, task: Task, classes: int) -> None:
+    """Refuse a number of outputs that does not fit the task."""
+    allowed = {"binary": (1, 2), "regression": (1,), "multiclass": (classes,)}[task]
+    if outputs not in allowed:
+        wanted = " or ".join(str(number) for number in allowed)
+        what = f"{classes} classes" if task == "multiclass" else f"a {task} task"
+        raise ModelFileError(
+            f"the Keras model has {outputs} outputs, {what} needs {wanted}", hint="change its last layer"
+        )
+
+
+def compile_if_needed(model: Any, outputs: int, task: Task) -> None:
+    """Compile an uncompiled model with Adam(1e-3) and the loss for the task and outputs."""
+    import keras
+
+    if model.compiled:
+        return
+    logits = _ends_without_activation(model)
+    loss: Any
+    if task == "regression":
+        loss = "mean_squared_error"
+    elif outputs == 1:
+        loss = keras.losses.BinaryCrossentropy(from_logits=logits)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss)
+
+
+def labels_for(model: Any, outputs: int, task: Task, y: NDArray[Any]) -> NDArray[Any]:
+    """Labels as the loss wants them.
+
+    Returns:
+        Regression and one output: float32 [N, 1]. More outputs: int64 [N] for sparse losses, else one-hot float32 [N, C].
+    """
+    if task == "regression" or outputs == 1:
+        return np.asarray(y, np.float32).reshape(-1, 1)
+    if loss_name(model).startswith("sparse"):
+        return np.asarray(y, np.int64)
+    return np.eye(outputs, dtype=np.float32)[y]
+
+
+def _ends_without_activation(model: Any) -> bool:
+    import keras
+
+    layers = getattr(model, "layers", [])
+    last = layers[-1] if layers else None
+    if isinstance(last, keras.Model):
+        return _ends_without_activation(last)
+    activation = getattr(last, "activation", None)
+    return activation is keras.activations.linear

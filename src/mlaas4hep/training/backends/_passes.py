@@ -1,0 +1,67 @@
+"""The order of training: which events a model sees, pass by pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlaas4hep.training.backends.base import FitSettings
+from mlaas4hep.training.data import Arrays, Events
+
+__all__ = ["DEFAULT_EPOCHS", "Pass", "passes"]
+
+DEFAULT_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Once over some events: all of them (an epoch), or one chunk.
+
+    Attributes:
+        number: counts from 0.
+        size: number of events.
+    """
+
+    number: int
+    size: int
+    _train: Events
+    _chunk: Arrays | None
+    _settings: FitSettings
+
+    def batches(self) -> Iterator[Arrays]:
+        """The events in batches, in an order that (seed, number) decides."""
+        size = self._settings.batch_size
+        if self._chunk is None:
+            yield from self._train.batches(size, self.number)
+            return
+        order = np.arange(self.size)
+        if self._settings.shuffle:
+            np.random.default_rng([self._settings.seed, self.number]).shuffle(order)
+        for start in range(0, self.size, size):
+            rows = order[start : start + size]
+            yield Arrays(self._chunk.x[rows], self._chunk.y[rows], self._chunk.weight[rows])
+
+    def chunks(self) -> Iterator[Arrays]:
+        """The events in large blocks."""
+        if self._chunk is None:
+            yield from self._train.chunks(self.number)
+        else:
+            yield self._chunk
+
+
+def passes(train: Events, settings: FitSettings, first: int = 0) -> Iterator[Pass]:
+    """All passes from number ``first`` on.
+
+    Order ``standard``: one pass an epoch, over all events. Order ``chunk``: `epochs` passes over the first chunk, then
+    over the second, and so on.
+    """
+    epochs = settings.epochs or DEFAULT_EPOCHS
+    if settings.order != "chunk":
+        for number in range(first, epochs):
+            yield Pass(number, train.size, train, None, settings)
+        return
+    for index, chunk in enumerate(train.chunks(0)):
+        for number in range(max(first, index * epochs), (index + 1) * epochs):
+            yield Pass(number, len(chunk), train, chunk, settings)

@@ -1,0 +1,157 @@
+"""The two ways to train a scikit-learn model: all events at once, or pass by pass with ``partial_fit``."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._loop import run_passes
+from mlaas4hep.training.backends._numbers import evaluate
+from mlaas4hep.training.backends._passes import Pass
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Events
+from mlaas4hep.training.user_model import user_errors
+
+if TYPE_CHECKING:
+    from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+
+__all__ = ["fit_at_once", "fit_by_passes", "streams", "weight_argument"]
+
+
+def streams(model: Any, train: Events, settings: FitSettings) -> bool:
+    """True if the model is to be trained with ``partial_fit``; says why not where that was asked for."""
+    asked = settings.epochs is not None or settings.order == "chunk"
+    if not asked and train.fits():
+        return False
+    name = type(model).__name__
+    if not hasattr(model, "partial_fit"):
+        if settings.order == "chunk":
+            settings.warn(f"{name} cannot be trained chunk by chunk: it is trained on all events at once")
+        elif settings.early_stopping:
+            settings.warn(f"{name} knows no epochs: early stopping has no effect")
+        return False
+    if getattr(model, "early_stopping", False):
+        if train.fits():
+            settings.warn(f"{name}(early_stopping=True) splits the events itself: it is trained on all events at once")
+            return False
+        settings.warn(f"{name}: early_stopping is switched off, since the events are streamed")
+        model.set_params(early_stopping=False)
+    return True
+
+
+def fit_at_once(model: Any, train: Events, settings: FitSettings) -> None:
+    """``model.fit`` on all events, with weights if it takes them.
+
+    Raises:
+        MemoryLimitError: they do not fit.
+        ModelFileError: the training raises.
+    """
+    data = train.load()
+    extra: dict[str, Any] = {}
+    if train.weighted:
+        argument = weight_argument(model)
+        if argument is None:
+            from mlaas4hep.training.backends.sklearn_backend import last_step
+
+            settings.warn(f"{type(last_step(model)).__name__} takes no weights: all events count the same in training")
+        else:
+            extra[argument] = data.weight
+    with user_errors(_file(settings), f"{type(model).__name__} cannot be trained"):
+        model.fit(data.x, data.y, **extra)
+
+
+def weight_argument(model: Any) -> str | None:
+    """Name of the argument of ``fit`` that takes the weights; through pipelines that of the last step; or None."""
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(model, Pipeline):
+        name, last = model.steps[-1]
+        inner = weight_argument(last)
+        return f"{name}__{inner}" if inner else None
+    return "sample_weight" if _takes_weight(model, "fit") else None
+
+
+def fit_by_passes(
+    backend: SklearnBackend, model: Any, train: Events, validation: Events, settings: FitSettings
+) -> History:
+    """``partial_fit`` over all passes; ``model`` is the trained one afterwards."""
+    weighted = train.weighted
+    if weighted and not _takes_weight(model, "partial_fit"):
+        settings.warn(f"{type(model).__name__} takes no weights in partial_fit: all events count the same in training")
+        weighted = False
+    return run_passes(_Streamed(backend, model, weighted, validation, settings), train, validation, settings)
+
+
+@dataclass
+class _Streamed:
+    """A ``partial_fit`` model as the loop sees it."""
+
+    backend: SklearnBackend
+    model: Any
+    weighted: bool
+    validation: Events
+    settings: FitSettings
+
+    def learn(self, part: Pass) -> dict[str, float]:
+        classes = {} if self.settings.task == "regression" else {"classes": np.arange(self.settings.classes)}
+        done = 0
+        figures: list[tuple[float, dict[str, float]]] = []
+        for chunk in part.chunks():
+            extra = {"sample_weight": chunk.weight} if self.weighted else {}
+            with user_errors(_file(self.settings), f"{type(self.model).__name__} cannot be trained"):
+                self.model.partial_fit(chunk.x, chunk.y, **classes, **extra)
+            done += len(chunk)
+            figures.append((float(chunk.weight.sum(dtype=np.float64)), self._figures(_One(chunk))))
+            if done < part.size:
+                self.settings.progress(part.number, done, figures[-1][1])
+        return _mean(figures)
+
+    def _figures(self, events: Any) -> dict[str, float]:
+        task = self.settings.task
+        return evaluate(events, lambda x: self.backend.predict(self.model, x, task), task)
+
+    def validate(self) -> dict[str, float]:
+        return self._figures(self.validation)
+
+    def state(self) -> bytes:
+        from mlaas4hep.training.backends._skops import dump
+
+        return dump(self.model)
+
+    def restore(self, state: bytes) -> None:
+        from mlaas4hep.training.backends._skops import load_own
+
+        self.model.__dict__.update(load_own(state).__dict__)
+
+
+class _One:
+    """One chunk, as far as `evaluate` needs events."""
+
+    def __init__(self, chunk: Any) -> None:
+        self._chunk = chunk
+
+    def chunks(self, epoch: int = 0) -> list[Any]:  # noqa: ARG002
+        return [self._chunk]
+
+
+def _mean(figures: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
+    total = sum(weight for weight, values in figures if values)
+    if total <= 0:
+        return {}
+    names = next(values for _, values in figures if values)
+    return {name: sum(w * values[name] for w, values in figures if values) / total for name in names}
+
+
+def _takes_weight(model: Any, method: str) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(getattr(model, method)).parameters
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"{type(model).__name__}.{method} cannot be inspected") from error
+
+
+def _file(settings: FitSettings) -> str:
+    return str(getattr(settings.module, "__file__", None) or "model")

@@ -1,0 +1,100 @@
+"""The protocol of a backend: what the workflow needs to know about a framework, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.training.data import Events, Task
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["Backend", "FitSettings", "History", "Progress"]
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Settings of one fit.
+
+    Attributes:
+        classes: number of classes; 0 for regression.
+        epochs: None where the user gave none: the backend's or the model's own default.
+        checkpoint: folder for checkpoints, always given; a backend writes after each epoch, beside and renamed.
+        resume: continue from the checkpoint if there is one.
+        progress: called as progress(epoch, events_done_in_epoch, metrics) at least after each chunk.
+        warn: called with a sentence for the user; what it gets is shown, logged and kept in the manifest.
+        module: the namespace of the user's model file (for `train_clf` / `torch_train`).
+    """
+
+    task: Task
+    classes: int
+    epochs: int | None
+    batch_size: int
+    shuffle: bool
+    order: str
+    early_stopping: int | None
+    seed: int
+    threads: int | None
+    verbose: int
+    checkpoint: Path
+    resume: bool
+    progress: Progress
+    warn: Callable[[str], None]
+    module: ModuleType | None = None
+
+
+@dataclass
+class History:
+    """Learning curves: name (``loss``, ``val_loss``, ...) to one value an epoch (or boosting round)."""
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    epochs: int = 0
+    stopped_early: bool = False
+
+
+class Backend(Protocol):
+    """One framework. All methods take the user's model object, untouched until `fit`."""
+
+    name: str
+    """keras, torch, sklearn or xgboost."""
+
+    def recognises(self, model: object) -> bool:
+        """True if the model is this framework's. Must not import the framework unless it is loaded already."""
+
+    def seed(self, seed: int, threads: int | None) -> None:
+        """Fix all random numbers of the framework; called before the user's `model()` builds the model."""
+
+    def takes_missing(self, model: Any) -> bool:
+        """True if the model understands NaN among its inputs (XGBoost, HistGradientBoosting)."""
+
+    def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
+        """Train, and return the trained model with its learning curves."""
+
+    def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Scores of transformed rows.
+
+        Returns:
+            float32: binary [N, 1], probability of the signal; multiclass [N, C]; regression [N, 1].
+        """
+
+    def save(self, model: Any, folder: Path, source: Path) -> None:
+        """Write the framework's own format (and, for torch, the code in `source`) into an empty folder.
+
+        The same model always gives the same bytes.
+        """
+
+    def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
+        """The model alone: input ``x`` float32 [N, width] (transformed), output ``scores`` as `predict` gives it.
+
+        Raises:
+            ConversionError: with the reason.
+        """

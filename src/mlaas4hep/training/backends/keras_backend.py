@@ -1,0 +1,112 @@
+"""Keras 3, on TensorFlow or on PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.training.backends._files import rewrite_zip, write_beside
+from mlaas4hep.training.backends._numbers import sigmoid, softmax
+from mlaas4hep.training.backends._warnings import passed_on
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Events, Task
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["KerasBackend"]
+
+MODEL_FILE = "model.keras"
+_BLOCK = 8192
+
+
+class KerasBackend:
+    """Compiled models keep their loss, optimizer and metrics; uncompiled ones get Adam(1e-3) and the task's loss."""
+
+    name = "keras"
+
+    def recognises(self, model: object) -> bool:
+        """True for an instance of keras.Model."""
+        keras = sys.modules.get("keras")
+        return keras is not None and hasattr(keras, "Model") and isinstance(model, keras.Model)
+
+    def seed(self, seed: int, threads: int | None) -> None:
+        """Seed Python, numpy and the engine, and limit the engine's threads where it still can be."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        if threads is None:
+            return
+        if keras.backend.backend() == "torch":
+            import torch
+
+            torch.set_num_threads(threads)
+        elif keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            with contextlib.suppress(RuntimeError):  # too late: TensorFlow has begun to work
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
+            if threads == 1 and tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.enable_op_determinism()
+
+    def takes_missing(self, model: Any) -> bool:  # noqa: ARG002
+        """False: a network turns NaN into NaN."""
+        return False
+
+    def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
+        """Train by epochs over batches; a subclass with its own ``fit`` gets all events in memory instead.
+
+        Raises:
+            ModelFileError: outputs that do not fit the task, or the training raises.
+            MemoryLimitError: the model has its own ``fit`` and the events do not fit.
+        """
+        from mlaas4hep.training.backends._keras_fit import fit
+
+        with passed_on(settings.warn):
+            self.seed(settings.seed, settings.threads)
+            return model, fit(model, train, validation, settings)
+
+    def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Probabilities; logits go through the sigmoid or softmax. Of two outputs in a binary task the second counts."""
+        from mlaas4hep.training.backends._keras_outputs import activation_missing
+
+        blocks = [_call(model, x[start : start + _BLOCK]) for start in range(0, len(x), _BLOCK)]
+        width = model.output_shape[-1] if not blocks and model.built else 1
+        raw = np.concatenate(blocks) if blocks else np.zeros((0, width), np.float32)
+        if raw.ndim == 1:
+            raw = raw[:, None]
+        missing = activation_missing(model, task, raw.shape[1])
+        if missing:
+            raw = sigmoid(raw) if missing == "Sigmoid" else softmax(raw)
+        raw = raw.astype(np.float32, copy=False)
+        return raw[:, 1:2] if task == "binary" and raw.shape[1] == 2 else raw
+
+    def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
+        """Write ``model.keras`` without dates."""
+        path = folder / MODEL_FILE
+        with passed_on(lambda _: None):
+            model.save(path)
+        write_beside(path, rewrite_zip(path.read_bytes(), _without_dates))
+
+    def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
+        """Convert with ``model.export``."""
+        from mlaas4hep.training.backends._keras_onnx import convert
+
+        return convert(model, width, task)
+
+
+def _call(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(model.predict_on_batch(np.ascontiguousarray(x)))
+
+
+def _without_dates(members: dict[str, bytes]) -> dict[str, bytes]:
+    metadata = json.loads(members["metadata.json"])
+    metadata["date_saved"] = "1980-01-01@00:00:00"
+    return {**members, "metadata.json": json.dumps(metadata).encode()}

@@ -1,0 +1,143 @@
+"""scikit-learn: any classifier, regressor or pipeline; ``partial_fit`` models stream."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._numbers import evaluate, sigmoid, softmax
+from mlaas4hep.training.backends._warnings import passed_on
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Events, Task
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["SklearnBackend"]
+
+MODEL_FILE = "model.skops"
+
+
+class SklearnBackend:
+    """Models are fitted on all events at once, or streamed where they can and the data or the user asks for it."""
+
+    name = "sklearn"
+
+    def recognises(self, model: object) -> bool:
+        """True for an instance of scikit-learn's BaseEstimator."""
+        base = sys.modules.get("sklearn.base")
+        return base is not None and isinstance(model, base.BaseEstimator)
+
+    def seed(self, seed: int, threads: int | None) -> None:  # noqa: ARG002
+        """Seed numpy's global generator, which models without random_state use."""
+        np.random.seed(seed)  # noqa: NPY002
+
+    def takes_missing(self, model: Any) -> bool:
+        """True for HistGradientBoosting, alone or as the end of a pipeline whose other steps keep or fill NaN."""
+        from sklearn.pipeline import Pipeline
+        from sklearn.utils import get_tags
+
+        if isinstance(model, Pipeline):
+            steps = [step for _, step in model.steps if step not in (None, "passthrough")]
+            through = all(type(step).__name__ in _KEEP_NAN and get_tags(step).input_tags.allow_nan for step in steps[:-1])
+            return through and self.takes_missing(steps[-1])
+        return type(model).__name__ in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+
+    def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
+        """Train with `fit`, or with `partial_fit` if the events do not fit in memory, epochs are given, or by chunks.
+
+        Raises:
+            ModelFileError: a classifier for a regression or the reverse, or the training raises.
+            MemoryLimitError: the model needs all events at once and they do not fit.
+        """
+        from threadpoolctl import threadpool_limits
+
+        from mlaas4hep.training.backends._sklearn_fit import fit_at_once, fit_by_passes, streams
+
+        _check_kind(model, settings.task)
+        self.seed(settings.seed, settings.threads)
+        set_random_state(model, settings.seed)
+        _say_what_is_special(model, settings)
+        with threadpool_limits(limits=settings.threads), passed_on(settings.warn):
+            if streams(model, train, settings):
+                return model, fit_by_passes(self, model, train, validation, settings)
+            fit_at_once(model, train, settings)
+            return model, self._curves(model, train, validation, settings)
+
+    def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Scores: probabilities, or the sigmoid (softmax) of the decision function where there are none."""
+        if len(x) == 0:
+            return np.zeros((0, 1 if task != "multiclass" else len(model.classes_)), np.float32)
+        if task == "regression":
+            return np.asarray(model.predict(x), np.float32).reshape(-1, 1)
+        if hasattr(model, "predict_proba"):
+            scores = np.asarray(model.predict_proba(x), np.float32)
+        else:
+            raw = np.asarray(model.decision_function(x), np.float64)
+            scores = (sigmoid(raw)[:, None] if raw.ndim == 1 else softmax(raw)).astype(np.float32)
+        return scores[:, -1:] if task == "binary" else scores
+
+    def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
+        """Write ``model.skops``, which holds no pickle and no dates."""
+        from mlaas4hep.training.backends._skops import dump
+
+        (folder / MODEL_FILE).write_bytes(dump(model))
+
+    def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
+        """Convert with skl2onnx."""
+        from mlaas4hep.training.backends._sklearn_onnx import convert
+
+        return convert(model, width, task)
+
+    def _curves(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
+        """The curves the model kept while it was fitted, or one point at its end."""
+        history = History(epochs=1)
+        for part, prefix in ((train, ""), (validation, "val_")):
+            figures = evaluate(part, lambda x: self.predict(model, x, settings.task), settings.task)
+            history.curves |= {prefix + name: [value] for name, value in figures.items()}
+        settings.progress(0, train.size, {name: values[-1] for name, values in history.curves.items()})
+        return history
+
+
+_KEEP_NAN = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SimpleImputer")
+
+
+def set_random_state(model: Any, seed: int) -> None:
+    """Set every ``random_state`` that is None, also of nested models."""
+    parameters = model.get_params(deep=True)
+    unset = {
+        key: seed
+        for key, value in parameters.items()
+        if value is None and (key == "random_state" or key.endswith("__random_state"))
+    }
+    if unset:
+        model.set_params(**unset)
+
+
+def last_step(model: Any) -> Any:
+    """The model itself, or the last step of a pipeline."""
+    return last_step(model.steps[-1][1]) if hasattr(model, "steps") else model
+
+
+def _check_kind(model: Any, task: Task) -> None:
+    from sklearn.base import is_classifier, is_regressor
+
+    name = type(model).__name__
+    if task == "regression" and not is_regressor(model):
+        raise ModelFileError(f"{name} is no regressor, the task is regression", hint="return a regressor from model()")
+    if task != "regression" and not is_classifier(model):
+        raise ModelFileError(f"{name} is no classifier, the task is {task}", hint="return a classifier from model()")
+
+
+def _say_what_is_special(model: Any, settings: FitSettings) -> None:
+    if settings.task == "regression" or hasattr(model, "predict_proba"):
+        return
+    if not hasattr(model, "decision_function"):
+        raise ModelFileError(f"{type(model).__name__} has neither predict_proba nor decision_function")
+    function = "softmax" if settings.task == "multiclass" else "sigmoid"
+    settings.warn(f"{type(last_step(model)).__name__} gives no probabilities: the score is the {function} of its decision function")

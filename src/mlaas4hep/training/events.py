@@ -1,0 +1,109 @@
+"""One part of the split as the backends see it: transformed features, targets, training weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from mlaas4hep.errors import MemoryLimitError
+from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming.dataset import Block, Dataset, Order
+from mlaas4hep.training.data import Arrays
+from mlaas4hep.training.weighting import TrainingWeights
+
+__all__ = ["PartEvents"]
+
+
+class PartEvents:
+    """Events of one part (see the protocol `Events`).
+
+    Args:
+        dataset: all events.
+        part: TRAIN or VALIDATION.
+        weights: from physics to training weights.
+        shuffle: shuffle by (seed, epoch).
+        memory_limit: bytes that the events may need in memory.
+    """
+
+    def __init__(
+        self, dataset: Dataset, part: int, weights: TrainingWeights, *, shuffle: bool, seed: int, memory_limit: int
+    ) -> None:
+        self._dataset = dataset
+        self._part = part
+        self._weights = weights
+        self._shuffle = shuffle
+        self._seed = seed
+        self._limit = memory_limit
+
+    @property
+    def size(self) -> int:
+        """Number of events."""
+        return self._dataset.size(self._part)
+
+    @property
+    def width(self) -> int:
+        """Number of columns the model sees."""
+        return self._dataset.layout.model_width
+
+    @property
+    def weighted(self) -> bool:
+        """False if every weight is 1."""
+        return not self._weights.trivial
+
+    def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
+        """All events once, chunk by chunk."""
+        order = Order(self._seed, epoch, self._shuffle)
+        yield from map(self._arrays, self._dataset.chunks(self._part, order))
+
+    def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
+        """All events once in batches; only the last one may be smaller."""
+        rest: Arrays | None = None
+        for chunk in self.chunks(epoch):
+            arrays = chunk if rest is None else _join([rest, chunk])
+            whole = len(arrays) // batch_size * batch_size
+            for start in range(0, whole, batch_size):
+                yield _cut(arrays, start, start + batch_size)
+            rest = _cut(arrays, whole, len(arrays)) if whole < len(arrays) else None
+        if rest is not None:
+            yield rest
+
+    def load(self) -> Arrays:
+        """All events in memory, in the canonical order."""
+        if not self.fits():
+            raise MemoryLimitError(
+                f"the {self.size} events for {PARTS[self._part]} need {_size(self._bytes)} in memory, "
+                f"the limit is {_size(self._limit)}",
+                hint="raise memory_limit, use fewer events (nevts), or a model that streams "
+                "(a neural network, XGBoost, or one with partial_fit)",
+            )
+        return self._loaded
+
+    def fits(self) -> bool:
+        """True if `load` would succeed."""
+        return self._bytes <= self._limit
+
+    @property
+    def _bytes(self) -> int:
+        return self.size * (4 * self.width + 12)
+
+    @cached_property
+    def _loaded(self) -> Arrays:
+        return _join([self._arrays(block) for block in self._dataset.in_order(self._part)])
+
+    def _arrays(self, block: Block) -> Arrays:
+        weight = self._weights.of(block.y, block.weight)
+        return Arrays(self._dataset.layout.transform(block.raw), block.y, weight)
+
+
+def _join(parts: list[Arrays]) -> Arrays:
+    return Arrays(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
+
+
+def _cut(arrays: Arrays, start: int, stop: int) -> Arrays:
+    return Arrays(arrays.x[start:stop], arrays.y[start:stop], arrays.weight[start:stop])
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,125 @@
+"""Build the user's model and fit it: from a prepared workflow to a trained model with its learning curves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.features.normalisation import LayoutChoice
+from mlaas4hep.features.split import TRAIN, VALIDATION
+from mlaas4hep.streaming.dataset import Dataset
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.training.backends import backend_for, backends
+from mlaas4hep.training.backends.base import Backend, FitSettings, History
+from mlaas4hep.training.events import PartEvents
+from mlaas4hep.training.prepare import Prepared, memory_limit
+from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file
+
+__all__ = ["Trained", "load_user_module", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model and what belongs to it."""
+
+    model: Any
+    backend: Backend
+    history: History
+    choice: LayoutChoice
+    dataset: Dataset
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
+    """Seed the frameworks the user's file wants, then run it.
+
+    Raises:
+        ModelFileError: the file is at fault.
+        FrameworkMissingError: a framework is not installed.
+    """
+    training = workflow.training
+    assert training is not None
+    wanted = frameworks_wanted(training.model) if training.model.is_file() else set()
+    module = load_model_file(training.model, warn=monitor.warn)
+    for name, backend in backends().items():
+        if name in wanted:
+            backend.seed(training.seed, training.threads)
+    return module
+
+
+def train(
+    workflow: Workflow, prepared: Prepared, module: ModuleType, checkpoint: Path, monitor: Monitor, *, resume: bool
+) -> Trained:
+    """Build and fit the model."""
+    training = workflow.training
+    assert training is not None
+    choice = prepared.layout(workflow, nan=False)
+    model = build_model(module, choice.layout.model_width, warn=monitor.warn)
+    backend = backend_for(model)
+    if backend.takes_missing(model):
+        choice = prepared.layout(workflow, nan=True)
+    for warning in choice.warnings:
+        monitor.warn(warning)
+    limit = memory_limit(workflow)
+    dataset = Dataset(
+        prepared.files,
+        prepared.pipeline,
+        prepared.scan,
+        choice.layout,
+        prepared.labels.target,
+        chunk_size=workflow.reading.chunk_size,
+        workers=workflow.reading.workers,
+        keep_bytes=limit // 2,
+    )
+    task = prepared.labels.task
+    events = {
+        part: PartEvents(
+            dataset,
+            part,
+            prepared.weights,
+            shuffle=training.shuffle and part == TRAIN,
+            seed=training.seed,
+            memory_limit=limit // 2,
+        )
+        for part in (TRAIN, VALIDATION)
+    }
+    size = events[TRAIN].size
+    total = size * training.epochs if training.epochs else None
+    with monitor.stage("training", total) as advance:
+        reached = 0
+
+        def progress(epoch: int, events_done: int, metrics: dict[str, float]) -> None:
+            nonlocal reached
+            now = epoch * size + events_done
+            text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+            advance(max(now - reached, 0), f"epoch {epoch + 1} {text}".rstrip())
+            reached = max(now, reached)
+
+        settings = FitSettings(
+            task=task,
+            classes=len(prepared.labels.classes),
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            shuffle=training.shuffle,
+            order=training.order,
+            early_stopping=training.early_stopping,
+            seed=training.seed,
+            threads=training.threads,
+            verbose=training.verbose,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=progress,
+            warn=monitor.warn,
+            module=module,
+        )
+        fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
+    sys.stdout.flush()
+    return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task))

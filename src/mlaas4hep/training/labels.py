@@ -1,0 +1,143 @@
+"""From labels to a task, classes and targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.config.workflow import Label, Workflow
+from mlaas4hep.errors import LabelError
+from mlaas4hep.training.data import Task
+
+__all__ = ["Labelling", "check_labels", "labelling"]
+
+SIGNAL_NAMES = frozenset({"signal", "sig", "s", "true", "yes"})
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What the model is to learn.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        classes: labels by class index, smallest first; binary: index 1 is the signal; empty for regression.
+        text: true if labels are compared as text, because some are no numbers.
+    """
+
+    task: Task
+    classes: tuple[Label, ...]
+    text: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes as text."""
+        return tuple(str(label) for label in self.classes)
+
+    def index(self, label: Hashable) -> int:
+        """Class index of one label."""
+        return self.classes.index(_plain(label, text=self.text))
+
+    def target(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Targets of labels [n]: int64 class indices, or float32 numbers for regression.
+
+        Raises:
+            LabelError: a label is unknown, or not a number where one is needed.
+        """
+        if self.task == "regression":
+            try:
+                values = labels.astype(np.float32)
+            except (TypeError, ValueError) as error:
+                raise LabelError("a label is no number, but the task is regression", hint="give numbers as labels") from error
+            if not np.isfinite(values).all():
+                raise LabelError("a regression target is NaN or infinite", hint="cut such events away, e.g. isfinite(target)")
+            return values
+        values, inverse = np.unique(labels, return_inverse=True)
+        indices = np.array([self.index(value.item()) for value in values], dtype=np.int64)
+        return indices[inverse]
+
+
+def check_labels(workflow: Workflow) -> None:
+    """Refuse labels that cannot work, before anything is read.
+
+    Raises:
+        LabelError: one class only, or no number where regression needs one.
+    """
+    task = workflow.training.task if workflow.training else None
+    if workflow.label_branch is not None:
+        return
+    labels = [sample.label for sample in workflow.samples]
+    if task == "regression":
+        for sample in workflow.samples:
+            if isinstance(sample.label, str):
+                raise LabelError(
+                    f"label {sample.label!r} is no number, but the task is regression",
+                    where=sample.name,
+                    hint="give a number, or a label_branch that holds the target",
+                )
+        return
+    if len({str(label) for label in labels}) == 1:
+        raise LabelError(
+            f"all files have the label {labels[0]!r}: there is one class only",
+            hint="give files of at least two classes, or a label_branch",
+        )
+
+
+def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None) -> Labelling:
+    """Task and classes from all labels found.
+
+    Numbers are sorted by value, names by alphabet. In a binary task the signal is the class asked for; else a class
+    with a name like ``signal``; else the greater one.
+
+    Raises:
+        LabelError: labels and task do not fit together.
+    """
+    if task == "regression":
+        return Labelling("regression", ())
+    if any(isinstance(label, float) and math.isnan(label) for label in found):
+        raise LabelError("some events have no label (NaN)", hint="cut them away in the selection")
+    text = any(isinstance(label, str) for label in found)
+    if len(found) > MOST_CLASSES:
+        raise LabelError(f"{len(found)} different labels", hint="set the task to regression if the label is a number to learn")
+    classes: list[Any] = sorted({_plain(label, text=text) for label in found})
+    if len(classes) == 1:
+        raise LabelError(f"one class only: every event has the label {classes[0]!r}", hint="at least two are needed")
+    if any(isinstance(label, float) for label in classes):
+        raise LabelError(
+            f"label {next(label for label in classes if isinstance(label, float))} is no whole number",
+            hint="set the task to regression, or use whole numbers or names as class labels",
+        )
+    if task == "binary" and len(classes) != 2:  # noqa: PLR2004
+        raise LabelError(f"the task is binary, but there are {len(classes)} classes: {_names(classes)}")
+    if task == "multiclass" or len(classes) > 2:  # noqa: PLR2004
+        return Labelling("multiclass", tuple(classes), text)
+    chosen = classes[_signal(classes, signal, text=text)]
+    return Labelling("binary", tuple(sorted(classes, key=lambda label: label == chosen)), text)
+
+
+def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> int:
+    if signal is not None:
+        wanted = _plain(signal, text=text)
+        if wanted not in classes:
+            raise LabelError(f"signal {signal!r} is no class; the classes are {_names(classes)}")
+        return classes.index(wanted)
+    named = [i for i, label in enumerate(classes) if str(label).lower() in SIGNAL_NAMES]
+    return named[0] if len(named) == 1 else 1
+
+
+def _plain(label: Hashable, *, text: bool) -> Any:
+    """Whole numbers of any type as int; text where one label is text."""
+    if isinstance(label, bool):
+        label = int(label)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    return str(label) if text else label
+
+
+def _names(classes: Sequence[Label]) -> str:
+    return ", ".join(str(label) for label in classes)

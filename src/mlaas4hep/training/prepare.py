@@ -1,0 +1,126 @@
+"""Everything before a model is built: open the files, decide on branches, scan, labels, weights, layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from mlaas4hep.config.specs_file import read_legacy_specs
+from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.features.cutflow import render
+from mlaas4hep.features.exact import ExactSum
+from mlaas4hep.features.layout import Layout
+from mlaas4hep.features.normalisation import LayoutChoice, build_layout, layout_from_legacy
+from mlaas4hep.streaming.branches import BranchChoice, choose_branches
+from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.scan import Scan, scan
+from mlaas4hep.training.labels import Labelling, check_labels, labelling
+from mlaas4hep.training.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
+
+__all__ = ["Prepared", "memory_limit", "opened", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the first pass gives.
+
+    Attributes:
+        full_sums: sums of physics weights of each class over all events that pass the cuts, used or not, float64 [C].
+    """
+
+    files: tuple[DataFile, ...]
+    branches: BranchChoice
+    pipeline: Pipeline
+    scan: Scan
+    labels: Labelling
+    totals: ClassTotals
+    weights: TrainingWeights
+    full_sums: tuple[float, ...]
+
+    def layout(self, workflow: Workflow, *, nan: bool) -> LayoutChoice:
+        """The feature layout, for a model that takes NaN or not."""
+        if workflow.specs is None:
+            choice = build_layout(self.scan.specs, workflow.features, nan=nan)
+        else:
+            legacy = read_legacy_specs(workflow.specs)
+            layout: Layout = layout_from_legacy(legacy, self.branches.features, workflow.features, nan=nan)
+            choice = LayoutChoice(layout, {}, ())
+        if not choice.layout.branches:
+            raise ConfigError("every feature is missing in every training event", hint="look at `mlaas4hep specs`")
+        return choice
+
+
+def memory_limit(workflow: Workflow) -> int:
+    """Bytes that event data may take: what is configured, else a quarter of the machine's memory."""
+    return workflow.reading.memory_limit or psutil.virtual_memory().total // 4
+
+
+@contextmanager
+def opened(workflow: Workflow) -> Iterator[tuple[DataFile, ...]]:
+    """All files of the workflow, in canonical order."""
+    files = open_files(workflow.samples, workflow.tree, workflow.reading)
+    try:
+        yield files
+    finally:
+        close_files(files)
+
+
+def make_pipeline(workflow: Workflow, branches: BranchChoice, split: Split) -> Pipeline:
+    """The pipeline that the configuration describes."""
+    return Pipeline(
+        preprocessing=branches.preprocessing,
+        features=branches.features,
+        identifier=branches.identifier,
+        label_branch=workflow.label_branch,
+        weight_branch=workflow.weights.branch,
+        negative=workflow.weights.negative,
+        split=split,
+        missing=workflow.features.missing,
+    )
+
+
+def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -> Prepared:
+    """Run the first pass and decide on labels and weights.
+
+    Raises:
+        MLaaS4HEPError: any mistake in configuration or data that can be seen by now.
+    """
+    assert workflow.training is not None
+    check_labels(workflow)
+    branches = choose_branches(files, workflow)
+    for pattern in branches.unmatched:
+        monitor.warn(f"features.exclude: {pattern} matches no branch")
+    pipeline = make_pipeline(workflow, branches, workflow.split)
+    regression = workflow.training.task == "regression"
+    found = scan(
+        files,
+        pipeline,
+        events=workflow.events,
+        workers=workflow.reading.workers,
+        count_labels=not regression,
+        monitor=monitor,
+    )
+    if pipeline.selects:
+        monitor.note(render({f.path: s.cutflow for f, s in zip(files, found.files, strict=True) if s.cutflow}))
+    labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
+    totals = class_totals(found.labels, labels)
+    weights = training_weights(workflow, labels, totals)
+    return Prepared(files, branches, pipeline, found, labels, totals, weights, _full_sums(workflow, files, found, labels, totals))
+
+
+def _full_sums(
+    workflow: Workflow, files: tuple[DataFile, ...], found: Scan, labels: Labelling, totals: ClassTotals
+) -> tuple[float, ...]:
+    if workflow.label_branch is not None or not labels.classes:
+        return tuple(float(total) for total in totals.weights.sum(axis=1))
+    sums = [ExactSum() for _ in labels.classes]
+    for file, part in zip(files, found.files, strict=True):
+        if part.cutflow is not None:
+            sums[labels.index(file.sample.label)] += part.cutflow.weights[-1]
+    return tuple(total.value() for total in sums)

@@ -1,0 +1,159 @@
+"""Figures of a binary task: ROC, efficiency and purity, AMS, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlaas4hep.training._format import number, short
+from mlaas4hep.training.metrics import ams
+from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve
+from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.report.style import INK, MUTED, draw_svg, plain, thin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ams_svg", "efficiency_purity_svg", "roc_svg", "threshold_svg"]
+
+_BLUE, _ORANGE, _RED, _PURPLE = "#5790fc", "#f89c20", "#e42536", "#964a8b"
+
+
+def roc_svg(parts: Mapping[str, Part], main: str, signal: str, background: str, weighted: bool) -> str:
+    """ROC curves of the main part (weighted and, if weights differ, unweighted) and of the training events."""
+    curves: list[tuple[str, Roc, dict[str, Any]]] = []
+    part = parts[main]
+    kind = f"{main}, weighted" if weighted else main
+    curves.append((kind, roc_curve(part.y, part.scores, part.weight), {"color": _RED}))
+    if weighted:
+        curves.append((f"{main}, unweighted", roc_curve(part.y, part.scores), {"color": _BLUE, "linestyle": "--"}))
+    if main != "train" and "train" in parts:
+        train = parts["train"]
+        label = "train, weighted" if weighted else "train"
+        style = {"color": MUTED, "linewidth": 1.2}
+        curves.append((label, roc_curve(train.y, train.scores, train.weight), style))
+
+    def build(figure: Figure) -> None:
+        axes = figure.subplots()
+        for label, roc, style in curves:
+            if np.isfinite(roc.area):
+                index = thin(roc.fpr, roc.tpr)
+                axes.plot(roc.fpr[index], roc.tpr[index], label=f"{plain(label)}: AUC {number(roc.area)}", **style)
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.0)
+        axes.set_xlabel(f"False positive rate ({plain(background, 20)})")
+        axes.set_ylabel(f"True positive rate ({plain(signal, 20)})")
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.03)
+        axes.legend(loc="lower right")
+
+    return draw_svg("roc", build)
+
+
+def efficiency_purity_svg(part: Part, main: str, weighted: bool, threshold: float | None) -> str:
+    """Purity against efficiency, with the chosen threshold marked."""
+    curves = [("weighted" if weighted else main, part.weight, _RED, "-")]
+    if weighted:
+        curves.append(("unweighted", np.ones(len(part)), _BLUE, "--"))
+
+    def build(figure: Figure) -> None:
+        axes = figure.subplots()
+        for label, weight, colour, style in curves:
+            curve = efficiency_purity(part.y, part.scores, weight)
+            index = thin(curve.efficiency, curve.purity)
+            axes.plot(
+                curve.efficiency[index],
+                curve.purity[index],
+                color=colour,
+                linestyle=style,
+                label=f"{main}, {label}" if weighted else main,
+            )
+            if threshold is not None and (curve.thresholds >= threshold).any():
+                at = int(np.argmax(curve.thresholds >= threshold))
+                axes.plot(curve.efficiency[at], curve.purity[at], "o", color=colour, markersize=7)
+        if threshold is not None:
+            axes.plot([], [], "o", color=MUTED, markersize=7, label=f"best AMS, score ≥ {short(threshold)}")
+        axes.set_xlabel("Signal efficiency")
+        axes.set_ylabel("Signal purity")
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.3)
+        axes.set_yticks(np.linspace(0.0, 1.0, 6))
+        axes.legend(loc="upper right")
+
+    return draw_svg("efficiency-purity", build)
+
+
+def threshold_svg(part: Part, main: str, weighted: bool, threshold: float | None) -> str:
+    """Efficiency of both classes and purity of the selection against the threshold."""
+
+    def build(figure: Figure) -> None:
+        axes = figure.subplots()
+        curve = efficiency_purity(part.y, part.scores, part.weight)
+        background = efficiency_purity(1 - part.y, part.scores, part.weight)
+        for label, values, colour, style in (
+            ("signal efficiency", curve.efficiency, _RED, "-"),
+            ("background efficiency", background.efficiency, _BLUE, "--"),
+            ("signal purity", curve.purity, _PURPLE, "-."),
+        ):
+            index = thin(curve.thresholds, values)
+            axes.plot(curve.thresholds[index], values[index], color=colour, linestyle=style, label=label)
+        _mark(axes, threshold)
+        axes.set_xlabel("Threshold on the score")
+        axes.set_ylabel(f"Share ({main}, weighted)" if weighted else f"Share ({main})")
+        axes.set_ylim(0.0, 1.4)
+        axes.set_yticks(np.linspace(0.0, 1.0, 6))
+        _score_limits(axes, [part])
+        axes.legend(loc="upper left", ncols=2, columnspacing=1.0)
+
+    return draw_svg("threshold", build)
+
+
+def ams_svg(parts: Mapping[str, Part], main: str, block: Mapping[str, Any]) -> str:
+    """AMS against the threshold, on the events it was chosen on and on the main part."""
+    totals: Sequence[float] = block["totals"]
+    names = [name for name in ("validation", main) if name in parts]
+
+    def build(figure: Figure) -> None:
+        axes = figure.subplots()
+        top = 0.0
+        for name, colour, style in zip(dict.fromkeys(names), (_BLUE, _RED), ("--", "-"), strict=False):
+            part = parts[name]
+            scale = ams.class_scales(part.y, part.weight, totals)
+            thresholds, values = ams.scan(part.y, part.scores, part.weight, scale=scale)
+            index = thin(thresholds, values, 800)
+            axes.plot(thresholds[index], values[index], color=colour, linestyle=style, linewidth=1.4, label=plain(name))
+            top = max(top, float(values[index].max(initial=0.0)))
+        threshold = block.get("threshold")
+        _mark(axes, threshold)
+        if block.get("value") is not None and threshold is not None:
+            axes.errorbar(
+                [threshold],
+                [block["value"]],
+                yerr=[block.get("error") or 0.0],
+                fmt="o",
+                color=INK,
+                capsize=3,
+                zorder=5,
+                label=f"{main} at the chosen threshold",
+            )
+            top = max(top, block["value"] + (block.get("error") or 0.0))
+        axes.set_xlabel("Threshold on the score")
+        axes.set_ylabel(rf"AMS  ($b_r$ = {short(block.get('b_r'))} events)")
+        axes.set_ylim(0.0, 1.35 * top if top > 0.0 else 1.0)
+        _score_limits(axes, [parts[name] for name in names])
+        axes.legend(loc="upper left")
+
+    return draw_svg("ams", build)
+
+
+def _mark(axes: Axes, threshold: float | None) -> None:
+    if threshold is not None:
+        axes.axvline(threshold, ymax=0.72, color=MUTED, linestyle=":", linewidth=1.4)
+
+
+def _score_limits(axes: Axes, parts: Sequence[Part]) -> None:
+    scores = np.concatenate([part.scores.reshape(-1) for part in parts])
+    low, high = float(scores.min(initial=0.0)), float(scores.max(initial=1.0))
+    axes.set_xlim(low, high)

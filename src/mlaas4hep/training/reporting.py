@@ -1,0 +1,129 @@
+"""What the report page shows of a training or an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlaas4hep.config.dump import to_yaml
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.features.cutflow import Cutflow, total
+from mlaas4hep.features.layout import FeatureBranch
+from mlaas4hep.features.specs import Specs
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.training.assess import Assessment
+from mlaas4hep.training.fit import Trained
+from mlaas4hep.training.prepare import Prepared
+from mlaas4hep.training.publish import Converted, package_versions
+from mlaas4hep.training.report import render_report
+from mlaas4hep.training.report.data import CutflowRow, FeatureRow, FileRow, ReportData
+
+__all__ = ["cutflow_rows", "file_rows", "report_of"]
+
+
+def report_of(
+    workflow: Workflow,
+    prepared: Prepared,
+    trained: Trained,
+    assessment: Assessment,
+    converted: Converted,
+    metrics: Mapping[str, Any],
+    importance: Sequence[Mapping[str, Any]],
+    warnings: Sequence[str],
+) -> str:
+    """The HTML page of a training."""
+    training = workflow.training
+    assert training is not None
+    cutflows = {f.path: s.cutflow for f, s in zip(prepared.files, prepared.scan.files, strict=True) if s.cutflow}
+    parity = converted.parity
+    details = {
+        "framework": trained.backend.name,
+        "served as": "ONNX" if converted.onnx is not None else f"native model: {converted.reason}",
+        "ONNX against native": _parity(parity.max_abs_difference, parity.rows) if parity else "not compared",
+        "split": f"train {workflow.split.train:g}, validation {workflow.split.validation:g}, test {workflow.split.test:g}, "
+        f"seed {workflow.split.seed}, by {', '.join(prepared.branches.identifier) or 'file and entry'}",
+        "seed": str(training.seed),
+        "feature columns": str(trained.choice.layout.width),
+        "weights in training": _weights(workflow, prepared),
+        "importance": f"on {len(assessment.importance_rows())} events of {assessment.rows_part}",
+    }
+    data = ReportData(
+        title=workflow.name,
+        task=prepared.labels.task,
+        classes=prepared.labels.names,
+        metrics=metrics,
+        parts=assessment.parts,
+        importance=importance,
+        curves=trained.history.curves,
+        cutflow=cutflow_rows(cutflows),
+        features=[_feature(branch, prepared.scan.specs) for branch in trained.choice.layout.branches],
+        left_out={**prepared.branches.left_out, **trained.choice.left_out},
+        warnings=warnings,
+        configuration=to_yaml(workflow),
+        files=file_rows(prepared.files),
+        packages=package_versions(),
+        details=details,
+        target=workflow.label_branch or "target",
+    )
+    return render_report(data)
+
+
+def cutflow_rows(cutflows: Mapping[str, Cutflow]) -> list[CutflowRow]:
+    """The cutflow of all files together, each line with its share of every file."""
+    if not cutflows:
+        return []
+    tables = {path: cutflow.table() for path, cutflow in cutflows.items()}
+    return [
+        CutflowRow(
+            row.name,
+            row.events,
+            row.weighted,
+            {path: (table[i].events, table[i].weighted) for path, table in tables.items()},
+        )
+        for i, row in enumerate(total(cutflows).table())
+    ]
+
+
+def file_rows(files: Sequence[DataFile]) -> list[FileRow]:
+    """The input files in the order the user gave them."""
+    return [
+        FileRow(
+            file.path,
+            file.sample.name,
+            "" if file.sample.label is None else str(file.sample.label),
+            file.source.entries,
+            file.sample.weight,
+        )
+        for file in sorted(files, key=lambda file: file.index)
+    ]
+
+
+def _feature(branch: FeatureBranch, specs: Specs) -> FeatureRow:
+    values = specs.branches[branch.name].values
+    return FeatureRow(
+        branch=branch.name,
+        kind=branch.kind,
+        length=branch.length,
+        minimum=values.low,
+        maximum=values.high,
+        mean=values.mean,
+        std=values.std,
+        missing=values.missing + values.infinite,
+        normalisation=f"(v - {branch.offset:.6g}) * {branch.scale:.6g}",
+    )
+
+
+def _parity(difference: float | None, rows: int) -> str:
+    return f"differ by at most {difference:.2g} on {rows} events" if difference is not None else "cannot be compared"
+
+
+def _weights(workflow: Workflow, prepared: Prepared) -> str:
+    if prepared.weights.trivial:
+        return "none"
+    parts = [
+        "file weights" if any(sample.weight != 1.0 for sample in workflow.samples) else "",
+        f"branch {workflow.weights.branch}" if workflow.weights.branch else "",
+        "balanced between classes" if prepared.weights.balanced else "",
+        f"negative weights: {workflow.weights.negative}",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,228 @@
+"""The user's model file: load it, call its ``model``, and turn whatever goes wrong there into one clear line."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from types import ModuleType
+
+from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
+
+__all__ = ["EXTRAS", "build_model", "frameworks_wanted", "load_model_file", "user_errors"]
+
+EXTRAS = {"tensorflow": "tensorflow", "keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
+"""Top-level package to the extra of this package that installs it."""
+
+_BACKENDS = {"tensorflow": "keras", "keras": "keras", "torch": "torch", "sklearn": "sklearn", "xgboost": "xgboost"}
+_WIDTH_NAMES = {"idim", "dim", "input_dim", "ndim", "width", "n_features", "nfeatures", "n_inputs", "ninputs"}
+_HINT = "define model() or model(idim) that returns the model"
+_local_modules: set[str] = set()
+
+
+def load_model_file(path: Path, *, warn: Callable[[str], None] | None = None) -> ModuleType:
+    """Run the user's file and return its namespace.
+
+    While it runs, its folder is importable, and if it uses Keras the old names of Keras 2 are accepted. The environment
+    variable KERAS_BACKEND, if unset, becomes ``torch`` where TensorFlow is not installed and torch is.
+
+    Args:
+        path: the Python file.
+        warn: called with a sentence for each old name found; default: a Python warning.
+
+    Raises:
+        ModelFileError: no such file, a syntax error, an exception (with its line), or no function ``model``.
+        FrameworkMissingError: it imports a framework that is not installed.
+    """
+    path = Path(path)
+    wanted = frameworks_wanted(path)
+    if "keras" in wanted:
+        _choose_keras_backend()
+    name = f"mlaas4hep_model_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelFileError("not a Python file", where=str(path), hint="its name must end in .py")
+    for stale in _local_modules:
+        sys.modules.pop(stale, None)
+    _local_modules.clear()
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with user_errors(path, "cannot be imported"), _importable(path.parent), _adapter("keras" in wanted, path, warn):
+            spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    if not callable(getattr(module, "model", None)):
+        raise ModelFileError("no function model", where=str(path), hint=_HINT)
+    return module
+
+
+def build_model(module: ModuleType, width: int, *, warn: Callable[[str], None] | None = None) -> object:
+    """Call the file's ``model``, with the number of input columns if it takes them.
+
+    The width is passed to a parameter without a default, and to one with a default if its name says that it is the
+    input dimension (``idim``, ``input_dim``, ``n_features``, ...).
+
+    Args:
+        module: from `load_model_file`.
+        width: number of columns the model sees.
+        warn: as for `load_model_file`.
+
+    Raises:
+        ModelFileError: it takes other parameters, raises, or returns nothing.
+    """
+    function = module.model
+    path = Path(str(module.__file__))
+    arguments = _arguments(function, width, path)
+    keras = "keras" in frameworks_wanted(path)
+    with user_errors(path, "model() failed"), _importable(path.parent), _adapter(keras, path, warn):
+        model: object = function(*arguments)
+    if model is None:
+        raise ModelFileError("model() returned nothing", where=str(path), hint="end it with: return the model")
+    return model
+
+
+def frameworks_wanted(path: Path) -> set[str]:
+    """Names of the backends whose frameworks the file imports, found without running it.
+
+    Files of the same folder that it imports are looked into as well.
+
+    Returns:
+        Some of keras, torch, sklearn, xgboost.
+
+    Raises:
+        ModelFileError: no such file, or a syntax error.
+    """
+    found: set[str] = set()
+    seen: set[Path] = set()
+    todo = [Path(path)]
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in _imports(file):
+            top = name.partition(".")[0]
+            if top in _BACKENDS:
+                found.add(_BACKENDS[top])
+            elif (local := file.parent / f"{top}.py").is_file():
+                todo.append(local)
+    return found
+
+
+@contextmanager
+def user_errors(path: Path | str, doing: str) -> Iterator[None]:
+    """Turn exceptions of the user's code into errors that name the file and line.
+
+    Args:
+        path: the user's model file.
+        doing: what failed, e.g. ``model() failed``.
+    """
+    try:
+        yield
+    except MLaaS4HEPError:
+        raise
+    except ModuleNotFoundError as error:
+        top = (error.name or "").partition(".")[0]
+        if top in EXTRAS and importlib.util.find_spec(top) is None:
+            raise FrameworkMissingError(
+                f"{top} is not installed",
+                where=_place(path, error),
+                hint=f"install it with: pip install 'mlaas4hep[{EXTRAS[top]}]'",
+            ) from error
+        raise ModelFileError(f"{doing}: {error}", where=_place(path, error)) from error
+    except (Exception, SystemExit) as error:
+        text = str(error).strip().partition("\n")[0]
+        raise ModelFileError(f"{doing}: {type(error).__name__}: {text}", where=_place(path, error)) from error
+
+
+def _place(path: Path | str, error: BaseException) -> str:
+    """The file and the last line of it (or of its folder) in the traceback."""
+    folder = Path(path).resolve().parent
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve().parent == folder:
+        return f"{error.filename}, line {error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).resolve().parent == folder:
+            return f"{frame.filename}, line {frame.lineno}"
+    return str(path)
+
+
+def _imports(file: Path) -> set[str]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except (FileNotFoundError, IsADirectoryError):
+        raise ModelFileError("no such model file", where=str(file), hint=_HINT) from None
+    except OSError as error:
+        raise ModelFileError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    except SyntaxError as error:
+        raise ModelFileError(f"syntax error: {error.msg}", where=f"{file}, line {error.lineno}") from None
+    except ValueError as error:
+        raise ModelFileError(f"not a Python file: {error}", where=str(file)) from None
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(alias.name for alias in node.names)
+    return names
+
+
+def _choose_keras_backend() -> None:
+    if "KERAS_BACKEND" in os.environ or "keras" in sys.modules:
+        return
+    if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("torch") is not None:
+        os.environ["KERAS_BACKEND"] = "torch"
+
+
+def _arguments(function: Callable[..., object], width: int, path: Path) -> tuple[int, ...]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(required) > 1 or any(p.kind is p.KEYWORD_ONLY for p in required):
+        names = ", ".join(p.name for p in required)
+        raise ModelFileError(f"model takes {len(required)} arguments ({names})", where=str(path), hint=_HINT)
+    first = next(iter(parameters), None)
+    named = first is not None and first.kind is not first.KEYWORD_ONLY and first.name.lower() in _WIDTH_NAMES
+    return (width,) if required or named else ()
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Put a folder on the path, and remember which of its modules were imported meanwhile."""
+    text = str(folder.resolve())
+    before = set(sys.modules)
+    bytecode = sys.dont_write_bytecode
+    sys.path.insert(0, text)
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = bytecode
+        if text in sys.path:
+            sys.path.remove(text)
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == Path(text):
+                _local_modules.add(name)
+
+
+def _adapter(wanted: bool, path: Path, warn: Callable[[str], None] | None) -> AbstractContextManager[None]:
+    if not wanted or importlib.util.find_spec("keras") is None:
+        return nullcontext()
+    from mlaas4hep.training.backends.keras_compat import old_names  # imports Keras
+
+    def default(text: str) -> None:
+        warnings.warn(f"{path}: {text}", UserWarning, stacklevel=2)
+
+    return old_names(warn or default)

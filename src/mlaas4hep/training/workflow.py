@@ -1,0 +1,159 @@
+"""The main job: from a configuration to a published model bundle."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlaas4hep.bundle.write import check_destination
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.training.assess import Assessment, assess
+from mlaas4hep.training.checkpoint import open_checkpoint, remove_checkpoint
+from mlaas4hep.training.fit import Trained, load_user_module, train
+from mlaas4hep.training.histograms import Histograms
+from mlaas4hep.training.importance import permutation_importance
+from mlaas4hep.training.metrics.compute import evaluate
+from mlaas4hep.training.prepare import Prepared, opened, prepare
+from mlaas4hep.training.publish import Converted, convert, publish
+from mlaas4hep.training.reporting import report_of
+from mlaas4hep.training.split_table import write_split
+
+__all__ = ["Result", "run_training"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gave.
+
+    Attributes:
+        bundle: where it was written.
+        metrics: the content of ``metrics.json``.
+        warnings: everything the user was warned of.
+    """
+
+    bundle: Path
+    workflow: Workflow
+    metrics: dict[str, Any]
+    warnings: tuple[str, ...]
+    served: str
+    reason: str | None
+
+
+class _Recorder:
+    """Passes everything on to a monitor and keeps the warnings for the bundle."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self.stage = monitor.stage
+        self.note = monitor.note
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._monitor.warn(text)
+
+
+def run_training(
+    workflow: Workflow,
+    destination: Path,
+    monitor: Monitor,
+    *,
+    resume: bool = False,
+    split_out: Path | None = None,
+) -> Result:
+    """Train as configured and publish the bundle.
+
+    Args:
+        workflow: with a training section.
+        destination: the bundle: a folder, or a file if the name ends in .tar.gz.
+        monitor: told about progress.
+        resume: continue from the checkpoint of an interrupted run of the same training.
+        split_out: write the part of the split of every event into this Parquet file.
+
+    Raises:
+        MLaaS4HEPError: a mistake in configuration, data or model; nothing is written then.
+    """
+    if workflow.training is None:
+        raise ConfigError("there is no training section", hint="name the model file under training.model")
+    check_destination(destination)
+    monitor = _Recorder(monitor)
+    module = load_user_module(workflow, monitor)
+    with opened(workflow) as files:
+        prepared = prepare(workflow, files, monitor)
+        checkpoint = open_checkpoint(destination, workflow, files, resume=resume)
+        try:
+            trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
+        except Exception:
+            if not any(checkpoint.iterdir()):
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+        if split_out is not None:
+            write_split(trained.dataset, split_out)
+        histograms = _histograms(workflow, prepared, trained)
+        assessment = assess(trained.dataset, trained.predict, histograms, monitor)
+        converted = convert(trained, assessment, prepared)
+        if converted.reason:
+            monitor.warn(f"the native model will be served: {converted.reason}")
+        metrics = evaluate(
+            prepared.labels.task,
+            prepared.labels.names,
+            assessment.parts,
+            threshold=workflow.training.threshold,
+            totals=prepared.full_sums if prepared.labels.task == "binary" else None,
+            seed=workflow.training.seed,
+        )
+        report = _report(workflow, prepared, trained, assessment, converted, metrics, tuple(monitor.warnings), monitor)
+        publish(
+            destination,
+            workflow,
+            prepared,
+            trained,
+            converted,
+            metrics=metrics,
+            report=report,
+            warnings=monitor.warnings,
+        )
+        if histograms is not None and workflow.histograms is not None:
+            histograms.write(workflow.histograms)
+    remove_checkpoint(destination)
+    served = "onnx" if converted.onnx is not None else "native"
+    return Result(destination, workflow, metrics, tuple(monitor.warnings), served, converted.reason)
+
+
+def _histograms(workflow: Workflow, prepared: Prepared, trained: Trained) -> Histograms | None:
+    if workflow.histograms is None:
+        return None
+    ranges = {
+        name: (part.values.low, part.values.high) for name, part in prepared.scan.specs.branches.items() if part.values.real
+    }
+    return Histograms(trained.choice.layout, ranges, prepared.labels.names)
+
+
+def _report(
+    workflow: Workflow,
+    prepared: Prepared,
+    trained: Trained,
+    assessment: Assessment,
+    converted: Converted,
+    metrics: dict[str, Any],
+    warnings: tuple[str, ...],
+    monitor: Monitor,
+) -> str:
+    rows = assessment.importance_rows()
+    layout = trained.choice.layout
+    with monitor.stage("importance", None, "branches"):
+        importance = permutation_importance(
+            lambda raw: trained.predict(layout.transform(raw)),
+            rows.raw,
+            rows.y,
+            rows.weight,
+            layout,
+            prepared.labels.task,
+            seed=workflow.training.seed if workflow.training else 0,
+        )
+    return report_of(workflow, prepared, trained, assessment, converted, metrics, importance, warnings)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlaas4hep.bundle.scoring.keras import load_keras
+from mlaas4hep.errors import BundleError
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+X = np.random.default_rng(1).normal(size=(1500, 3)).astype(np.float32)
+
+
+def test_a_model_of_built_in_layers(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    )
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(1e-3))
+    model.save(tmp_path / "model.keras")
+    predict = load_keras(tmp_path / "model.keras")
+    first, _, last = model.layers
+    hidden = np.maximum(X @ first.kernel.numpy() + first.bias.numpy(), 0)
+    expected = hidden @ last.kernel.numpy() + last.bias.numpy()
+    np.testing.assert_allclose(predict(X), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(predict(X[:1]), expected[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_lambda_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x + 1)]).save(tmp_path / "model.keras")
+    with pytest.raises(BundleError, match=r"layers that are not Keras' own \(Lambda.*only built-in layers are loaded"):
+        load_keras(tmp_path / "model.keras")
+
+
+def test_a_layer_of_its_own_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    @keras.saving.register_keras_serializable("mine")
+    class Own(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: object) -> object:
+            return x
+
+    keras.Sequential([keras.Input((3,)), Own()]).save(tmp_path / "model.keras")
+    with pytest.raises(BundleError, match=r"layers that are not Keras' own \(Own\)"):
+        load_keras(tmp_path / "model.keras")

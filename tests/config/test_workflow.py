@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mlaas4hep.config import Cut, Reading, Sample, Split, Variable, Workflow
+
+SAMPLES = [{"name": "signal", "files": "s.root", "label": 1}, {"name": "background", "files": "b.root", "label": 0}]
+
+
+def workflow(**settings: Any) -> Workflow:
+    return Workflow.model_validate({"samples": SAMPLES, **settings})
+
+
+def test_variables_in_three_forms() -> None:
+    expected = (Variable(name="a", expression="x + 1"), Variable(name="b", expression="a**2", kind="flat"))
+    assert workflow(variables={"a": "x + 1", "b": {"expression": "a**2", "kind": "flat"}}).variables == expected
+    listed = [{"name": "a", "expression": "x + 1"}, {"name": "b", "expression": "a**2", "kind": "flat"}]
+    assert workflow(variables=listed).variables == expected
+    assert workflow(variables=expected).variables == expected
+
+
+def test_selection_in_four_forms() -> None:
+    first, second = Cut(name="x > 1", expression="x > 1"), Cut(name="tight", expression="y < 2")
+    assert workflow(selection="x > 1").selection == (first,)
+    assert workflow(selection={"name": "tight", "expression": "y < 2"}).selection == (second,)
+    assert workflow(selection=["x > 1", {"name": "tight", "expression": "y < 2"}]).selection == (first, second)
+    assert workflow(selection=[{"expression": "x > 1"}]).selection == (first,)
+
+
+def test_sections_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        workflow().events = 5
+
+
+def test_train_is_what_is_left() -> None:
+    assert Split(validation=0.3, test=0.2).train == pytest.approx(0.5)
+
+
+def test_all_events_in_one_chunk() -> None:
+    assert Reading(chunk_size=-1).chunk_size == -1
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"events": 0}, "should be positive, or -1 for all"),
+        ({"events": -2}, "should be positive, or -1 for all"),
+        ({"split": {"validation": 0.5, "test": 0.5}}, "validation 0.5 \\+ test 0.5 leave nothing for training"),
+        ({"split": {"validation": float("nan")}}, "validation"),
+        ({"reading": {"chunk_size": 0}}, "should be positive, or -1 for all"),
+        ({"features": {"length": {"Jet_pt": 0}}}, "greater than or equal to 1"),
+        ({"samples": [SAMPLES[0], SAMPLES[0]]}, "two samples are named signal"),
+        ({"variables": [{"name": "a", "expression": "x"}] * 2}, "two variables are named a"),
+        (
+            {"samples": [{"name": "s", "files": "s.root"}], "training": {"model": "m.py"}},
+            "sample s has no label, and no label_branch is given",
+        ),
+    ],
+)
+def test_contradictions(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        workflow(**settings)
+
+
+def test_a_label_branch_is_enough() -> None:
+    found = workflow(samples=[{"name": "s", "files": "s.root"}], training={"model": "m.py"}, label_branch="isSignal")
+    assert found.samples == (Sample(name="s", files=("s.root",)),)
+    assert found.samples[0].label is None

@@ -1,0 +1,25 @@
+"""Fixtures for all tests: where the real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data from other experiments, not part of the repository."""
+    folder = Path(os.environ.get("MLAAS4HEP_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set MLAAS4HEP_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pythia() -> Path:
+    """Folder of the example sample the repository carries: simulated H, Z, W and top-pair events."""
+    return ROOT / "examples" / "higgs" / "data"

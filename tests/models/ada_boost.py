@@ -1,0 +1,7 @@
+"""AdaBoost."""
+
+from sklearn.ensemble import AdaBoostClassifier
+
+
+def model():
+    return AdaBoostClassifier(n_estimators=50)

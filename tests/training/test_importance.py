@@ -1,0 +1,101 @@
+"""Permutation importance: branches that matter, lists that stay whole, repeatability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.training.importance import permutation_importance
+from mlaas4hep.training.metrics.curves import roc_auc
+
+Floats32 = NDArray[np.float32]
+
+
+def branch(name: str, length: int = 1) -> FeatureBranch:
+    return FeatureBranch(name, "flat" if length == 1 else "jagged", length, 0.0, 1.0, 0.0, -1.0)
+
+
+LAYOUT = Layout((branch("noise"), branch("jets", 2), branch("good")))
+
+
+@pytest.fixture(scope="module")
+def events() -> tuple[Floats32, NDArray[np.int64], NDArray[np.float64]]:
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 2, 600)
+    raw = rng.normal(size=(600, 4)).astype(np.float32)
+    raw[:, 3] += 2.0 * y
+    return raw, y, rng.uniform(0.5, 1.5, 600)
+
+
+def score(raw: Floats32) -> Floats32:
+    return (1.0 / (1.0 + np.exp(-raw[:, 3:4]))).astype(np.float32)
+
+
+def test_drop_in_auc(events: tuple[Floats32, NDArray[np.int64], NDArray[np.float64]]) -> None:
+    raw, y, weight = events
+    before = raw.copy()
+    rows = permutation_importance(score, raw, y, weight, LAYOUT, "binary", repeats=4, seed=1)
+    np.testing.assert_array_equal(raw, before)
+    assert [row["branch"] for row in rows] == ["good", "noise", "jets"]
+    assert rows[1] == {"branch": "noise", "importance": 0.0, "error": 0.0}
+    base = roc_auc(y, score(raw), weight)
+    drops = []
+    for repeat in range(4):
+        order = np.random.default_rng([1, 2, repeat]).permutation(600)
+        drops.append(base - roc_auc(y, score(raw[order]), weight))
+    assert rows[0]["importance"] == pytest.approx(np.mean(drops))
+    assert rows[0]["error"] == pytest.approx(np.std(drops, ddof=1))
+    assert permutation_importance(score, raw, y, weight, LAYOUT, "binary", repeats=4, seed=1) == rows
+
+
+def test_columns_of_a_branch_stay_together() -> None:
+    raw = np.arange(40, dtype=np.float32).reshape(10, 4)
+    seen: list[Floats32] = []
+
+    def watch(columns: Floats32) -> Floats32:
+        seen.append(columns.copy())
+        return np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+
+    y = np.array([0, 1] * 5)
+    permutation_importance(watch, raw, y, np.ones(10), LAYOUT, "binary", repeats=2)
+    assert len(seen) == 1 + 3 * 2
+    jets = seen[3]
+    np.testing.assert_array_equal(jets[:, 2] - jets[:, 1], np.ones(10))
+    np.testing.assert_array_equal(jets[:, [0, 3]], raw[:, [0, 3]])
+    assert not np.array_equal(jets[:, 1], raw[:, 1])
+
+
+def test_rise_in_loss_for_other_tasks() -> None:
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(300, 4)).astype(np.float32)
+    target = raw[:, 3].copy()
+    rows = permutation_importance(lambda x: x[:, 3:4], raw, target, np.ones(300), LAYOUT, "regression", repeats=1)
+    assert rows[0]["branch"] == "good"
+    assert rows[0]["importance"] == pytest.approx(2.0 * target.var(), rel=0.3)
+    assert rows[0]["error"] is None
+
+    def softmax(x: Floats32) -> Floats32:
+        powers = np.exp(np.stack([x[:, 3], -x[:, 3], 0 * x[:, 3]], axis=1))
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    y = softmax(raw).argmax(axis=1)
+    rows = permutation_importance(softmax, raw, y, np.ones(300), LAYOUT, "multiclass")
+    assert rows[0]["branch"] == "good"
+    assert rows[0]["importance"] > 0.1
+
+
+def test_undefined_is_none() -> None:
+    raw = np.zeros((3, 4), dtype=np.float32)
+    rows = permutation_importance(score, raw, np.ones(3, dtype=np.int64), np.ones(3), LAYOUT, "binary")
+    assert all(row["importance"] is None for row in rows)
+    rows = permutation_importance(score, raw[:0], np.zeros(0, dtype=np.int64), np.zeros(0), LAYOUT, "binary")
+    assert [row["branch"] for row in rows] == ["noise", "jets", "good"]
+
+
+def test_wrong_shape() -> None:
+    with pytest.raises(ValueError, match=r"raw columns have shape \(3, 2\), must be \(3, 4\)"):
+        permutation_importance(
+            score, np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64), np.ones(3), LAYOUT, "binary"
+        )
