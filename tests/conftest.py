@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first call of a compiled kernel takes longer than hypothesis allows by default.
+settings.register_profile("mlaas4hep", deadline=None)
+settings.load_profile("mlaas4hep")
 
 ROOT = Path(__file__).resolve().parents[1]
 

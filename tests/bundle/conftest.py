@@ -116,6 +116,6 @@ def _manifest(layout: Layout, **changes: Any) -> Manifest:
         "inputs": (Input(name="met", kind="flat", length=1), Input(name="pt", kind="jagged", length=2)),
         "features": FeatureColumns.of(layout),
         "outputs": (Output(shape=(1,), meaning=("probability of signal",)),),
-        "parity": Parity(rows=10, max_abs_difference=1e-7, tolerance=1e-4, agreed=True, reason=None),
+        "parity": Parity(rows=10, max_abs_difference=1e-7, tolerance=1e-4, agreed=True),
     }
     return Manifest(**(fields | changes))

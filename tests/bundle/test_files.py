@@ -26,15 +26,18 @@ def test_a_failure_is_told_in_words(number: int, message: str) -> None:
 
 def test_a_full_disk() -> None:
     with pytest.raises(OutputError, match="out: the disk is full"), beside(Path("out")):
-        with Path("/dev/full").open("wb") as file:
-            file.write(b"1")
+        Path("/dev/full").write_bytes(b"1")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_the_partial_file_goes_away(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), beside(tmp_path / "out") as partial:
-        partial.write_text("half")
-        raise error
+    def fail() -> None:
+        with beside(tmp_path / "out") as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -87,5 +87,5 @@ def test_a_bad_branch_is_refused(change: dict[str, object], message: str) -> Non
 
 
 def test_a_missing_key_is_refused() -> None:
-    with pytest.raises(BundleError, match="the feature layout is not valid .*'missing'"):
+    with pytest.raises(BundleError, match=r"the feature layout is not valid .*'missing'"):
         layout_from_json({"branches": []})

@@ -165,6 +165,15 @@ def test_comments_paths_and_producers_do_not_change_the_bytes(identity: Identity
     assert other.producer_name == "somebody", "the argument is left alone"
 
 
+def test_names_do_not_change_the_bytes(identity: Identity, layout: Layout) -> None:
+    one, other = identity(3), identity(3)
+    one.graph.node[0].output[0] = "between"
+    one.graph.node.append(helper.make_node("Abs", ["between"], ["scores"], name="abs_1"))
+    other.graph.node[0].output[0] = "between_7"
+    other.graph.node.append(helper.make_node("Abs", ["between_7"], ["scores"], name="abs_7"))
+    assert to_bytes(compose(one, layout)) == to_bytes(compose(other, layout))
+
+
 def test_another_width_is_refused(identity: Identity, layout: Layout) -> None:
     with pytest.raises(ConversionError, match=r"takes FLOAT \[0, 4\]; FLOAT \[N, 3\] is needed"):
         compose(identity(4), layout)

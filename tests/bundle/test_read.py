@@ -98,7 +98,7 @@ def test_no_such_bundle(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "model.tar.gz").write_text("no archive")
-    with pytest.raises(BundleError, match="not a tar.gz archive, or damaged"):
+    with pytest.raises(BundleError, match=r"not a tar.gz archive, or damaged"):
         load_bundle(tmp_path / "model.tar.gz")
 
 

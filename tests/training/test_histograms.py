@@ -80,9 +80,10 @@ def test_merge_refuses_others() -> None:
 
 
 def test_fill_refuses_other_shapes() -> None:
+    zeros = np.zeros((3, 2), dtype=np.float32)
+    histograms = Histograms(LAYOUT, RANGES, ["bkg", "sig"])
     with pytest.raises(ValueError, match=r"shapes \(3, 2\) and \(3, 2\), must be \(3, 3\)"):
-        zeros = np.zeros((3, 2), dtype=np.float32)
-        Histograms(LAYOUT, RANGES, ["bkg", "sig"]).fill(zeros, zeros, np.zeros(3))
+        histograms.fill(zeros, zeros, np.zeros(3))
 
 
 def test_regression_mask_and_nan_models() -> None:

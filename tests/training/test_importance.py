@@ -78,7 +78,7 @@ def test_rise_in_loss_for_other_tasks() -> None:
 
     def softmax(x: Floats32) -> Floats32:
         powers = np.exp(np.stack([x[:, 3], -x[:, 3], 0 * x[:, 3]], axis=1))
-        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
     y = softmax(raw).argmax(axis=1)
     rows = permutation_importance(softmax, raw, y, np.ones(300), LAYOUT, "multiclass")

@@ -51,9 +51,9 @@ def bundle_name(text: str) -> str:
 class Manifest(Section):
     """``manifest.json`` of a bundle. Unknown keys are errors; `schema_version` grows with every incompatible change."""
 
-    schema_version: Literal[1] = Field(1, description="Version of this schema.")
+    schema_version: Literal[1] = Field(default=1, description="Version of this schema.")
     name: str = Field(pattern=NAME, description="Name under which the model is served.")
-    version: str = Field("1", pattern=NAME, description="Version of the model.")
+    version: str = Field(default="1", pattern=NAME, description="Version of the model.")
     created: str = Field(
         default_factory=now,
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
@@ -62,26 +62,28 @@ class Manifest(Section):
     framework: str = Field(description="keras, torch, sklearn or xgboost.")
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[str, ...] = Field(
-        (), description="Names of the classes by index; binary: index 1 is the signal. Empty for regression."
+        default=(), description="Names of the classes by index; binary: index 1 is the signal. Empty for regression."
     )
-    signal: str | None = Field(None, description="Binary: the class whose probability is the score.")
-    target: str | None = Field(None, description="Regression: the branch that is predicted.")
-    tree: str | None = Field(None, description="Tree in the input files; null for tables.")
-    identifier: tuple[str, ...] = Field((), description="Branches that identify an event; never features.")
-    inputs: tuple[Input, ...] = Field((), description="What a client gives, and the variables computed from it.")
-    selection: tuple[dict[str, Any], ...] = Field((), description="The cuts, in order: name and expression.")
+    signal: str | None = Field(default=None, description="Binary: the class whose probability is the score.")
+    target: str | None = Field(default=None, description="Regression: the branch that is predicted.")
+    tree: str | None = Field(default=None, description="Tree in the input files; null for tables.")
+    identifier: tuple[str, ...] = Field(default=(), description="Branches that identify an event; never features.")
+    inputs: tuple[Input, ...] = Field(
+        default=(), description="What a client gives, and the variables computed from it."
+    )
+    selection: tuple[dict[str, Any], ...] = Field(default=(), description="The cuts, in order: name and expression.")
     features: FeatureColumns
     outputs: tuple[Output, ...] = Field(min_length=1)
-    left_out: tuple[LeftOut, ...] = Field((), description="Branches that are no features, and why.")
-    weights: dict[str, Any] = Field({}, description="How weights were used, policy for negative ones, balance.")
-    warnings: tuple[str, ...] = Field((), description="Everything the user was warned of.")
-    files: dict[str, FileRecord] = Field({}, description="Every file of the bundle but this one.")
-    served: Literal["onnx", "native"] = Field("onnx", description="Which model a server runs.")
-    reason: str | None = Field(None, description="Why the native model is served.")
+    left_out: tuple[LeftOut, ...] = Field(default=(), description="Branches that are no features, and why.")
+    weights: dict[str, Any] = Field(default={}, description="How weights were used, policy for negative ones, balance.")
+    warnings: tuple[str, ...] = Field(default=(), description="Everything the user was warned of.")
+    files: dict[str, FileRecord] = Field(default={}, description="Every file of the bundle but this one.")
+    served: Literal["onnx", "native"] = Field(default="onnx", description="Which model a server runs.")
+    reason: str | None = Field(default=None, description="Why the native model is served.")
     parity: Parity | None = Field(
-        None, description="How native and ONNX predictions compare; null if there is no ONNX."
+        default=None, description="How native and ONNX predictions compare; null if there is no ONNX."
     )
-    provenance: Provenance = Provenance()  # type: ignore[call-arg]
+    provenance: Provenance = Provenance()
 
     @field_validator("created")
     @classmethod

@@ -1,4 +1,4 @@
-"""Names in ONNX graphs, and what is taken out of a model so that its bytes depend on the model alone."""
+"""What is changed in an ONNX model so that its bytes depend on what it computes alone: comments and names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["clean", "names_in", "rename"]
+__all__ = ["clean", "number"]
 
 
 def clean(model: onnx.ModelProto) -> None:
@@ -29,27 +29,46 @@ def clean(model: onnx.ModelProto) -> None:
                 _strip(attribute.t)
 
 
-def names_in(graph: onnx.GraphProto) -> set[str]:
-    """Names of all values of a graph and of the graphs inside it."""
-    names = set()
-    for inner in _graphs(graph):
-        names |= {value.name for value in (*inner.input, *inner.output, *inner.initializer)}
-        names |= {name for node in inner.node for name in (*node.input, *node.output)}
-    return names - {""}
+def number(model: onnx.ModelProto, prefix: str, fixed: dict[str, str]) -> None:
+    """Name all values and nodes by running numbers, in the order in which the nodes use them.
+
+    Converters put counters of the process into names, so that a second conversion would give other bytes.
+
+    Args:
+        model: changed in place.
+        prefix: before the numbers, e.g. ``model/``.
+        fixed: names that get another given name.
+    """
+    names = dict(fixed)
+    _number_nodes(model.graph.node, names, prefix)
+    _number_values(model.graph, names, prefix)
+    for function in model.functions:
+        inside: dict[str, str] = {}
+        _number_nodes(function.node, inside, "")
+        function.input[:] = [_new(name, inside, "") for name in function.input]
+        function.output[:] = [_new(name, inside, "") for name in function.output]
 
 
-def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Give a value another name, in the graph and in the graphs inside it."""
-    for inner in _graphs(graph):
-        for value in (*inner.input, *inner.output, *inner.initializer, *inner.value_info):
-            if value.name == old:
-                value.name = new
-        for sparse in inner.sparse_initializer:
-            if sparse.values.name == old:
-                sparse.values.name = new
-        for node in inner.node:
-            node.input[:] = [new if name == old else name for name in node.input]
-            node.output[:] = [new if name == old else name for name in node.output]
+def _number_nodes(nodes: Iterable[onnx.NodeProto], names: dict[str, str], prefix: str) -> None:
+    for position, node in enumerate(nodes):
+        node.name = f"{prefix}{node.op_type}_{position}"
+        node.input[:] = [_new(name, names, prefix) for name in node.input]
+        for inner in _subgraphs([node]):
+            _number_nodes(inner.node, names, prefix)
+            _number_values(inner, names, prefix)
+            inner.name = "inner"
+        node.output[:] = [_new(name, names, prefix) for name in node.output]
+
+
+def _number_values(graph: onnx.GraphProto, names: dict[str, str], prefix: str) -> None:
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = _new(value.name, names, prefix)
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = _new(sparse.values.name, names, prefix)
+
+
+def _new(name: str, names: dict[str, str], prefix: str) -> str:
+    return names.setdefault(name, f"{prefix}{len(names)}") if name else ""
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -80,5 +99,5 @@ def _all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 def _strip(message: object) -> None:
     """Clear the fields that carry no meaning, where the message has them."""
     known = {field.name for field in message.DESCRIPTOR.fields}  # type: ignore[attr-defined]
-    for field in {"doc_string", "metadata_props", "value_info"} & known:
+    for field in {"doc_string", "metadata_props", "value_info", "quantization_annotation"} & known:
         message.ClearField(field)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.onnx_clean import clean, names_in, rename
+from mlaas4hep.bundle.onnx_clean import clean, number
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.layout import Layout
 
@@ -47,19 +47,9 @@ def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
     model = _with_opset(model)
     clean(model)
     graph = model.graph
-    inner = graph.input[0].name
-    taken = names_in(graph)
-    if INPUT in taken and inner != INPUT:
-        rename(graph, INPUT, _free(f"model_{INPUT}", taken))
-    if inner == INPUT:
-        inner = _free(f"model_{INPUT}", taken)
-        rename(graph, INPUT, inner)
-    output = graph.output[0]
-    if output.name != OUTPUT:
-        if OUTPUT in taken:
-            rename(graph, OUTPUT, _free(f"model_{OUTPUT}", taken))
-        rename(graph, output.name, OUTPUT)
-    nodes, constants = _transform(layout, inner, _free("layout", {name.split("/")[0] for name in taken}))
+    inner = "model/x"
+    number(model, "model/", {graph.input[0].name: inner, graph.output[0].name: OUTPUT})
+    nodes, constants = _transform(layout, inner, "layout")
     nodes.extend(graph.node)
     constants.extend(graph.initializer)
     del graph.node[:], graph.initializer[:], graph.input[:]
@@ -144,9 +134,9 @@ def _transform(layout: Layout, result: str, prefix: str) -> tuple[list[onnx.Node
 
     largest = constant("largest", np.array(np.finfo(np.float32).max, dtype=np.float32))
     real = node("LessOrEqual", [node("Abs", [INPUT], "magnitude"), largest], "finite")
-    for number, value in enumerate(_sentinels(layout)):
-        same = node("Equal", [INPUT, constant(f"missing_{number}", value)], f"is_missing_{number}")
-        real = node("And", [real, node("Not", [same], f"is_not_missing_{number}")], f"real_{number}")
+    for index, value in enumerate(_sentinels(layout)):
+        same = node("Equal", [INPUT, constant(f"missing_{index}", value)], f"is_missing_{index}")
+        real = node("And", [real, node("Not", [same], f"is_not_missing_{index}")], f"real_{index}")
     shifted = node("Sub", [INPUT, constant("offset", layout.expand("offset"))], "shifted")
     scaled = node("Mul", [shifted, constant("scale", layout.expand("scale"))], "scaled")
     if layout.nan:
@@ -166,9 +156,3 @@ def _sentinels(layout: Layout) -> Iterator[NDArray[np.float32]]:
     with np.errstate(over="ignore"):
         values = [np.array(value, dtype=np.float32) for value in layout.missing]
     return (value for value in values if np.isfinite(value))
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name

@@ -65,7 +65,7 @@ def check(
         return refused(f"ONNX and native scores differ by up to {largest:.3g}", largest)
     if not np.allclose(alone, scores[: len(alone)], rtol=tolerance, atol=tolerance):
         return refused("the ONNX scores of a row depend on the other rows of the batch", largest)
-    return Parity(rows=len(raw_rows), max_abs_difference=largest, tolerance=tolerance, agreed=True, reason=None)
+    return Parity(rows=len(raw_rows), max_abs_difference=largest, tolerance=tolerance, agreed=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -40,10 +40,14 @@ class Input(Section):
 
     name: str
     kind: Literal["flat", "jagged"]
-    dtype: str = Field("float32", description="numpy name of the type in the training files.")
-    length: int | None = Field(None, ge=1, description="Number of feature columns; null if it is no feature itself.")
-    expression: str | None = Field(None, description="Null: the client gives it. Else: it is computed by this.")
-    selection_only: bool = Field(False, description="True if only the cuts need it: scores can be had without it.")
+    dtype: str = Field(default="float32", description="numpy name of the type in the training files.")
+    length: int | None = Field(
+        default=None, ge=1, description="Number of feature columns; null if it is no feature itself."
+    )
+    expression: str | None = Field(default=None, description="Null: the client gives it. Else: it is computed by this.")
+    selection_only: bool = Field(
+        default=False, description="True if only the cuts need it: scores can be had without it."
+    )
 
 
 class BranchColumns(Section):
@@ -62,9 +66,11 @@ class FeatureColumns(Section):
     """The feature columns in order, and what is done to them before the model sees them."""
 
     branches: tuple[BranchColumns, ...] = Field(min_length=1)
-    missing: tuple[Number, ...] = Field((), description="Values that mean missing, besides NaN and infinities.")
-    nan: bool = Field(False, description="True if the model takes NaN for missing values: nothing is filled.")
-    mask: bool = Field(False, description="True if a column a feature follows: 1 where the value is real, else 0.")
+    missing: tuple[Number, ...] = Field(default=(), description="Values that mean missing, besides NaN and infinities.")
+    nan: bool = Field(default=False, description="True if the model takes NaN for missing values: nothing is filled.")
+    mask: bool = Field(
+        default=False, description="True if a column a feature follows: 1 where the value is real, else 0."
+    )
     normalisation: str = "minmax"
     columns: tuple[str, ...] = Field(description="Names of the D columns of `features`, in order.")
 
@@ -120,7 +126,7 @@ class Parity(Section):
     max_abs_difference: float | None = Field(description="Largest difference of a score; null if none could be had.")
     tolerance: float = Field(description="Largest difference allowed, times the score where that is above 1.")
     agreed: bool
-    reason: str | None = Field(None, description="Why they do not agree.")
+    reason: str | None = Field(default=None, description="Why they do not agree.")
 
 
 class InputFile(Section):
@@ -129,7 +135,7 @@ class InputFile(Section):
     path: str
     identity: str = Field(description="UUID of a ROOT file, digest of a table.")
     entries: int = Field(ge=0)
-    selected: int | None = Field(None, ge=0, description="Events after the cuts.")
+    selected: int | None = Field(default=None, ge=0, description="Events after the cuts.")
     sample: str | None = None
     label: int | float | str | None = None
     weight: float = 1.0
@@ -139,7 +145,7 @@ class Provenance(Section):
     """Where the model comes from, enough to make it again."""
 
     files: tuple[InputFile, ...] = ()
-    configuration: dict[str, Any] = Field({}, description="The validated workflow.")
+    configuration: dict[str, Any] = Field(default={}, description="The validated workflow.")
     seeds: dict[str, int] = {}
-    packages: dict[str, str] = Field({}, description="Versions of the packages that took part.")
+    packages: dict[str, str] = Field(default={}, description="Versions of the packages that took part.")
     python: str | None = None

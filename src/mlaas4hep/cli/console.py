@@ -93,6 +93,6 @@ class Terminal:
 
 
 def _si(rate: float) -> str:
-    if rate >= 1e6:  # noqa: PLR2004
+    if rate >= 1e6:
         return f"{rate / 1e6:.1f}M"
-    return f"{rate / 1e3:.1f}k" if rate >= 1e3 else f"{rate:.0f}"  # noqa: PLR2004
+    return f"{rate / 1e3:.1f}k" if rate >= 1e3 else f"{rate:.0f}"

@@ -30,7 +30,8 @@ def register(app: typer.Typer) -> None:
         files: Files = None,
         labels: Labels = None,
         configuration: Annotated[
-            Path | None, typer.Option("--workflow", help="YAML file whose samples are used instead of --files and --labels.")
+            Path | None,
+            typer.Option("--workflow", help="YAML file whose samples are used instead of --files and --labels."),
         ] = None,
         report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
@@ -43,15 +44,15 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Score other files, compare with their labels, and print the figures."""
-        from mlaas4hep.cli.outputs import write_text  # noqa: PLC0415
-        from mlaas4hep.bundle.read import load_bundle  # noqa: PLC0415
-        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
-        from mlaas4hep.config.legacy_samples import read_samples  # noqa: PLC0415
-        from mlaas4hep.config.workflow import Reading  # noqa: PLC0415
-        from mlaas4hep.config.yaml_file import read_yaml  # noqa: PLC0415
-        from mlaas4hep.errors import ConfigError  # noqa: PLC0415
-        from mlaas4hep.training.evaluate import evaluate_bundle, samples_for  # noqa: PLC0415
-        from mlaas4hep.training.summary import render_summary  # noqa: PLC0415
+        from mlaas4hep.bundle.read import load_bundle
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.cli.outputs import write_text
+        from mlaas4hep.config.legacy_samples import read_samples
+        from mlaas4hep.config.workflow import Reading
+        from mlaas4hep.config.yaml_file import read_yaml
+        from mlaas4hep.errors import ConfigError
+        from mlaas4hep.training.evaluate import evaluate_bundle, samples_for
+        from mlaas4hep.training.summary import render_summary
 
         reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
         if configuration is not None:

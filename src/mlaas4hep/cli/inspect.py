@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the trees, their entries, and the branches with kind and type."""
-        from mlaas4hep.streaming.inspection import inspect as look  # noqa: PLC0415
-        from mlaas4hep.streaming.inspection import render  # noqa: PLC0415
-        from mlaas4hep.streaming.location import resolve  # noqa: PLC0415
+        from mlaas4hep.streaming.inspection import inspect as look
+        from mlaas4hep.streaming.inspection import render
+        from mlaas4hep.streaming.location import resolve
 
         found = look(resolve(file, redirector), tree)
         typer.echo(json.dumps(found.to_json(), indent=2) if as_json else render(found))

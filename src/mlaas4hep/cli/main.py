@@ -36,7 +36,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code an error was raised (also after the command).")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where in the code an error was raised (also after the command).")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,

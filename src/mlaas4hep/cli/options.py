@@ -13,7 +13,20 @@ from mlaas4hep.errors import ConfigError
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Workflow
 
-__all__ = ["Dtype", "Files", "Format", "Json", "Labels", "Model", "Params", "Preproc", "Quiet", "Specs", "legacy_workflow"]
+__all__ = [
+    "Dtype",
+    "Files",
+    "Format",
+    "Json",
+    "Labels",
+    "Model",
+    "Params",
+    "Preproc",
+    "Quiet",
+    "Specs",
+    "legacy_workflow",
+]
+
 
 class Format(StrEnum):
     """Formats of data files."""
@@ -27,7 +40,8 @@ class Format(StrEnum):
 
 Files = Annotated[str | None, typer.Option(help="files.txt with a path a line, or paths with commas between.")]
 Labels = Annotated[
-    str | None, typer.Option(help="labels.txt with a label a line, labels with commas between, or the branch that holds it.")
+    str | None,
+    typer.Option(help="labels.txt with a label a line, labels with commas between, or the branch that holds it."),
 ]
 Model = Annotated[Path | None, typer.Option(help="Python file with model() or model(idim).")]
 Params = Annotated[Path | None, typer.Option(help="params.json.")]
@@ -53,7 +67,7 @@ def legacy_workflow(
     Raises:
         ConfigError: an option is missing, or a file is not valid.
     """
-    from mlaas4hep.config.legacy import read_legacy  # noqa: PLC0415
+    from mlaas4hep.config.legacy import read_legacy
 
     given = {"--files": files, "--labels": labels, "--model": model, "--params": params}
     missing = [option for option, value in given.items() if value is None]

@@ -13,7 +13,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    from mlaas4hep.bundle.files import beside, replace  # noqa: PLC0415
+    from mlaas4hep.bundle.files import beside, replace
 
     with beside(path.absolute()) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -42,10 +42,10 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Write one row for each entry: file, entry, selected, score, identifiers, weight."""
-        from mlaas4hep.bundle.read import load_bundle  # noqa: PLC0415
-        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
-        from mlaas4hep.config.workflow import Reading  # noqa: PLC0415
-        from mlaas4hep.inference.predict import predict_files  # noqa: PLC0415
+        from mlaas4hep.bundle.read import load_bundle
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.config.workflow import Reading
+        from mlaas4hep.inference.predict import predict_files
 
         reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
         with load_bundle(bundle) as loaded:

@@ -29,15 +29,17 @@ def register(app: typer.Typer) -> None:
         specs: Annotated[Path | None, typer.Option(help="Specs computed earlier; they are not needed.")] = None,
         fout: Annotated[Path | None, typer.Option(help="Write specs.json here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
-        hists: Annotated[bool, typer.Option("--hists", help="Not offered here: `train` with `hist` writes them.")] = False,
+        hists: Annotated[
+            bool, typer.Option("--hists", help="Not offered here: `train` with `hist` writes them.")
+        ] = False,
         dtype: Dtype = None,
         verbose: Annotated[int, typer.Option(help="0: the closing lines only.")] = 1,
     ) -> None:
         """Print events, branches, ranges and dimensions with the original's options."""
-        from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
-        from mlaas4hep.config.legacy_lists import read_files  # noqa: PLC0415
-        from mlaas4hep.streaming.inspection import inspect, render  # noqa: PLC0415
-        from mlaas4hep.streaming.location import resolve  # noqa: PLC0415
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.config.legacy_lists import read_files
+        from mlaas4hep.streaming.inspection import inspect, render
+        from mlaas4hep.streaming.location import resolve
 
         del chunk_size, specs
         files = [path for _, path in read_files(fin, redirector)]
@@ -53,7 +55,10 @@ def register(app: typer.Typer) -> None:
                 "tree": branch,
                 "identifier": [],
                 "events": nevts,
-                "features": {"include": names_of(branches), "exclude": [*names_of(exclude_branches), *names_of(identifier)]},
+                "features": {
+                    "include": names_of(branches),
+                    "exclude": [*names_of(exclude_branches), *names_of(identifier)],
+                },
                 "reading": {"redirector": redirector, "format": dtype.value if dtype else None},
             },
             fout,

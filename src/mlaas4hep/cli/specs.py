@@ -67,13 +67,13 @@ def names_of(text: str) -> list[str]:
 
 def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, as_json: bool) -> None:
     """Compute specs as configured, print them, and write them if asked to."""
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
-    from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
-    from mlaas4hep.cli.outputs import write_text  # noqa: PLC0415
-    from mlaas4hep.config.problems import config_error  # noqa: PLC0415
-    from mlaas4hep.config.workflow import Workflow  # noqa: PLC0415
-    from mlaas4hep.streaming.summary import specs_of_files  # noqa: PLC0415
+    from mlaas4hep.cli.console import Terminal
+    from mlaas4hep.cli.outputs import write_text
+    from mlaas4hep.config.problems import config_error
+    from mlaas4hep.config.workflow import Workflow
+    from mlaas4hep.streaming.summary import specs_of_files
 
     try:
         workflow = Workflow.model_validate(settings)

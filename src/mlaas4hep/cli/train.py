@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Files, Format, Json, Labels, Model, Params, Preproc, Quiet, Specs, legacy_workflow
+from mlaas4hep.cli.options import (
+    Dtype,
+    Files,
+    Format,
+    Json,
+    Labels,
+    Model,
+    Params,
+    Preproc,
+    Quiet,
+    Specs,
+    legacy_workflow,
+)
 
 __all__ = ["register"]
 
@@ -47,7 +59,9 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Train a model on files and write a self-contained bundle."""
-        _run(configuration, files, labels, model, params, preproc, specs, dtype, fout, resume, split_out, quiet, as_json)
+        _run(
+            configuration, files, labels, model, params, preproc, specs, dtype, fout, resume, split_out, quiet, as_json
+        )
 
     @app.command(epilog=EXAMPLES.replace("mlaas4hep train --", "mlaas4hep workflow --"))
     def workflow(
@@ -83,27 +97,33 @@ def _run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from mlaas4hep.cli.console import Terminal  # noqa: PLC0415
-    from mlaas4hep.config.yaml_file import read_yaml  # noqa: PLC0415
-    from mlaas4hep.errors import ConfigError  # noqa: PLC0415
+    from mlaas4hep.cli.console import Terminal
+    from mlaas4hep.config.yaml_file import read_yaml
+    from mlaas4hep.errors import ConfigError
 
     name = fout.name.removesuffix(".tar.gz").removesuffix(".tgz")
     if configuration is not None:
-        extra = [o for o, v in (("--files", files), ("--labels", labels), ("--model", model), ("--params", params)) if v]
+        extra = [
+            o for o, v in (("--files", files), ("--labels", labels), ("--model", model), ("--params", params)) if v
+        ]
         if extra:
-            raise ConfigError(f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other")
+            raise ConfigError(
+                f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
+            )
         workflow = read_yaml(configuration)
     else:
         workflow = legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
 
-    from mlaas4hep.training.summary import render_summary  # noqa: PLC0415
-    from mlaas4hep.training.workflow import run_training  # noqa: PLC0415
+    from mlaas4hep.training.summary import render_summary
+    from mlaas4hep.training.workflow import run_training
 
     terminal = Terminal(quiet=quiet)
     try:
         result = run_training(workflow, fout, terminal, resume=resume, split_out=split_out)
     except KeyboardInterrupt:
-        typer.secho("interrupted; the same command with --resume continues from the last checkpoint", fg="yellow", err=True)
+        typer.secho(
+            "interrupted; the same command with --resume continues from the last checkpoint", fg="yellow", err=True
+        )
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps({"bundle": str(result.bundle), "served": result.served, "metrics": result.metrics}))

@@ -21,8 +21,8 @@ __all__ = ["FeatureBranch", "Layout"]
 class FeatureBranch:
     """One branch among the features, and the numbers of its normalisation.
 
-    The raw value ``v`` (float32, NaN where missing) becomes ``max((v - offset) * scale, floor)``, and ``fill`` where it is
-    missing. Offset, scale, floor and fill are float32 values. The floor keeps real values away from the fill.
+    The raw value ``v`` (float32, NaN where missing) becomes ``max((v - offset) * scale, floor)``, and ``fill`` where it
+    is missing. Offset, scale, floor and fill are float32 values. The floor keeps real values away from the fill.
 
     Attributes:
         name: the branch or variable.

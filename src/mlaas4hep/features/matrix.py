@@ -14,7 +14,7 @@ from mlaas4hep.features.layout import FeatureBranch
 __all__ = ["raw_matrix"]
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _pad(out: NDArray[np.float32], offsets: NDArray[np.int64], content: NDArray[np.float32], start: int) -> None:
     """Write the lists into ``out`` [N, length]; list ``i`` begins at ``offsets[i] - start`` of the content."""
     length = out.shape[1]

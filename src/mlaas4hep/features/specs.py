@@ -91,7 +91,7 @@ class Specs:
 
 
 def legacy_specs(specs: Specs, events: Mapping[str, int]) -> dict[str, Any]:
-    """The same facts in the form of the original's ``specs.json``; without any real value the minimum is above the maximum.
+    """The same facts in the original's form of ``specs.json``; without any real value the minimum is above the maximum.
 
     Args:
         specs: of all files.

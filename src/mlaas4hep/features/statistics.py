@@ -1,9 +1,9 @@
 """Statistics of one branch as a monoid: any partition of the events, in any order, gives the same bits.
 
-Minimum, maximum and counts merge exactly by nature. The moments are made exact: a float32 value is an integer of 24 bits
-times a power of two, so the sums of values and of squares are kept as integers, one for each exponent. The quantiles come
-from a histogram of the float32 bit patterns, cut after 8 bits of mantissa: 131072 buckets at most, of a relative
-width of 2^-8, so that a quantile is wrong by at most 0.4 % of its value and merging is a sum of counts.
+Minimum, maximum and counts merge exactly by nature. The moments are made exact: a float32 value is an integer of 24
+bits times a power of two, so the sums of values and of squares are kept as integers, one for each exponent. The
+quantiles come from a histogram of the float32 bit patterns, cut after 8 bits of mantissa: 131072 buckets at most, of a
+relative width of 2^-8, so that a quantile is wrong by at most 0.4 % of its value and merging is a sum of counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXPONENTS = 256
 Int64s = NDArray[np.int64]
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _accumulate(
     values: NDArray[np.float32],
     bits: NDArray[np.uint32],
@@ -35,7 +35,7 @@ def _accumulate(
     histogram: Int64s,
     sums: Int64s,
 ) -> tuple[float, float, int, int]:
-    """Add values to a histogram [131072] and to sums [3, 256] (of x, and of x^2 in two halves); min, max, NaN, infinite."""
+    """Add values to a histogram [131072] and to sums [3, 256] (of x, of x^2 in two halves); min, max, NaN, infinite."""
     low, high = np.inf, -np.inf
     n_missing = 0
     n_infinite = 0
@@ -54,10 +54,8 @@ def _accumulate(
         if absent:
             n_missing += 1
             continue
-        if value < low:
-            low = value
-        if value > high:
-            high = value
+        low = min(low, value)
+        high = max(high, value)
         pattern = np.int64(bits[i])
         if pattern == 0x80000000:
             pattern = np.int64(0)

@@ -1,0 +1,1 @@
+"""Layer 3: a bundle in use."""

@@ -23,7 +23,12 @@ class ParquetFile:
 
         schema = pa.schema([(name, pa.from_numpy_dtype(kind)) for name, kind in columns.items()])
         self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._file = path.open("wb")  # an error of Python's own files has its number
+        try:
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """Append rows."""
@@ -34,11 +39,14 @@ class ParquetFile:
 
     def close(self) -> None:
         """Write the end of the file."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()
 
 
 class CsvFile:
-    """A CSV file with a header; floats with as many digits as their type needs to come back the same, booleans 0 and 1."""
+    """A CSV file with a header; floats with the digits they need to come back the same, booleans as 0 and 1."""
 
     def __init__(self, path: Path, columns: dict[str, np.dtype[Any]]) -> None:
         import pyarrow as pa

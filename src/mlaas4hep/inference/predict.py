@@ -80,7 +80,10 @@ def predict_files(
         job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
         selected = 0
         total = sum(file.source.entries for file in opened)
-        with open_writer(output, job.columns(), overwrite=overwrite) as writer, monitor.stage("predict", total) as advance:
+        with (
+            open_writer(output, job.columns(), overwrite=overwrite) as writer,
+            monitor.stage("predict", total) as advance,
+        ):
             for rows in ordered_map(job.rows, job.tasks(), reading.workers):
                 writer.write(rows)
                 selected += int(rows["selected"].sum())
@@ -110,7 +113,8 @@ class _Job:
         carried = {
             name: np.dtype(files[0].source.branches[name].dtype)
             for name in wanted
-            if name and all(name in file.source.branches and file.source.branches[name].kind == "flat" for file in files)
+            if name
+            and all(name in file.source.branches and file.source.branches[name].kind == "flat" for file in files)
         }
         names = score_names(manifest.classes, manifest.task)
         return _Job(tuple(files), preprocessing, layout, scorer, names, carried)

@@ -1,0 +1,1 @@
+"""Layer 1: from files anywhere to blocks of events."""

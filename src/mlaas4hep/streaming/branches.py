@@ -56,7 +56,9 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
     identifier = _identifier(files, workflow)
     special = {*identifier, *DEFAULT_IDENTIFIER, workflow.weights.branch, workflow.label_branch}
     features, left_out = _features(union, workflow, files[0].path, special)
-    features += [v.name for v in workflow.variables if not _matches(v.name, workflow.features.exclude) and v.name not in special]
+    features += [
+        v.name for v in workflow.variables if not _matches(v.name, workflow.features.exclude) and v.name not in special
+    ]
     if not features:
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
     known = [*union, *(variable.name for variable in workflow.variables)]
@@ -128,7 +130,11 @@ def missing_branch(name: str, path: str, branches: Iterable[str]) -> BranchNotFo
     """The error for a branch that a file lacks, with the names that come close."""
     names = list(branches)
     close = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {', '.join(close)}?" if close else "`mlaas4hep inspect` lists the branches; exclude it if it is not needed"
+    hint = (
+        f"did you mean {', '.join(close)}?"
+        if close
+        else "`mlaas4hep inspect` lists the branches; exclude it if it is not needed"
+    )
     return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)
 
 

@@ -125,7 +125,7 @@ class Dataset:
             self._kept[key] = block
         return block
 
-    def chunks(self, part: int, order: Order = Order()) -> Iterator[Block]:  # noqa: B008
+    def chunks(self, part: int, order: Order = Order()) -> Iterator[Block]:
         """All events of a part once; each chunk holds every file in the proportion of the whole."""
         sizes = [found.part(part) for found in self.scan.files]
         total = sum(sizes)

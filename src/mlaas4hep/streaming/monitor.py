@@ -1,4 +1,4 @@
-"""How long-running work tells what it does: stages with progress, notes, warnings. What is shown is the caller's affair."""
+"""How long-running work tells what it does: stages with progress, notes, warnings. The caller decides what is shown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Collector:
         self.warnings: list[str] = []
 
     @contextmanager
-    def stage(self, title: str, total: int | None, unit: str = "events") -> Iterator[Advance]:
+    def stage(self, title: str, total: int | None, unit: str = "events") -> Iterator[Advance]:  # noqa: ARG002
         """Ignore progress."""
         yield lambda _units, _text: None
 

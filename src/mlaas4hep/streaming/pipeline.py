@@ -1,4 +1,4 @@
-"""What is done to a range of entries: read, compute variables, cut, weigh, label, split. A pure function of its input."""
+"""What is done to a range of entries: read, compute variables, cut, weigh, label, split. A pure function."""
 
 from __future__ import annotations
 
@@ -131,7 +131,9 @@ class Pipeline:
         else:
             column = columns[self.weight_branch]
             if isinstance(column, Jagged):
-                raise WeightError(f"weight branch {self.weight_branch} is jagged", where=file.path, hint="use a flat branch")
+                raise WeightError(
+                    f"weight branch {self.weight_branch} is jagged", where=file.path, hint="use a flat branch"
+                )
             weight = column.astype(np.float64) * file.sample.weight
         wrong = np.flatnonzero(~np.isfinite(weight))
         if len(wrong):
@@ -174,5 +176,7 @@ class Pipeline:
 
 def _flat(column: Column, path: str) -> NDArray[Any]:
     if isinstance(column, Jagged):
-        raise UnsupportedBranchError("a jagged branch cannot identify an event", where=path, hint="choose flat branches")
+        raise UnsupportedBranchError(
+            "a jagged branch cannot identify an event", where=path, hint="choose flat branches"
+        )
     return column

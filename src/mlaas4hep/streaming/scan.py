@@ -1,4 +1,4 @@
-"""The first pass over all files: how many events pass, of which class and weight, and the specs of the training events."""
+"""The first pass over all files: events that pass, their classes and weights, and the specs of the training events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import NoEventsError
-from mlaas4hep.features.cutflow import Cutflow
+from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.specs import Specs
 from mlaas4hep.features.split import PARTS, TRAIN
@@ -19,7 +19,7 @@ from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
 
-__all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "quotas", "scan"]
+__all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "cutflows_of", "quotas", "scan"]
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,12 @@ def scan(
     """Go over all files once (twice if ``events`` limits them and there are cuts).
 
     Args:
+        files: in canonical order.
+        pipeline: what is done to every range.
         events: events to use after the cuts over all files, in proportion to what passes in each; -1: all.
+        workers: ranges read at the same time.
         count_labels: keep counts by label; false for regression: then all events stand under None.
+        monitor: told about progress.
 
     Raises:
         NoEventsError: no event passes, or fewer than asked for.
@@ -126,7 +130,7 @@ def scan(
     if specs is None or not any(file.used for file in result):
         raise NoEventsError(
             "no event is left after the cuts" if total else "the files hold no event",
-            hint=None if not total else f"cutflow:\n{_cutflows(files, result)}",
+            hint=None if not total else f"cutflow:\n{render(cutflows_of(files, result))}",
         )
     return Scan(result, specs, labels)
 
@@ -218,7 +222,7 @@ def _count_labels(labels: dict[Hashable, ClassCount], file: DataFile, selected: 
         labels.setdefault(value.item(), ClassCount()).add(selected.part[chosen], selected.weight[chosen])
 
 
-def _cutflows(files: Sequence[DataFile], scans: Sequence[FileScan]) -> str:
-    from mlaas4hep.features.cutflow import render  # noqa: PLC0415
-
-    return render({file.path: found.cutflow for file, found in zip(files, scans, strict=True) if found.cutflow})
+def cutflows_of(files: Sequence[DataFile], scans: Sequence[FileScan]) -> dict[str, Cutflow]:
+    """The cutflow of each file by its path, in the order the user named them."""
+    pairs = sorted(zip(files, scans, strict=True), key=lambda pair: pair[0].index)
+    return {file.path: found.cutflow for file, found in pairs if found.cutflow is not None}

@@ -12,7 +12,7 @@ from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import scan
+from mlaas4hep.streaming.scan import cutflows_of, scan
 
 __all__ = ["FileSpecs", "specs_of_files"]
 
@@ -31,14 +31,16 @@ class FileSpecs:
     def render(self) -> str:
         """A table for people: branch, kind, dimension, range, mean, missing values."""
         header = ("branch", "kind", "dim", "min", "max", "mean", "std", "missing")
-        rows = [header]
+        rows: list[tuple[str, ...]] = [header]
         for name, part in self.specs.branches.items():
             values = part.values
             dim = str(part.lengths.maximum) if part.lengths else "1"
             figures = [f"{x:.6g}" if values.real else "-" for x in (values.low, values.high, values.mean, values.std)]
             rows.append((name, part.kind, dim, *figures, str(values.missing + values.infinite)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
 
 
 def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
@@ -73,7 +75,7 @@ def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
             monitor=monitor,
         )
         if pipeline.selects:
-            monitor.note(render({f.path: s.cutflow for f, s in zip(files, found.files, strict=True) if s.cutflow}))
+            monitor.note(render(cutflows_of(files, found.files)))
         pairs = sorted(zip(files, found.files, strict=True), key=lambda pair: pair[0].index)
         return FileSpecs(found.specs, {file.path: part.used for file, part in pairs})
     finally:

@@ -58,7 +58,7 @@ def configure() -> None:
     Raises:
         FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
     """
-    global _configured  # noqa: PLW0603
+    global _configured
     with _lock:
         if _configured:
             return

@@ -1,0 +1,1 @@
+"""Layer 2: from events to a trained model and its bundle."""

@@ -57,8 +57,9 @@ def remove_checkpoint(destination: Path) -> None:
 def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:
     """What must be the same for a training to be continued. How events are read does not matter."""
     assert workflow.training is not None
-    exclude = {"histograms": True, "reading": {"workers": True, "memory_limit": True}}
-    configuration = workflow.model_dump(mode="json", exclude=exclude)
+    configuration = workflow.model_dump(mode="json", exclude={"histograms": True})
+    for name in ("workers", "memory_limit"):
+        del configuration["reading"][name]
     content = {
         "configuration": json.dumps(configuration, sort_keys=True),
         "files": " ".join(file.source.identity for file in files),

@@ -167,7 +167,7 @@ class Histograms:
         Raises:
             OutputError: the folder cannot be written.
         """
-        from mlaas4hep.training.report.branches import branch_png  # noqa: PLC0415 - matplotlib is heavy
+        from mlaas4hep.training.report.branches import branch_png
 
         content = self.to_json()
         try:
@@ -188,7 +188,7 @@ class Histograms:
                 folder.mkdir(exist_ok=True)
                 written = [folder / path.name for path in sorted(beside.iterdir())]
                 for path in written:
-                    os.replace(beside / path.name, path)  # noqa: PTH105
+                    os.replace(beside / path.name, path)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
         except OSError as error:

@@ -53,9 +53,13 @@ class Labelling:
             try:
                 values = labels.astype(np.float32)
             except (TypeError, ValueError) as error:
-                raise LabelError("a label is no number, but the task is regression", hint="give numbers as labels") from error
+                raise LabelError(
+                    "a label is no number, but the task is regression", hint="give numbers as labels"
+                ) from error
             if not np.isfinite(values).all():
-                raise LabelError("a regression target is NaN or infinite", hint="cut such events away, e.g. isfinite(target)")
+                raise LabelError(
+                    "a regression target is NaN or infinite", hint="cut such events away, e.g. isfinite(target)"
+                )
             return values
         values, inverse = np.unique(labels, return_inverse=True)
         indices = np.array([self.index(value.item()) for value in values], dtype=np.int64)
@@ -103,7 +107,9 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
         raise LabelError("some events have no label (NaN)", hint="cut them away in the selection")
     text = any(isinstance(label, str) for label in found)
     if len(found) > MOST_CLASSES:
-        raise LabelError(f"{len(found)} different labels", hint="set the task to regression if the label is a number to learn")
+        raise LabelError(
+            f"{len(found)} different labels", hint="set the task to regression if the label is a number to learn"
+        )
     classes: list[Any] = sorted({_plain(label, text=text) for label in found})
     if len(classes) == 1:
         raise LabelError(f"one class only: every event has the label {classes[0]!r}", hint="at least two are needed")
@@ -112,9 +118,9 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
             f"label {next(label for label in classes if isinstance(label, float))} is no whole number",
             hint="set the task to regression, or use whole numbers or names as class labels",
         )
-    if task == "binary" and len(classes) != 2:  # noqa: PLR2004
+    if task == "binary" and len(classes) != 2:
         raise LabelError(f"the task is binary, but there are {len(classes)} classes: {_names(classes)}")
-    if task == "multiclass" or len(classes) > 2:  # noqa: PLR2004
+    if task == "multiclass" or len(classes) > 2:
         return Labelling("multiclass", tuple(classes), text)
     chosen = classes[_signal(classes, signal, text=text)]
     return Labelling("binary", tuple(sorted(classes, key=lambda label: label == chosen)), text)

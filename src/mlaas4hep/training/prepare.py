@@ -19,7 +19,7 @@ from mlaas4hep.streaming.branches import BranchChoice, choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import Scan, scan
+from mlaas4hep.streaming.scan import Scan, cutflows_of, scan
 from mlaas4hep.training.labels import Labelling, check_labels, labelling
 from mlaas4hep.training.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
 
@@ -107,11 +107,13 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
         monitor=monitor,
     )
     if pipeline.selects:
-        monitor.note(render({f.path: s.cutflow for f, s in zip(files, found.files, strict=True) if s.cutflow}))
+        monitor.note(render(cutflows_of(files, found.files)))
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
     totals = class_totals(found.labels, labels)
     weights = training_weights(workflow, labels, totals)
-    return Prepared(files, branches, pipeline, found, labels, totals, weights, _full_sums(workflow, files, found, labels, totals))
+    return Prepared(
+        files, branches, pipeline, found, labels, totals, weights, _full_sums(workflow, files, found, labels, totals)
+    )
 
 
 def _full_sums(

@@ -69,9 +69,7 @@ def publish(
     manifest = _manifest(workflow, prepared, trained, converted, warnings)
     events = {
         file.path: found.used
-        for file, found in sorted(
-            zip(prepared.files, prepared.scan.files, strict=True), key=lambda pair: pair[0].index
-        )
+        for file, found in sorted(zip(prepared.files, prepared.scan.files, strict=True), key=lambda pair: pair[0].index)
     }
     with tempfile.TemporaryDirectory(prefix="mlaas4hep-") as folder:
         native = Path(folder) / "native"
@@ -141,7 +139,9 @@ def _manifest(
         reason=converted.reason,
         parity=converted.parity,
         provenance=Provenance(
-            files=tuple(_file(prepared, i) for i in sorted(range(len(prepared.files)), key=lambda i: prepared.files[i].index)),
+            files=tuple(
+                _file(prepared, i) for i in sorted(range(len(prepared.files)), key=lambda i: prepared.files[i].index)
+            ),
             configuration=workflow.model_dump(mode="json"),
             seeds={"split": workflow.split.seed, "training": training.seed},
             packages=package_versions(),

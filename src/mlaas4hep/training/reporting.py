@@ -11,6 +11,7 @@ from mlaas4hep.features.cutflow import Cutflow, total
 from mlaas4hep.features.layout import FeatureBranch
 from mlaas4hep.features.specs import Specs
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.scan import cutflows_of
 from mlaas4hep.training.assess import Assessment
 from mlaas4hep.training.fit import Trained
 from mlaas4hep.training.prepare import Prepared
@@ -34,14 +35,13 @@ def report_of(
     """The HTML page of a training."""
     training = workflow.training
     assert training is not None
-    cutflows = {f.path: s.cutflow for f, s in zip(prepared.files, prepared.scan.files, strict=True) if s.cutflow}
+    cutflows = cutflows_of(prepared.files, prepared.scan.files)
     parity = converted.parity
     details = {
         "framework": trained.backend.name,
         "served as": "ONNX" if converted.onnx is not None else f"native model: {converted.reason}",
         "ONNX against native": _parity(parity.max_abs_difference, parity.rows) if parity else "not compared",
-        "split": f"train {workflow.split.train:g}, validation {workflow.split.validation:g}, test {workflow.split.test:g}, "
-        f"seed {workflow.split.seed}, by {', '.join(prepared.branches.identifier) or 'file and entry'}",
+        "split": _split(workflow, prepared),
         "seed": str(training.seed),
         "feature columns": str(trained.choice.layout.width),
         "weights in training": _weights(workflow, prepared),
@@ -115,6 +115,12 @@ def _feature(branch: FeatureBranch, specs: Specs) -> FeatureRow:
 
 def _parity(difference: float | None, rows: int) -> str:
     return f"differ by at most {difference:.2g} on {rows} events" if difference is not None else "cannot be compared"
+
+
+def _split(workflow: Workflow, prepared: Prepared) -> str:
+    split = workflow.split
+    shares = f"train {split.train:g}, validation {split.validation:g}, test {split.test:g}"
+    return f"{shares}, seed {split.seed}, by {', '.join(prepared.branches.identifier) or 'file and entry'}"
 
 
 def _weights(workflow: Workflow, prepared: Prepared) -> str:

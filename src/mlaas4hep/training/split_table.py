@@ -21,8 +21,8 @@ def write_split(dataset: Dataset, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
+    import pyarrow as pa
+    from pyarrow import parquet
 
     blocks = list(dataset.in_order())
     names = ("file", "entry", "part", "y", "weight")

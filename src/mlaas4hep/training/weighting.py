@@ -48,7 +48,8 @@ class TrainingWeights:
     def of(self, y: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float32]:
         """Training weights float32 [n] from targets [n] and physics weights float64 [n]."""
         factors = self.factors[y] if len(self.factors) > 1 else self.factors[0]
-        return (weight * factors).astype(np.float32)
+        scaled: NDArray[np.float64] = weight * factors
+        return scaled.astype(np.float32)
 
 
 def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling) -> ClassTotals:

@@ -129,7 +129,9 @@ def _histograms(workflow: Workflow, prepared: Prepared, trained: Trained) -> His
     if workflow.histograms is None:
         return None
     ranges = {
-        name: (part.values.low, part.values.high) for name, part in prepared.scan.specs.branches.items() if part.values.real
+        name: (part.values.low, part.values.high)
+        for name, part in prepared.scan.specs.branches.items()
+        if part.values.real
     }
     return Histograms(trained.choice.layout, ranges, prepared.labels.names)
 

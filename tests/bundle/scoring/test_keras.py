@@ -21,7 +21,8 @@ def test_a_model_of_built_in_layers(tmp_path: Path) -> None:
     )
     model.compile(loss="mse", optimizer=keras.optimizers.Adam(1e-3))
     model.save(tmp_path / "model.keras")
-    predict = load_keras(tmp_path / "model.keras")
+    predict, output = load_keras(tmp_path / "model.keras")
+    assert output == "probability"
     first, _, last = model.layers
     hidden = np.maximum(X @ first.kernel.numpy() + first.bias.numpy(), 0)
     expected = hidden @ last.kernel.numpy() + last.bias.numpy()
@@ -48,3 +49,17 @@ def test_a_layer_of_its_own_is_refused(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((3,)), Own()]).save(tmp_path / "model.keras")
     with pytest.raises(BundleError, match=r"layers that are not Keras' own \(Own\)"):
         load_keras(tmp_path / "model.keras")
+
+
+def test_a_loss_from_logits_says_what_the_outputs_are(tmp_path: Path) -> None:
+    import keras
+
+    for outputs, loss, expected in (
+        (1, keras.losses.BinaryCrossentropy(from_logits=True), "sigmoid"),
+        (3, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "softmax"),
+        (3, keras.losses.CategoricalCrossentropy(), "probability"),
+    ):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(outputs)])
+        model.compile(loss=loss)
+        model.save(tmp_path / "model.keras")
+        assert load_keras(tmp_path / "model.keras")[1] == expected

@@ -44,7 +44,7 @@ def manifest_for(make_manifest: Make, layout: Layout) -> Callable[..., Manifest]
 
 
 def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
-    return 1 / (1 + np.exp(-values))
+    return np.asarray(1 / (1 + np.exp(-values)))
 
 
 class TestSklearn:
@@ -184,10 +184,16 @@ class TestTorch:
         with pytest.raises(BundleError, match=r"native/model.py: it does not define model\(\)"):
             NativeScorer(native, manifest_for("torch"), trust_code=True)
 
+    def test_outputs_of_unknown_meaning(self, native: Path, manifest_for: Make) -> None:
+        self.write(native, "logits")
+        (native / "about.json").unlink()
+        with pytest.raises(BundleError, match="does not say whether the torch model gives probabilities or logits"):
+            NativeScorer(native, manifest_for("torch"), trust_code=True)
+
     def test_no_code(self, native: Path, manifest_for: Make) -> None:
         self.write(native, "logits")
         (native / "model.py").unlink()
-        with pytest.raises(BundleError, match="the bundle has no model.py for its torch weights"):
+        with pytest.raises(BundleError, match=r"the bundle has no model.py for its torch weights"):
             NativeScorer(native, manifest_for("torch"), trust_code=True)
 
 
@@ -199,7 +205,7 @@ def test_a_damaged_model(native: Path, manifest_for: Make) -> None:
 
 def test_an_unknown_format(native: Path, manifest_for: Make) -> None:
     (native / "model.pkl").write_bytes(b"")
-    with pytest.raises(BundleError, match="no model of a known format; known are model.skops"):
+    with pytest.raises(BundleError, match=r"no model of a known format; known are model.skops"):
         NativeScorer(native, manifest_for("sklearn"))
 
 
@@ -234,6 +240,7 @@ def test_the_whole_way_from_logits_to_scores() -> None:
     np.testing.assert_allclose(to_scores(logits, "logits", "binary"), [[softmax[1]], [1.0]], rtol=1e-6)
     np.testing.assert_allclose(to_scores(logits, "logits", "multiclass")[0], softmax, rtol=1e-6)
     np.testing.assert_allclose(to_scores(np.array([0.0, -1000.0]), "decision", "binary"), [[0.5], [0.0]])
+    np.testing.assert_allclose(to_scores(np.array([[9.0, 0.0]]), "sigmoid", "binary"), [[0.5]])
     np.testing.assert_array_equal(to_scores(np.array([3.0]), "value", "regression"), [[3.0]])
 
 

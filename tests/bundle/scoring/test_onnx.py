@@ -27,7 +27,7 @@ def test_batches_do_not_change_the_scores(identity: Identity, layout: Layout, ev
 
 def test_other_memory_layouts_and_types_are_taken(identity: Identity, layout: Layout) -> None:
     raw = np.asfortranarray(np.arange(12.0).reshape(4, 3))
-    scores = OnnxScorer(to_bytes(compose(identity(3), layout))).scores(raw)  # type: ignore[arg-type]
+    scores = OnnxScorer(to_bytes(compose(identity(3), layout))).scores(raw)
     np.testing.assert_array_equal(scores, layout.transform(raw.astype(np.float32)))
 
 

@@ -60,7 +60,8 @@ def test_scan_against_a_loop(sample: Sample) -> None:
 
 def test_the_lowest_of_equal_thresholds() -> None:
     best, value = ams.best_threshold([1, 1, 0], [0.5, 0.9, 0.1], [0.0, 1.0, 1.0])
-    assert (best, value) == (0.5, pytest.approx(formula(1.0, 0.0)))
+    assert best == 0.5
+    assert value == pytest.approx(formula(1.0, 0.0))
 
 
 def test_no_threshold_without_events() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special, stats  # type: ignore[import-untyped]
 
 from mlaas4hep.training.metrics import compare
 

@@ -90,7 +90,8 @@ def test_one_vs_rest_equals_sklearn() -> None:
     np.testing.assert_allclose(areas, expected, atol=1e-12)
     assert mean == pytest.approx(np.mean(expected))
     areas, mean = curves.one_vs_rest_auc(np.zeros(4, dtype=np.int64), scores[:4])
-    assert np.isnan(areas).all() and np.isnan(mean)
+    assert np.isnan(areas).all()
+    assert np.isnan(mean)
 
 
 @pytest.mark.parametrize(

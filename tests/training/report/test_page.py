@@ -107,7 +107,7 @@ def test_same_input_same_bytes_and_no_date(full: ReportData) -> None:
 
 
 def test_matplotlib_settings_are_left_as_they_were(full: ReportData) -> None:
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl
 
     before = dict(mpl.rcParams)
     render_report(full)

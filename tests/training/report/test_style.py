@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def build(figure: Figure) -> None:
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=style.INK, label="a & b")
+    axes.plot([0, 1], [0, 1], color=style.INK, label="a & b, H→ττ, 信号")
     axes.legend()
 
 
@@ -57,6 +57,7 @@ def test_thin_keeps_ends_and_order(events: int, seed: int) -> None:
 
 def test_names_are_shown_as_they_stand() -> None:
     assert style.plain("pt_$x$") == r"pt_\$x\$"
+    assert style.plain("_private") == " _private"
     assert style.plain("a" * 20 + "b" * 20, 11) == "aaaaa…bbbbb"
 
 

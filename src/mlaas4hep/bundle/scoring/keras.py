@@ -20,15 +20,19 @@ REFUSED = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function"
 PLAIN = {"__tensor__", "__numpy__", "__tuple__", "__bytes__", "slice"}
 
 
-def load_keras(file: Path) -> Predict:
+def load_keras(file: Path) -> tuple[Predict, str]:
     """Load a model.
+
+    Returns:
+        The function and what it gives: ``sigmoid`` or ``softmax`` is still to be applied if the model was trained with
+        a loss ``from_logits``, else ``probability``.
 
     Raises:
         BundleError: it holds layers of its own or a Lambda: they would run code from the file.
     """
     with zipfile.ZipFile(file) as archive:
         config = json.loads(archive.read("config.json"))
-    config.pop("compile_config", None)
+    output = _output(config.pop("compile_config", None))
     strange = sorted(set(_classes(config)))
     if strange:
         what = f"the native model holds layers that are not Keras' own ({', '.join(strange[:3])})"
@@ -42,7 +46,19 @@ def load_keras(file: Path) -> Predict:
             return np.asarray(keras.ops.convert_to_numpy(model(x, training=False)))
         return np.asarray(model.predict(x, batch_size=1024, verbose=0))
 
-    return predict
+    return predict, output
+
+
+def _output(compiled: object) -> str:
+    """What the numbers are, by the loss in the configuration of `compile`."""
+    loss = compiled.get("loss") if isinstance(compiled, dict) else None
+    if not isinstance(loss, dict):
+        return "probability"
+    config = loss.get("config")
+    logits = isinstance(config, dict) and config.get("from_logits") is True
+    if not logits:
+        return "probability"
+    return "sigmoid" if "binary" in str(loss.get("class_name")).lower() else "softmax"
 
 
 def _classes(node: object) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Scores by the framework's own model, for bundles whose model could not be converted to ONNX.
 
-The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, or ``model.pt`` with ``model.py``,
-and may hold ``about.json``, where ``output`` says what the model's numbers are before they become scores:
-``probability``, ``logits``, ``decision`` or ``value``.
+The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, or ``model.pt`` with ``model.py``.
+It may hold ``about.json`` (for torch it must), where ``output`` says what the model's numbers are before they become
+scores: ``probability``, ``logits``, ``decision``, ``sigmoid``, ``softmax`` or ``value``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float3
 
     Args:
         values: [N], [N, 1] or [N, C].
-        output: ``logits`` and ``decision`` become probabilities by the logistic function (one column) or softmax.
+        output: ``sigmoid`` and ``softmax`` are applied; so is the fitting one (sigmoid to one column) to ``logits`` and
+            ``decision``. Anything else is taken as it is.
         task: binary scores keep the signal's column only.
 
     Returns:
@@ -89,8 +90,8 @@ def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float3
     """
     values = np.asarray(values, dtype=np.float64)
     values = values.reshape(len(values), -1)
-    if output in {"logits", "decision"} and task != "regression":
-        if values.shape[1] == 1:
+    if output in {"logits", "decision", "sigmoid", "softmax"} and task != "regression":
+        if output == "sigmoid" or (output != "softmax" and values.shape[1] == 1):
             values = 1.0 / (1.0 + np.exp(-np.clip(values, -700.0, 700.0)))
         else:
             values = np.exp(values - values.max(axis=1, keepdims=True))
@@ -124,10 +125,14 @@ def _load(folder: Path, manifest: Manifest, threads: int | None, trust_code: boo
     if (folder / "model.keras").is_file():
         from mlaas4hep.bundle.scoring.keras import load_keras
 
-        return load_keras(folder / "model.keras"), "probability"
+        return load_keras(folder / "model.keras")
     if (folder / "model.pt").is_file():
         from mlaas4hep.bundle.scoring.torch import load_torch
 
-        return load_torch(folder, manifest.layout.model_width, threads, trust_code), "probability"
+        predict = load_torch(folder, manifest.layout.model_width, threads, trust_code)
+        if manifest.task != "regression" and "output" not in _about(folder):
+            what = "native/about.json does not say whether the torch model gives probabilities or logits"
+            raise BundleError(what, where=manifest.name)
+        return predict, "value"
     what = "the bundle's folder native holds no model of a known format"
     raise BundleError(what, where=manifest.name, hint="known are model.skops, model.ubj, model.keras, model.pt")

@@ -47,12 +47,12 @@ class LengthMismatchError(ExpressionError):
     """
 
     def __init__(
-        self, text: str, operands: tuple[str, str], counts: tuple[int, int], event: int, first: int = 0
+        self, text: str, operands: tuple[str, str], counts: tuple[int, int], event: int, first: int | None = None
     ) -> None:
         self.event = event
         self.operands = operands
         self.counts = counts
-        number = f"entry {first + event}" if first else f"event {event} of the chunk"
+        number = f"event {event} of the chunk" if first is None else f"entry {first + event}"
         super().__init__(
             f"{operands[0]} has {counts[0]} values and {operands[1]} has {counts[1]} in {number}",
             text=text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 from pathlib import Path
 from typing import IO, Any
@@ -78,8 +79,7 @@ def open_bytes(path: str) -> IO[bytes]:
     """
     raw = open_raw(path)
     decompress = _DECOMPRESSORS.get(Path(path).suffix.lower())
-    file: IO[bytes] = raw if decompress is None else decompress(raw)
-    return file
+    return raw if decompress is None else _Decompressed(decompress(raw), raw)
 
 
 def digest(path: str) -> str:
@@ -92,6 +92,18 @@ def digest(path: str) -> str:
         file.seek(max(0, size - _END))
         result.update(file.read(_END))
     return result.hexdigest()
+
+
+class _Decompressed(io.BufferedReader):
+    """A decompressing file that closes the file below it, too."""
+
+    def __init__(self, inner: Any, below: IO[bytes]) -> None:
+        super().__init__(inner)
+        self._below = below
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
 
 
 def _nearest(local: Path) -> str:

@@ -40,8 +40,8 @@ def open_directory(path: str) -> Any:
         options |= {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1}
     try:
         directory = uproot.open({target: None}, **options)
-        if path.lower().startswith(("http://", "https://")):
-            _check_ranges(directory, path)
+        if is_remote(path):
+            _check_remote(directory, path)
     except FileReadError:
         raise
     except ImportError as error:
@@ -59,6 +59,8 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
     if is_remote(path) and isinstance(error, OSError):
         return read_error(path, error)
     text = one_line(error)
+    if "Invalid hostid" in text:
+        return FileReadError("the URL has no host", where=path, hint="write root://host//path")
     if "expected Chunk of length" in text:
         text = "the data ends too early: truncated or damaged"
     elif "not a ROOT file" in text:
@@ -87,7 +89,20 @@ def _check_header(local: Path, path: str) -> None:
         raise FileReadError(f"is truncated: {size} of {end} bytes are there", where=path, hint="copy the file again")
 
 
-def _check_ranges(directory: Any, path: str) -> None:
-    """A server that ignores Range requests sends the file's first bytes for every range."""
-    if bytes(directory.file.source.chunk(4, 8).raw_data.tobytes()) == _MAGIC:
+def _check_remote(directory: Any, path: str) -> None:
+    """Is the last byte there, and does the server send the parts that are asked for?
+
+    A server that ignores Range requests sends the first bytes of the file for every range.
+    """
+    end = int(directory.file.fEND)
+    source = directory.file.source
+    try:
+        last = len(source.chunk(end - 1, end).raw_data)
+    except OSError as error:
+        if "expected Chunk" not in str(error):
+            raise
+        last = 0
+    if last == 0:
+        raise FileReadError(f"is truncated: not all of its {end} bytes are there", where=path, hint="copy the file again")
+    if source.chunk(4, 8).raw_data.tobytes() == _MAGIC:
         raise FileReadError("the server ignores requests for parts of a file", where=path, hint="download the file")

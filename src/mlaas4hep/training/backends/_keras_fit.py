@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
         outputs = _count_outputs(model, train.width)
     check_outputs(model, outputs, settings.task, settings.classes)
     with user_errors(file, "the Keras model cannot be compiled"):
-        compile_if_needed(model, outputs, settings.task)
+        compile_if_needed(model, train.width, outputs, settings.task)
     if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
         raise ModelFileError("the Keras model has several losses", where=file, hint="give it one output and one loss")
     if has_own_fit(model):
@@ -61,7 +61,7 @@ class _Learner:
     validation: Events
     settings: FitSettings
     file: str
-    error: list[BaseException] = field(default_factory=list)
+    error: list[Exception] = field(default_factory=list)
 
     def prepare(self) -> None:
         """Make the optimizer's variables, so that a state has all there is."""
@@ -70,10 +70,10 @@ class _Learner:
     def learn(self, part: Pass) -> dict[str, float]:
         size = self.settings.batch_size
         scale = _Scale()
-        report = _progress_callback(part, self.settings)
+        report = _progress_callback(part, self.settings, self.error)
         result = self._run(
             self.model.fit,
-            _input(lambda: self._feed(part.batches(), scale), self.outputs, self._label_type()),
+            _input(lambda: self._feed(part.batches(), scale), self._label_shape()),
             epochs=1,
             steps_per_epoch=math.ceil(part.size / size),
             shuffle=False,
@@ -90,7 +90,7 @@ class _Learner:
         batches = self.validation.batches(_VALIDATION_BATCH, 0)
         figures = self._run(
             self.model.evaluate,
-            _input(lambda: self._feed(batches, scale), self.outputs, self._label_type()),
+            _input(lambda: self._feed(batches, scale), self._label_shape()),
             steps=math.ceil(self.validation.size / _VALIDATION_BATCH),
             verbose=0,
             return_dict=True,
@@ -130,9 +130,9 @@ class _Learner:
 
         return bool(keras.backend.backend() == "torch")
 
-    def _label_type(self) -> str:
+    def _label_shape(self) -> tuple[str, tuple[int | None, ...]]:
         probe = labels_for(self.model, self.outputs, self.settings.task, np.zeros(1, np.int64))
-        return f"{probe.dtype}:{probe.ndim}:{probe.shape[-1] if probe.ndim == 2 else 0}"
+        return str(probe.dtype), (None, *probe.shape[1:])
 
     def _feed(self, batches: Iterator[Arrays], scale: _Scale) -> Iterator[tuple[NDArray[Any], ...]]:
         """Batches as Keras takes them; an error of reading is kept, since the engine would hide it."""
@@ -141,7 +141,7 @@ class _Learner:
                 scale.add(batch)
                 labels = labels_for(self.model, self.outputs, self.settings.task, batch.y)
                 yield np.ascontiguousarray(batch.x), labels, np.ascontiguousarray(batch.weight)
-        except BaseException as error:
+        except Exception as error:
             self.error.append(error)
             raise
 
@@ -182,7 +182,9 @@ def _numpy(variable: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
-def _input(feed: Any, outputs: int, label: str) -> Any:  # noqa: ARG001
+def _input(
+    feed: Callable[[], Iterator[tuple[NDArray[Any], ...]]], label: tuple[str, tuple[int | None, ...]]
+) -> Any:
     """The engine's own way to read from a generator, in its order and some batches ahead."""
     import keras
 
@@ -190,8 +192,7 @@ def _input(feed: Any, outputs: int, label: str) -> Any:  # noqa: ARG001
         return feed()
     import tensorflow as tf
 
-    dtype, ndim, width = label.split(":")
-    shape = (None,) if ndim == "1" else (None, int(width))
+    dtype, shape = label
     signature = (
         tf.TensorSpec((None, None), tf.float32),
         tf.TensorSpec(shape, dtype),
@@ -200,7 +201,7 @@ def _input(feed: Any, outputs: int, label: str) -> Any:  # noqa: ARG001
     return tf.data.Dataset.from_generator(feed, output_signature=signature).prefetch(8)
 
 
-def _progress_callback(part: Pass, settings: FitSettings) -> Any:
+def _progress_callback(part: Pass, settings: FitSettings, errors: list[Exception]) -> Any:
     import keras
 
     steps = math.ceil(part.size / settings.batch_size)
@@ -212,7 +213,11 @@ def _progress_callback(part: Pass, settings: FitSettings) -> Any:
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             if (batch + 1) % every == 0 and batch + 1 < steps:
                 figures = {name: float(value) for name, value in (logs or {}).items()}
-                settings.progress(part.number, (batch + 1) * settings.batch_size, figures)
+                try:
+                    settings.progress(part.number, (batch + 1) * settings.batch_size, figures)
+                except Exception as error:
+                    errors.append(error)
+                    raise
 
     return Report()
 

@@ -29,17 +29,11 @@ def loss_name(model: Any) -> str:
 
 
 def activation_missing(model: Any, task: Task, outputs: int) -> str | None:
-    """Sigmoid or Softmax if the outputs are logits, else None.
-
-    They are logits if the loss was made with ``from_logits=True``, or if the last layer of a model that was handed over
-    uncompiled has no activation.
-    """
+    """Sigmoid or Softmax if the outputs are logits, which the loss knows (``from_logits=True``); else None."""
     if task == "regression":
         return None
     loss = getattr(model, "loss", None)
-    arguments = getattr(loss, "_fn_kwargs", None) or {}
-    logits = bool(getattr(loss, "from_logits", False) or arguments.get("from_logits", False))
-    if not logits:
+    if not getattr(loss, "from_logits", False):
         return None
     return "Sigmoid" if outputs == 1 or "binary" in loss_name(model) else "Softmax"
 
@@ -55,13 +49,13 @@ def check_outputs(model: Any, outputs: int, task: Task, classes: int) -> None:
         )
 
 
-def compile_if_needed(model: Any, outputs: int, task: Task) -> None:
+def compile_if_needed(model: Any, width: int, outputs: int, task: Task) -> None:
     """Compile an uncompiled model with Adam(1e-3) and the loss for the task and outputs."""
     import keras
 
     if model.compiled:
         return
-    logits = _ends_without_activation(model)
+    logits = task != "regression" and _gives_logits(model, width)
     loss: Any
     if task == "regression":
         loss = "mean_squared_error"
@@ -85,12 +79,13 @@ def labels_for(model: Any, outputs: int, task: Task, y: NDArray[Any]) -> NDArray
     return np.eye(outputs, dtype=np.float32)[y]
 
 
-def _ends_without_activation(model: Any) -> bool:
+def _gives_logits(model: Any, width: int) -> bool:
+    """True if the last layer of a Sequential has no activation; of other models if outputs leave [0, 1] for large inputs."""
     import keras
 
     layers = getattr(model, "layers", [])
-    last = layers[-1] if layers else None
-    if isinstance(last, keras.Model):
-        return _ends_without_activation(last)
-    activation = getattr(last, "activation", None)
-    return activation is keras.activations.linear
+    if layers and isinstance(model, keras.Sequential) and hasattr(layers[-1], "activation"):
+        return bool(layers[-1].activation is keras.activations.linear)
+    large = np.random.default_rng(0).normal(scale=1e3, size=(256, width)).astype(np.float32)
+    values = model.predict_on_batch(large)
+    return bool((values < 0).any() or (values > 1).any())

@@ -37,9 +37,13 @@ class KerasBackend:
         return keras is not None and hasattr(keras, "Model") and isinstance(model, keras.Model)
 
     def seed(self, seed: int, threads: int | None) -> None:
-        """Seed Python, numpy and the engine, and limit the engine's threads where it still can be."""
+        """Seed Python, numpy and the engine, and limit the engine's threads where it still can be.
+
+        Keras also forgets the names it has given, so that a model built next is named the same in every run.
+        """
         import keras
 
+        keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
         if threads is None:
             return
@@ -67,10 +71,12 @@ class KerasBackend:
             ModelFileError: outputs that do not fit the task, or the training raises.
             MemoryLimitError: the model has its own ``fit`` and the events do not fit.
         """
+        import keras
+
         from mlaas4hep.training.backends._keras_fit import fit
 
         with passed_on(settings.warn):
-            self.seed(settings.seed, settings.threads)
+            keras.utils.set_random_seed(settings.seed)
             return model, fit(model, train, validation, settings)
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
@@ -103,10 +109,21 @@ class KerasBackend:
 
 
 def _call(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(model.predict_on_batch(np.ascontiguousarray(x)))
+    with passed_on(lambda _: None):  # Keras on torch trips over numpy 2 with a DeprecationWarning
+        return np.asarray(model.predict_on_batch(np.ascontiguousarray(x)))
 
 
 def _without_dates(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Fix the date, and number shared objects in order: Keras writes their addresses."""
     metadata = json.loads(members["metadata.json"])
     metadata["date_saved"] = "1980-01-01@00:00:00"
-    return {**members, "metadata.json": json.dumps(metadata).encode()}
+    numbers: dict[int, int] = {}
+
+    def renumber(item: dict[str, Any]) -> dict[str, Any]:
+        if "shared_object_id" in item:
+            address = item["shared_object_id"]
+            item["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+        return item
+
+    config = json.loads(members["config.json"], object_hook=renumber)
+    return {**members, "metadata.json": json.dumps(metadata).encode(), "config.json": json.dumps(config).encode()}

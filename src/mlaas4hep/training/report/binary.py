@@ -11,7 +11,7 @@ from mlaas4hep.training._format import number, short
 from mlaas4hep.training.metrics import ams
 from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve
 from mlaas4hep.training.metrics.parts import Part
-from mlaas4hep.training.report.style import INK, MUTED, draw_svg, plain, thin
+from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def roc_svg(parts: Mapping[str, Part], main: str, signal: str, background: str, 
         axes.set_ylabel(f"True positive rate ({plain(signal, 20)})")
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.03)
-        axes.legend(loc="lower right")
+        legend(axes, loc="lower right")
 
     return draw_svg("roc", build)
 
@@ -74,13 +74,13 @@ def efficiency_purity_svg(part: Part, main: str, weighted: bool, threshold: floa
                 at = int(np.argmax(curve.thresholds >= threshold))
                 axes.plot(curve.efficiency[at], curve.purity[at], "o", color=colour, markersize=7)
         if threshold is not None:
-            axes.plot([], [], "o", color=MUTED, markersize=7, label=f"best AMS, score ≥ {short(threshold)}")
+            axes.plot([], [], "o", color=MUTED, markersize=7, label=f"AMS threshold, score ≥ {short(threshold)}")
         axes.set_xlabel("Signal efficiency")
         axes.set_ylabel("Signal purity")
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.3)
         axes.set_yticks(np.linspace(0.0, 1.0, 6))
-        axes.legend(loc="upper right")
+        legend(axes, loc="upper right")
 
     return draw_svg("efficiency-purity", build)
 
@@ -105,7 +105,7 @@ def threshold_svg(part: Part, main: str, weighted: bool, threshold: float | None
         axes.set_ylim(0.0, 1.4)
         axes.set_yticks(np.linspace(0.0, 1.0, 6))
         _score_limits(axes, [part])
-        axes.legend(loc="upper left", ncols=2, columnspacing=1.0)
+        legend(axes, loc="upper left", ncols=2, columnspacing=1.0)
 
     return draw_svg("threshold", build)
 
@@ -143,7 +143,7 @@ def ams_svg(parts: Mapping[str, Part], main: str, block: Mapping[str, Any]) -> s
         axes.set_ylabel(rf"AMS  ($b_r$ = {short(block.get('b_r'))} events)")
         axes.set_ylim(0.0, 1.35 * top if top > 0.0 else 1.0)
         _score_limits(axes, [parts[name] for name in names])
-        axes.legend(loc="upper left")
+        legend(axes, loc="upper left")
 
     return draw_svg("ams", build)
 

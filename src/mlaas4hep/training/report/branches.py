@@ -48,8 +48,8 @@ def branch_png(name: str, classes: Sequence[str], before: Panel, after: Panel, n
 
 
 def _panel(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
-    import hist  # noqa: PLC0415 - heavy
-    import mplhep  # noqa: PLC0415
+    import hist
+    import mplhep
 
     peak = 0.0
     for index, (label, colour) in enumerate(zip(classes, class_colours(len(classes)), strict=True)):
@@ -58,7 +58,14 @@ def _panel(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
         histogram[...] = counts / max(int(counts.sum()), 1)
         peak = max(peak, float(histogram.values().max()))
         mplhep.histplot(
-            histogram, ax=axes, label=plain(label), color=colour, histtype="step", flow="none", linewidth=1.8
+            histogram,
+            ax=axes,
+            label=plain(label),
+            color=colour,
+            histtype="step",
+            flow="none",
+            linewidth=1.8,
+            yerr=False,
         )
     filled = panel.counts.sum(axis=0)
     filled = filled[filled > 0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlaas4hep.training.report.style import INK, MUTED, draw_svg, plain
+from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ def learning_svgs(curves: Mapping[str, Sequence[float]], most: int = 4) -> list[
 
 def _learning(number: int, name: str, curves: Mapping[str, Sequence[float]]) -> str:
     def build(figure: Figure) -> None:
-        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - heavy
+        from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
         longest = 1
@@ -92,6 +92,6 @@ def _learning(number: int, name: str, curves: Mapping[str, Sequence[float]]) -> 
         axes.xaxis.set_minor_locator(MaxNLocator(integer=True, nbins=50, min_n_ticks=1))
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom, top + 0.15 * (top - bottom))
-        axes.legend(loc="best")
+        legend(axes, loc="best")
 
     return draw_svg(f"learning-{number}", build)

@@ -10,7 +10,7 @@ import numpy as np
 from mlaas4hep.training._format import count, number
 from mlaas4hep.training.metrics.curves import roc_curve
 from mlaas4hep.training.metrics.parts import Part
-from mlaas4hep.training.report.style import INK, MUTED, class_colours, draw_svg, plain, thin
+from mlaas4hep.training.report.style import INK, MUTED, class_colours, draw_svg, legend, plain, thin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +36,7 @@ def one_vs_rest_svg(part: Part, main: str, classes: Sequence[str], weighted: boo
         axes.set_ylabel("True positive rate (the class)")
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.03)
-        axes.legend(loc="lower right", title=f"{main}, weighted" if weighted else main, alignment="left")
+        legend(axes, loc="lower right", title=f"{main}, weighted" if weighted else main, alignment="left")
 
     return draw_svg("roc", build)
 
@@ -57,7 +57,7 @@ def confusion_svg(name: str, matrix: Sequence[Sequence[float]], classes: Sequenc
     height = max(4.8, 1.5 + 0.95 * size)
 
     def build(figure: Figure) -> None:
-        from matplotlib.patches import Rectangle  # noqa: PLC0415 - heavy
+        from matplotlib.patches import Rectangle
 
         axes = figure.subplots()
         for row in range(size):

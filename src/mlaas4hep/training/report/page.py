@@ -122,7 +122,7 @@ def _confusion(report: ReportData, main: str | None, weighted: bool) -> list[_Pi
 
 @cache
 def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 - not needed before
+    import jinja2
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

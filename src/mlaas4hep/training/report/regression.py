@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlaas4hep.training._format import number
 from mlaas4hep.training.metrics.parts import Part
 from mlaas4hep.training.metrics.regression import weighted_quantile
-from mlaas4hep.training.report.style import INK, MUTED, draw_svg, plain
+from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def predicted_svg(part: Part, main: str, target: str, unit: str) -> str:
     low, high = _range(np.concatenate([true, predicted]))
 
     def build(figure: Figure) -> None:
-        import hist  # noqa: PLC0415 - heavy
+        import hist
 
         axes = figure.subplots()
         bins = 50
@@ -68,7 +68,7 @@ def predicted_svg(part: Part, main: str, target: str, unit: str) -> str:
         axes.set_ylim(low, high)
         axes.set_xlabel(_with_unit(f"True {plain(target)}", unit))
         axes.set_ylabel(_with_unit(f"Predicted {plain(target)}", unit))
-        axes.legend(loc="upper left", title=plain(main), alignment="left")
+        legend(axes, loc="upper left", title=plain(main), alignment="left")
 
     return draw_svg("predicted", build)
 
@@ -82,8 +82,8 @@ def residual_svg(parts: Mapping[str, Part], main: str, target: str, unit: str, k
     low, high = _range(residuals(parts[main]))
 
     def build(figure: Figure) -> None:
-        import hist  # noqa: PLC0415
-        import mplhep  # noqa: PLC0415
+        import hist
+        import mplhep
 
         axes = figure.subplots()
         peak = 0.0
@@ -114,7 +114,7 @@ def residual_svg(parts: Mapping[str, Part], main: str, target: str, unit: str, k
         axes.set_ylim(0.0, max(peak, 1e-9) * 1.35)
         axes.set_xlabel(_with_unit(f"Predicted - true {plain(target)}", unit))
         axes.set_ylabel(_with_unit("Probability density", f"1/{unit}" if unit else ""))
-        axes.legend(loc="upper left", title=text or None, alignment="left")
+        legend(axes, loc="upper left", title=text or None, alignment="left")
 
     return draw_svg("residuals", build)
 
@@ -144,6 +144,6 @@ def residual_profile_svg(part: Part, main: str, target: str, unit: str) -> str:
         axes.set_ylabel(_with_unit(f"Predicted - true {plain(target)}", unit))
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom, top + 0.3 * (top - bottom))
-        axes.legend(loc="upper right", title=plain(main), alignment="left")
+        legend(axes, loc="upper right", title=plain(main), alignment="left")
 
     return draw_svg("residual-profile", build)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.training._format import number
 from mlaas4hep.training.metrics.parts import Part
-from mlaas4hep.training.report.style import MUTED, class_colours, draw_svg, plain
+from mlaas4hep.training.report.style import INK, class_colours, draw_svg, legend, plain
 
 if TYPE_CHECKING:
     import hist
@@ -71,7 +71,7 @@ def score_svgs(
     figures = []
     for index, name in enumerate(classes[:_MOST]):
         others = tuple(other for other in range(len(classes)) if other != index)
-        groups = [_Group("other classes", MUTED, others), _Group(plain(name, 24), colours[index], (index,))]
+        groups = [_Group("other classes", INK, others), _Group(plain(name, 24), colours[index], (index,))]
         axis = _axis(samples, main, index, f"Score: probability of {plain(name)}")
         svg = _figure(f"scores-{index}", samples, main, axis, groups, _ks_line(name, ks.get(name)))
         figures.append((f"Score of class {name}", svg))
@@ -92,7 +92,7 @@ def _axis(samples: Mapping[str, Part], main: str, column: int, label: str) -> _A
 
 
 def _figure(name: str, samples: Mapping[str, Part], main: str, axis: _Axis, groups: Sequence[_Group], text: str) -> str:
-    import mplhep  # noqa: PLC0415 - heavy
+    import mplhep
 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
@@ -103,7 +103,14 @@ def _figure(name: str, samples: Mapping[str, Part], main: str, axis: _Axis, grou
             if filled is not None:
                 values = filled.values()
                 label = f"{group.label} ({main})"
-                mplhep.histplot(filled, histtype="fill", alpha=0.3, label=label, yerr=False, **style)
+                mplhep.histplot(
+                    filled,
+                    histtype="fill",
+                    alpha=0.12 if group.colour == INK else 0.3,
+                    label=label,
+                    yerr=False,
+                    **style,
+                )
                 mplhep.histplot(filled, histtype="step", linewidth=1.4, yerr=False, **style)
                 peak = max(peak, float(values.max()))
                 floor = min(floor, float(values[values > 0].min(initial=np.inf)))
@@ -129,14 +136,12 @@ def _finish(axes: Axes, peak: float, floor: float, text: str) -> None:
         axes.set_ylim(bottom, peak * (peak / bottom) ** (0.14 * rows))
     else:
         axes.set_ylim(0.0, max(peak, 1e-9) * (1.0 + 0.12 * rows))
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(loc="upper center", ncols=2, columnspacing=1.2, title=text or None)
+    legend(axes, loc="upper center", ncols=2, columnspacing=1.2, title=text or None)
 
 
 def _density(part: Part, group: _Group, axis: _Axis) -> tuple[hist.Hist[Any] | None, NDArray[np.float64]]:
     """Histogram with unit area, and its errors; None where the weights do not sum to more than 0."""
-    import hist  # noqa: PLC0415
+    import hist
 
     keep = np.isin(part.y, group.members)
     high = np.nextafter(axis.high, np.inf)

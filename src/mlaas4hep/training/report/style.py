@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "MUTED", "class_colours", "draw_png", "draw_svg", "plain", "thin"]
+__all__ = ["INK", "MUTED", "class_colours", "draw_png", "draw_svg", "legend", "plain", "thin"]
 
 INK = "#0a0b0c"
 """Colour of lines and text; stands for the text colour of the page in SVG."""
@@ -41,6 +43,7 @@ _PETROFF_10 = (
 _FONT = 13.0
 _SETTINGS: dict[Any, Any] = {
     "font.size": _FONT,
+    "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "axes.labelsize": "medium",
     "axes.linewidth": 1.0,
     "axes.unicode_minus": False,
@@ -84,7 +87,14 @@ def plain(text: str, limit: int = 32) -> str:
     if len(text) > limit:
         head = (limit - 1) // 2
         text = f"{text[:head]}…{text[head + 1 - limit :]}"
-    return text.replace("\\", "/").replace("$", r"\$")
+    text = text.replace("\\", "/").replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def legend(axes: Axes, **settings: Any) -> None:
+    """A legend, if anything has a label."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**settings)
 
 
 def thin(x: NDArray[np.float64], y: NDArray[np.float64], points: int = 400) -> NDArray[np.int64]:
@@ -140,13 +150,14 @@ def draw_png(build: Callable[[Figure], None], width: float = 6.2, height: float 
 
 
 def _render(build: Callable[[Figure], None], width: float, height: float, kind: str, settings: dict[Any, Any]) -> bytes:
-    import matplotlib as mpl  # noqa: PLC0415 - heavy
-    import mplhep  # noqa: PLC0415
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    import matplotlib as mpl
+    import mplhep
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with mpl.rc_context({**mplhep.style.CMS, **_SETTINGS, **settings}):
+    with mpl.rc_context({**mplhep.style.CMS, **_SETTINGS, **settings}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that no font here has
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         build(figure)

@@ -1,0 +1,129 @@
+"""Training of torch modules: our loop, or the user's."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._loop import run_passes
+from mlaas4hep.training.backends._passes import Pass
+from mlaas4hep.training.backends._torch_loss import Loss, make_optimizer
+from mlaas4hep.training.backends._torch_outputs import check_outputs, set_mode
+from mlaas4hep.training.backends._torch_own import own_training
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Arrays, Events
+from mlaas4hep.training.user_model import user_errors
+
+__all__ = ["dump", "fit"]
+
+_VALIDATION_BATCH = 8192
+
+
+def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> tuple[nn.Module, History]:
+    """Train, as described in `TorchBackend.fit`."""
+    file = str(getattr(settings.module, "__file__", "model"))
+    with user_errors(file, "the torch module cannot be called"):
+        kind, _ = check_outputs(model, train.width, settings.task, settings.classes)
+    trained = own_training(model, train, validation, settings, file)
+    if trained is not None:
+        return trained
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    with user_errors(file, "loss or optimizer of the model file failed"):
+        loss = Loss(model, settings.module, kind, settings.task, settings.warn)
+        optimizer = make_optimizer(model, settings.module)
+    learner = _Learner(model, optimizer, loss, validation, settings, device, file)
+    history = run_passes(learner, train, validation, settings)
+    model.to("cpu")
+    set_mode(model, training=False)
+    return model, history
+
+
+def dump(state: Any) -> bytes:
+    """Tensors and plain values as ``torch.save`` writes them; the same state gives the same bytes."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+@dataclass
+class _Learner:
+    """A torch module as the loop sees it."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Loss
+    validation: Events
+    settings: FitSettings
+    device: torch.device
+    file: str
+
+    def learn(self, part: Pass) -> dict[str, float]:
+        set_mode(self.model, training=True)
+        steps = -(-part.size // self.settings.batch_size)
+        every = max(1, steps // 20)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        weight_sum = 0.0
+        done = 0
+        for step, batch in enumerate(part.batches(), 1):
+            x, y, weight = self._tensors(batch)
+            with user_errors(self.file, "the torch module cannot be trained"):
+                self.optimizer.zero_grad()
+                mean, summed = self.loss(self.model(x), y, weight)
+                mean.backward()
+                self.optimizer.step()
+            total += summed.detach()
+            weight_sum += float(batch.weight.sum(dtype="float64"))
+            done += len(batch)
+            if step % every == 0 and step < steps:
+                self.settings.progress(part.number, done, {"loss": float(total) / (weight_sum or 1.0)})
+        return {"loss": float(total) / (weight_sum or 1.0)}
+
+    def validate(self) -> dict[str, float]:
+        if self.validation.size == 0:
+            return {}
+        set_mode(self.model, training=False)
+        total = weight_sum = 0.0
+        with torch.no_grad():
+            for batch in self.validation.batches(_VALIDATION_BATCH, 0):
+                x, y, weight = self._tensors(batch)
+                with user_errors(self.file, "the torch module cannot be evaluated"):
+                    total += float(self.loss(self.model(x), y, weight)[1])
+                weight_sum += float(batch.weight.sum(dtype="float64"))
+        return {"loss": total / (weight_sum or 1.0)}
+
+    def state(self) -> bytes:
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state()
+        return dump(state)
+
+    def restore(self, state: bytes) -> None:
+        loaded = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        try:
+            self.model.load_state_dict(loaded["model"])
+            self.optimizer.load_state_dict(loaded["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            hint = "train without resuming"
+            raise ModelFileError("the checkpoint belongs to another model", where=self.file, hint=hint) from error
+        torch.set_rng_state(loaded["random"].cpu())
+        if "cuda" in loaded and self.device.type == "cuda":
+            torch.cuda.set_rng_state(loaded["cuda"].cpu())
+
+    def _tensors(self, batch: Arrays) -> tuple[Tensor, Tensor, Tensor]:
+        x, y, weight = (torch.from_numpy(_owned(a)) for a in (batch.x, batch.y, batch.weight))
+        return x.to(self.device), y.to(self.device), weight.to(self.device)
+
+
+def _owned(array: Any) -> Any:
+    """torch warns of arrays that cannot be written to, e.g. of a memory map."""
+    return array if array.flags.writeable and array.flags.c_contiguous else array.copy()

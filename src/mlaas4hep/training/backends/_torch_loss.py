@@ -1,0 +1,104 @@
+"""Losses and optimizers for torch modules: the user's, or the task's."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._torch_outputs import Kind
+from mlaas4hep.training.data import Task
+
+__all__ = ["Loss", "make_optimizer", "targets"]
+
+_EPSILON = 1e-7
+
+
+class Loss:
+    """The weighted loss of a batch, and whether weights count in it.
+
+    A user's ``loss`` may be a torch loss (its reduction is then replaced), a function (output, target) that gives one number
+    for each event or their mean, or a function (output, target, weight).
+    """
+
+    def __init__(
+        self, model: nn.Module, module: ModuleType | None, kind: Kind, task: Task, warn: Callable[[str], None] | None
+    ) -> None:
+        self.kind = kind
+        self.task = task
+        self._warn = warn
+        own = getattr(model, "loss", None) or getattr(module, "loss", None)
+        if isinstance(own, type):
+            own = own()
+        self._own = own if callable(own) else None
+        if isinstance(self._own, nn.Module) and hasattr(self._own, "reduction"):
+            self._own = copy.deepcopy(self._own)
+            self._own.reduction = "none"
+        self._takes_weight = self._own is not None and _arguments(self._own) >= 3
+
+    def __call__(self, output: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of weight x loss over the batch, and the sum of weight x loss."""
+        target = targets(output, y, self.task)
+        if self._takes_weight and self._own is not None:
+            mean: Tensor = self._own(output, target, weight)
+        else:
+            each = self._own(output, target) if self._own is not None else self._default(output, target)
+            if each.dim() > 0:
+                each = each.reshape(len(y), -1).mean(dim=1)
+                return (each * weight).mean(), (each * weight).sum()
+            mean = each
+            if self._warn is not None and bool((weight != 1).any()):
+                self._warn("the loss in the model file gives a mean: all events count the same in training")
+                self._warn = None
+        return mean, mean.detach() * weight.sum()
+
+    def _default(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.task == "regression":
+            return F.mse_loss(output, target, reduction="none")
+        if output.dim() == 1 or output.shape[1] == 1:
+            function = F.binary_cross_entropy if self.kind == "probability" else F.binary_cross_entropy_with_logits
+            return function(output, target, reduction="none")
+        if self.kind == "probability":
+            return F.nll_loss(output.clamp_min(_EPSILON).log(), target, reduction="none")
+        return F.cross_entropy(output, target, reduction="none")
+
+
+def targets(output: Tensor, y: Tensor, task: Task) -> Tensor:
+    """Labels in the shape of the output: float for one output or a regression, class indices [N] for several outputs."""
+    if task == "regression" or output.dim() == 1 or output.shape[1] == 1:
+        return y.to(output.dtype).reshape(output.shape)
+    return y.long()
+
+
+def make_optimizer(model: nn.Module, module: ModuleType | None) -> torch.optim.Optimizer:
+    """The user's ``optimizer`` (one, or a function of the parameters), else Adam with learning rate 1e-3."""
+    own: Any = getattr(model, "optimizer", None) or getattr(module, "optimizer", None)
+    if own is None:
+        return torch.optim.Adam(model.parameters(), lr=1e-3)
+    if isinstance(own, torch.optim.Optimizer):
+        return own
+    made = own(_parameters(model)) if callable(own) else None
+    if not isinstance(made, torch.optim.Optimizer):
+        raise ModelFileError(
+            f"optimizer gives a {type(made).__name__}", hint="optimizer(parameters) must return a torch optimizer"
+        )
+    return made
+
+
+def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
+    return model.parameters()
+
+
+def _arguments(function: Any) -> int:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 2
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)

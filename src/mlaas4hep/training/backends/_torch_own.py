@@ -1,0 +1,111 @@
+"""Training loops that users bring along: ``train_clf`` or ``torch_train``, of the module or of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from mlaas4hep.training.backends._numbers import evaluate
+from mlaas4hep.training.backends._torch_outputs import Scores, evaluating, set_mode
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.user_model import user_errors
+
+__all__ = ["own_training"]
+
+
+def own_training(
+    model: nn.Module, train: Events, validation: Events, settings: FitSettings, file: str
+) -> tuple[nn.Module, History] | None:
+    """Call the user's loop, if there is one, as ``loop(model=, train_loader=, val_loader=)``.
+
+    The loaders give (x, y): x float32 [B, width]; y float32 [B, 1], for multiclass int64 [B]. What it returns is the trained
+    module if it is one, else the module itself is.
+    """
+    loop = _find(model, settings)
+    if loop is None:
+        return None
+    name = loop.__name__
+    if train.weighted:
+        settings.warn(f"{name} in the model file gets no weights: all events count the same in training")
+    if settings.order == "chunk" or settings.early_stopping or settings.epochs:
+        settings.warn(f"{name} in the model file decides epochs, order and when to stop")
+    train_loader = _loader(train, settings, shuffle=settings.shuffle)
+    val_loader = _loader(validation, settings, shuffle=False)
+    # Published model files speak of self.model within such a method: for the time of the call it is the module itself.
+    borrowed = getattr(loop, "__self__", None) is model and not hasattr(model, "model")
+    if borrowed:
+        model.__dict__["model"] = model
+    try:
+        with user_errors(file, f"{name} failed"):
+            returned = loop(model=model, train_loader=train_loader, val_loader=val_loader)
+    finally:
+        if borrowed:
+            model.__dict__.pop("model", None)
+    trained = returned if isinstance(returned, nn.Module) else model
+    trained.to("cpu")
+    set_mode(trained, training=False)
+    curves = _curves(trained, train, validation, settings)
+    settings.progress(0, train.size, {key: values[-1] for key, values in curves.items()})
+    return trained, History(curves=curves, epochs=1)
+
+
+def _find(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | None:
+    for owner in (model, settings.module):
+        for name in ("train_clf", "torch_train"):
+            loop = getattr(owner, name, None)
+            if callable(loop):
+                return loop  # type: ignore[no-any-return]
+    return None
+
+
+def _loader(events: Events, settings: FitSettings, *, shuffle: bool) -> DataLoader[Any]:
+    """A loader in an order that the seed decides: over arrays if they fit in memory, else over batches as they are read."""
+    if not events.fits():
+        return DataLoader(_Batches(events, settings), batch_size=None)
+    data = events.load()
+    tensors = TensorDataset(torch.from_numpy(np.array(data.x)), _labels(data.y, settings.task))
+    generator = torch.Generator().manual_seed(settings.seed)
+    return DataLoader(tensors, batch_size=settings.batch_size, shuffle=shuffle, generator=generator)
+
+
+def _labels(y: Any, task: Task) -> Tensor:
+    if task == "multiclass":
+        return torch.from_numpy(np.array(y, np.int64))
+    return torch.from_numpy(np.array(y, np.float32).reshape(-1, 1))
+
+
+class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """Batches as they are read; each time through is the next epoch."""
+
+    def __init__(self, events: Events, settings: FitSettings) -> None:
+        self._events = events
+        self._settings = settings
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return -(-self._events.size // self._settings.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        epoch = self._epoch
+        self._epoch += 1
+        for batch in self._events.batches(self._settings.batch_size, epoch):
+            yield torch.from_numpy(np.array(batch.x)), _labels(batch.y, self._settings.task)
+
+
+def _curves(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> dict[str, list[float]]:
+    scores = Scores(model, train.width, settings.task)
+
+    def predict(x: Any) -> Any:
+        with evaluating(scores), torch.no_grad():
+            return scores(torch.from_numpy(np.array(x))).numpy()
+
+    curves: dict[str, list[float]] = {}
+    for part, prefix in ((train, ""), (validation, "val_")):
+        curves |= {prefix + name: [value] for name, value in evaluate(part, predict, settings.task).items()}
+    return curves

@@ -1,0 +1,100 @@
+"""PyTorch modules, with our training loop or the user's own (``train_clf``, ``torch_train``)."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.training.backends._warnings import passed_on
+from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.data import Events, Task
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["TorchBackend"]
+
+MODEL_FILE = "model.pt"
+CODE_FILE = "model.py"
+_BLOCK = 8192
+
+
+class TorchBackend:
+    """A module gives [N], [N, 1] or [N, C]: probabilities, or logits.
+
+    They are logits if any output leaves [0, 1] when inputs and parameters are made large. Training is on a GPU where there
+    is one; the trained module is on the CPU.
+    """
+
+    name = "torch"
+
+    def recognises(self, model: object) -> bool:
+        """True for an instance of torch.nn.Module."""
+        torch = sys.modules.get("torch")
+        return torch is not None and hasattr(torch, "nn") and isinstance(model, torch.nn.Module)
+
+    def seed(self, seed: int, threads: int | None) -> None:
+        """Seed Python, numpy and torch, and set the number of threads."""
+        import torch
+
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if threads == 1 and torch.cuda.is_available():
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+    def takes_missing(self, model: Any) -> bool:  # noqa: ARG002
+        """False: a network turns NaN into NaN."""
+        return False
+
+    def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
+        """Train with the user's own loop if there is one, else by epochs over batches.
+
+        Our loop takes ``loss`` and ``optimizer`` of the module or of the user's file; without them Adam(1e-3) and the loss
+        of the task: cross entropy of probabilities or logits, squared error for a regression.
+
+        Raises:
+            ModelFileError: outputs that do not fit the task, or the user's code raises.
+        """
+        from mlaas4hep.training.backends._torch_fit import fit
+
+        with passed_on(settings.warn):
+            self.seed(settings.seed, settings.threads)
+            return fit(model, train, validation, settings)
+
+    def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Probabilities; logits go through the sigmoid or softmax. Of two outputs in a binary task the second counts."""
+        import torch
+
+        from mlaas4hep.training.backends._torch_outputs import Scores, evaluating
+
+        scores = Scores(model, x.shape[1], task)
+        with evaluating(scores), torch.no_grad():
+            blocks = [
+                scores(torch.from_numpy(np.ascontiguousarray(x[start : start + _BLOCK]))).numpy()
+                for start in range(0, len(x), _BLOCK)
+            ]
+        columns = 1 if task != "multiclass" else scores.outputs
+        return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
+
+    def save(self, model: Any, folder: Path, source: Path) -> None:
+        """Write ``model.pt``, the state_dict (loads with ``weights_only=True``), and the user's code as ``model.py``."""
+        from mlaas4hep.training.backends._torch_fit import dump
+
+        state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+        (folder / MODEL_FILE).write_bytes(dump(state))
+        shutil.copyfile(source, folder / CODE_FILE)
+
+    def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
+        """Convert with ``torch.onnx.export``."""
+        from mlaas4hep.training.backends._torch_onnx import convert
+
+        return convert(model, width, task)

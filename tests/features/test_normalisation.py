@@ -1,0 +1,154 @@
+"""Lengths, normalisation and imputed values from specs, against numpy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlaas4hep.config.specs_file import LegacySpecs
+from mlaas4hep.config.workflow import Features
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.features.columns import Jagged
+from mlaas4hep.features.normalisation import build_layout, layout_from_legacy
+from mlaas4hep.features.specs import Specs, legacy_specs
+
+RNG = np.random.default_rng(5)
+
+
+def specs_of(columns: dict[str, object], missing: tuple[float, ...] = ()) -> Specs:
+    first = next(iter(columns.values()))
+    return Specs.of(columns, len(first), missing)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("normalisation", ["minmax", "standard", "robust", "none"])
+def test_methods(normalisation: str) -> None:
+    x = RNG.normal(50, 10, 5000).astype(np.float32)
+    choice = build_layout(specs_of({"x": x}), Features(normalisation=normalisation), nan=False)  # type: ignore[arg-type]
+    found = choice.layout.transform(x[:, np.newaxis])[:, 0].astype(np.float64)
+    wide = x.astype(np.float64)
+    if normalisation == "minmax":
+        expected = (wide - wide.min()) / (wide.max() - wide.min())
+    elif normalisation == "standard":
+        expected = (wide - wide.mean()) / wide.std()
+    elif normalisation == "robust":
+        low, middle, high = np.quantile(wide, [0.16, 0.5, 0.84])
+        expected = (wide - middle) / ((high - low) / 2)
+    else:
+        expected = wide
+    tolerance = 0.02 if normalisation == "robust" else 1e-4
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@given(
+    st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=30),
+    st.lists(st.floats(-1e5, 1e5, width=32), max_size=30),
+    st.sampled_from(["minmax", "standard", "robust", "none"]),
+)
+def test_no_real_value_ever_looks_like_a_missing_one(train: list[float], later: list[float], method: str) -> None:
+    specs = specs_of({"x": np.array(train, dtype=np.float32)})
+    layout = build_layout(specs, Features(normalisation=method), nan=False).layout  # type: ignore[arg-type]
+    rows = np.array([*train, *later, math.nan], dtype=np.float32)[:, np.newaxis]
+    seen = layout.transform(rows)[:, 0]
+    assert seen[-1] == layout.branches[0].fill
+    assert np.all(seen[:-1] > seen[-1])
+
+
+def test_minmax_imputes_minus_one() -> None:
+    layout = build_layout(specs_of({"x": np.array([2.0, 4.0])}), Features(), nan=False).layout
+    assert (layout.branches[0].fill, layout.branches[0].floor) == (-1.0, -0.5)
+
+
+def test_impute_centre() -> None:
+    features = Features(impute="centre", mask=True, normalisation="standard")
+    layout = build_layout(specs_of({"x": np.array([2.0, 4.0])}), features, nan=False).layout
+    assert layout.transform(np.array([[math.nan]], dtype=np.float32)).tolist() == [[0.0, 0.0]]
+
+
+def test_constant_branch_becomes_zero() -> None:
+    layout = build_layout(specs_of({"x": np.full(5, 7.0)}), Features(), nan=False).layout
+    assert layout.transform(np.array([[7.0]], dtype=np.float32)).tolist() == [[0.0]]
+
+
+def test_length_is_the_maximum() -> None:
+    column = Jagged.from_lists([[1.0], [1.0, 2.0, 3.0], []])
+    choice = build_layout(specs_of({"j": column}), Features(), nan=False)
+    assert choice.layout.branches[0].length == 3
+    assert choice.warnings == ()
+
+
+def test_length_by_quantile_name_pattern_and_default() -> None:
+    columns = {name: Jagged.from_counts(np.arange(1, 101), np.zeros(5050)) for name in ("a_x", "a_y", "b")}
+    features = Features(length={"a_x": 7, "a_*": 8, "default": 9})
+    lengths = [branch.length for branch in build_layout(specs_of(columns), features, nan=False).layout.branches]
+    assert lengths == [7, 8, 9]
+    features = Features(quantile=0.5)
+    assert build_layout(specs_of(columns), features, nan=False).layout.branches[0].length == 50
+
+
+def test_outlier_in_length_is_cut_with_a_warning() -> None:
+    counts = np.full(5000, 3)
+    counts[17] = 400
+    column = Jagged.from_counts(counts, np.ones(int(counts.sum())))
+    choice = build_layout(specs_of({"j": column}), Features(), nan=False)
+    assert choice.layout.branches[0].length == 3
+    assert choice.warnings == (
+        (
+            "j has up to 400 values an event, but 3 are enough for 99.9 %: 3 columns, 1 training events lose values "
+            "(set features.length to choose)"
+        ),
+    )
+
+
+def test_length_beyond_all_lists_gives_no_empty_column() -> None:
+    column = Jagged.from_lists([[1.0], [1.0, 2.0]])
+    choice = build_layout(specs_of({"j": column}), Features(length={"j": 5}), nan=False)
+    assert choice.layout.branches[0].length == 2
+
+
+def test_branch_missing_everywhere_is_left_out() -> None:
+    columns = {"x": np.array([1.0, 2.0]), "gone": np.array([math.nan, -999.0]), "empty": Jagged.from_lists([[], []])}
+    choice = build_layout(specs_of(columns, missing=(-999.0,)), Features(missing=(-999.0,)), nan=True)
+    assert [branch.name for branch in choice.layout.branches] == ["x"]
+    assert choice.left_out == {
+        "gone": "missing in every training event",
+        "empty": "missing in every training event",
+    }
+    assert "gone is missing in every training event: left out of the features" in choice.warnings
+
+
+def test_missing_and_infinite_values_are_counted() -> None:
+    columns = {"x": np.array([1.0, 2.0, math.nan, math.inf, -math.inf])}
+    warnings = build_layout(specs_of(columns), Features(), nan=False).warnings
+    assert warnings == (
+        "x has 2 infinite values in training: treated as missing",
+        "x has 1 missing values (of 5) in training",
+    )
+
+
+def test_legacy_specs_give_the_same_layout() -> None:
+    columns = {"x": np.array([1.0, 3.0]), "j": Jagged.from_lists([[5.0, 9.0], [7.0]])}
+    specs = specs_of(columns)
+    direct = build_layout(specs, Features(), nan=False).layout
+    written = LegacySpecs.model_validate(legacy_specs(specs, {"a.root": 2}))
+    assert layout_from_legacy(written, ["x", "j"], Features(), nan=False) == direct
+    assert written.events == {"a.root": 2, "total": 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "normalisation", "message"),
+    [
+        (["y"], "minmax", "specs.json has no branch y; make the specs again, or exclude the branch"),
+        (["x"], "robust", "specs.json has no robust normalisation; use minmax, or leave out the specs"),
+        (["void"], "minmax", "specs.json has no value of branch void; exclude the branch"),
+    ],
+)
+def test_legacy_specs_that_do_not_fit(names: list[str], normalisation: str, message: str) -> None:
+    specs = specs_of({"x": np.array([1.0, 3.0]), "void": np.array([math.nan, math.nan])})
+    written = LegacySpecs.model_validate(legacy_specs(specs, {}))
+    with pytest.raises(ConfigError) as caught:
+        layout_from_legacy(written, names, Features(normalisation=normalisation), nan=False)  # type: ignore[arg-type]
+    assert str(caught.value) == message

@@ -1,0 +1,89 @@
+"""Where a file is: local paths, URLs, logical names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.streaming.location import is_remote, local_path, resolve, suffix_of
+
+
+@pytest.mark.parametrize(
+    ("path", "redirector", "expected"),
+    [
+        ("/store/a.root", "root://host", "root://host//store/a.root"),
+        ("/store/a.root", "root://host/", "root://host//store/a.root"),
+        ("/store/a.root", "root://host//", "root://host//store/a.root"),
+        ("//store/a.root", "root://host:1094", "root://host:1094//store/a.root"),
+        ("/store/a.root", " root://host ", "root://host//store/a.root"),
+        ("/eos/user/a.root", "root://host", "root://host//eos/user/a.root"),
+        ("/store/a.root", "https://host/dav", "https://host/dav//store/a.root"),
+        ("/store/a.root", None, "/store/a.root"),
+        ("a.root", "root://host", "a.root"),
+        ("root://other//store/a.root", "root://host", "root://other//store/a.root"),
+        ("roots://other//a.root", "root://host", "roots://other//a.root"),
+        ("https://other/a.root", "root://host", "https://other/a.root"),
+        ("file:///data/a.root", "root://host", "/data/a.root"),
+        ("file://localhost/data/a.root", None, "/data/a.root"),
+        ("  /store/a.root\n", "root://host", "root://host//store/a.root"),
+    ],
+)
+def test_resolve(path: str, redirector: str | None, expected: str) -> None:
+    assert resolve(path, redirector) == expected
+
+
+def test_a_local_file_wins(tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    assert resolve(str(path), "root://host") == f"root://host/{path}"
+    path.write_bytes(b"root")
+    assert resolve(str(path), "root://host") == str(path)
+
+
+@given(st.text("ab/", min_size=1, max_size=12).filter(lambda text: text.strip("/")), st.integers(0, 3))
+def test_exactly_one_double_slash_follows_the_host(name: str, slashes: int) -> None:
+    url = resolve(f"/no-such-folder/{name}", "root://host:1" + "/" * slashes)
+    assert url.startswith("root://host:1//no-such-folder/")
+
+
+def test_empty_path() -> None:
+    with pytest.raises(FileReadError, match="the path of a file is empty"):
+        resolve("  ", None)
+
+
+def test_redirector_that_is_no_url() -> None:
+    with pytest.raises(FileReadError, match=r"/store/a: the redirector 'host' is not a URL; write it like root://"):
+        resolve("/store/a", "host")
+
+
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [("root://h//a", True), ("https://h/a", True), ("file:///a", False), ("/a", False), ("a://", True), ("a:b", False)],
+)
+def test_is_remote(path: str, remote: bool) -> None:
+    assert is_remote(path) is remote
+
+
+def test_local_path() -> None:
+    assert local_path("~/a.root") == Path.home() / "a.root"
+    with pytest.raises(FileReadError, match="is not a local file"):
+        local_path("root://h//a")
+
+
+@pytest.mark.parametrize(
+    ("path", "suffix"),
+    [
+        ("a.ROOT", ".root"),
+        ("a.csv.gz", ".csv"),
+        ("a.b.json.bz2", ".json"),
+        ("root://h//store/a.root?svcClass=x", ".root"),
+        ("https://h/a.parquet#x", ".parquet"),
+        ("folder.root/a", ""),
+        (".gz", ""),
+    ],
+)
+def test_suffix_of(path: str, suffix: str) -> None:
+    assert suffix_of(path) == suffix

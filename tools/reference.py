@@ -1,0 +1,178 @@
+"""Write the reference pages that follow from the code: docs/reference/commands.md and docs/reference/workflow.md.
+
+``python tools/reference.py`` writes them; a test fails when they are not what this would write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args
+
+import typer.main
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from mlaas4hep.cli.main import app
+from mlaas4hep.config.schema import json_schema
+from mlaas4hep.config.workflow import Workflow
+
+__all__ = ["commands_page", "main", "workflow_page"]
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+
+COMMANDS = """# Commands
+
+Every command has `--help`. A mistake ends in one line on standard error and exit code 2, with nothing half-written;
+`--traceback` before or after the command shows where in the code it was raised. Results go to standard output, progress
+and warnings to standard error. An interrupted training ends with exit code 130 and can be continued with `--resume`.
+"""
+
+WORKFLOW = """# workflow.yaml
+
+One file for everything a training needs. Relative paths start at the folder of the file; local paths may be patterns
+such as `data/*.root`. An unknown key is an error with a suggestion. `workflow.schema.json` beside this page is the JSON
+Schema for editors.
+
+Only `samples` is required, and `training.model` for a training. An example is `examples/higgs/workflow.yaml`; what
+expressions may say stands in [expressions](expressions.md).
+"""
+
+MEANINGS = {
+    "WORKFLOW.YAML": "The whole workflow in one file, instead of the options.",
+    "name": "Name of the model, under which it is served.",
+    "variables.name": "Name of the new branch; a feature unless excluded.",
+    "features.normalisation": "Range 0 to 1, or mean 0 and deviation 1, or median 0 and 16-84 % range 2, or as it is.",
+    "split.validation": "Share of the events that decides on early stopping and on the threshold.",
+    "split.test": "Share of the events that nothing but the figures sees.",
+    "training.epochs": "Passes over the training events; default: 10, or what the model itself says.",
+    "training.batch_size": "Events a training step.",
+    "training.shuffle": "Another order of the events in each epoch.",
+    "training.seed": "Of all random numbers of the training.",
+    "training.verbose": "How much the framework itself prints.",
+    "training.classification_report": "Show purity, efficiency and F1 of each class.",
+}
+"""What the code does not say itself."""
+
+
+def commands_page() -> str:
+    """All commands with arguments and options."""
+    group: Any = typer.main.get_command(app)
+    sections = [COMMANDS]
+    for name, command in group.commands.items():
+        sections.append(f"## mlaas4hep {name}\n\n{_one_line(command.help)}\n")
+        rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
+        table = "| argument or option | default | meaning |\n|---|---|---|\n" + "".join(rows)
+        sections.append(table)
+        examples = [
+            line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("mlaas4hep")
+        ]
+        if examples:
+            sections.append("```bash\n" + "\n".join(examples) + "\n```\n")
+    return "\n".join(sections)
+
+
+def _parameter(parameter: Any) -> str:
+    if not parameter.opts[0].startswith("-"):
+        name = f"`{(parameter.metavar or parameter.name).strip('[]').upper()}`"
+    else:
+        name = ", ".join(f"`{option}`" for option in sorted(parameter.opts, key=len, reverse=True))
+    default = parameter.default
+    if parameter.required:
+        shown = "required"
+    elif default is None or default is False or default == "" or callable(default):
+        shown = ""
+    else:
+        shown = f"`{default}`"
+    meaning = _one_line(parameter.help) or MEANINGS.get(name.strip("`"), "")
+    kind = parameter.type_descriptor.annotation
+    listed = f" One of {', '.join(kind)}." if isinstance(kind, type) and issubclass(kind, StrEnum) else ""
+    return f"| {name} | {shown} | {_cell(meaning)}{listed} |\n"
+
+
+def workflow_page() -> str:
+    """All keys of the YAML file, section by section."""
+    sections = [WORKFLOW, "## Top level\n\n" + _table(Workflow, "")]
+    for path, model in _sections(Workflow, ""):
+        sections.append(f"## {path}\n\n{_one_line(model.__doc__)}\n\n{_table(model, path)}")
+    return "\n".join(sections)
+
+
+def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            yield f"{above}{name}", inner
+            yield from _sections(inner, f"{above}{name}.")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _table(model: type[BaseModel], path: str) -> str:
+    whole = json_schema()
+    schema = whole if not path else whole["$defs"][model.__name__]
+    rows = []
+    for name, field in model.model_fields.items():
+        place = f"{path}.{name}".strip(".")
+        meaning = field.description or MEANINGS.get(place, "")
+        if any(_models(field.annotation)):
+            meaning = f"{meaning} See [{place}](#{place.replace('.', '')}).".strip()
+        default = "required" if name in schema.get("required", ()) else _default(field.default)
+        rows.append(f"| `{name}` | {_kind(schema['properties'][name])} | {default} | {_cell(meaning)} |\n")
+    return "| key | value | default | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _default(default: Any) -> str:
+    if default in (PydanticUndefined, None, (), {}) or isinstance(default, BaseModel):
+        return ""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+    return " or ".join(dict.fromkeys(map(_word, options)))
+
+
+def _word(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return "section"
+    if schema.get("type") == "array":
+        return "list"
+    words = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "object": "mapping"}
+    kind = words.get(schema.get("type", ""), schema.get("type", ""))
+    return f"{kind} {_range(schema)}".strip()
+
+
+def _range(schema: dict[str, Any]) -> str:
+    bounds = [
+        f"{sign} {schema[key]:g}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in schema
+    ]
+    return ", ".join(bounds)
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Write both pages."""
+    (FOLDER / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (FOLDER / "workflow.md").write_text(workflow_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
