@@ -41,7 +41,7 @@ class Features:
         weight: float64 [events], of the events as physics has them.
         training_weight: float64 [events]; both classes have the same sum among the training events.
         part: 0 training, 1 validation, 2 test.
-        file: int64 [events], position of the file.
+        file: int64 [events], position of the file in the order of the files' identities.
     """
 
     columns: tuple[str, ...]
@@ -79,13 +79,12 @@ def features(dataset: Dataset, folder: Path, events: Events, *, nan: bool) -> Fe
         events: which of them, in which part.
         nan: leave missing values NaN.
     """
-    per_file = [_read(folder / file, dataset, events.entry[events.file == n]) for n, file in enumerate(dataset.files)]
-    order = np.concatenate([np.flatnonzero(events.file == n) for n in range(len(per_file))])
-    part = events.part[order]
-    labels = list(dataset.files.values())
-    y = np.concatenate(
-        [np.full(int((events.file == n).sum()), labels[n], dtype=np.int64) for n in range(len(per_file))]
-    )
+    paths = [folder / file for file in dataset.files]
+    by_identity = sorted(range(len(paths)), key=lambda n: _identity(paths[n]))
+    per_file = [_read(paths[n], dataset, events.entry[events.file == n]) for n in by_identity]
+    order = np.concatenate([np.flatnonzero(events.file == n) for n in by_identity])
+    part, position = events.part[order], np.argsort(by_identity)[events.file[order]]
+    y = np.array(list(dataset.files.values()), dtype=np.int64)[events.file[order]]
     weight = np.ones(len(y))
     if dataset.weight:
         weight = np.concatenate([np.asarray(columns[dataset.weight], dtype=np.float64) for columns in per_file])
@@ -105,8 +104,13 @@ def features(dataset: Dataset, folder: Path, events: Events, *, nan: bool) -> Fe
         weight=weight,
         training_weight=_balanced(y, weight, part, dataset),
         part=part,
-        file=events.file[order],
+        file=position,
     )
+
+
+def _identity(path: Path) -> str:
+    with uproot.open(path) as file:
+        return str(file.file.uuid)
 
 
 def _read(path: Path, dataset: Dataset, entries: NDArray[np.int64]) -> dict[str, Any]:

@@ -19,7 +19,9 @@ def sample(tmp_path: Path) -> Path:
     """Two trees, one in a folder, and a histogram."""
     path = tmp_path / "sample.root"
     with uproot.recreate(path, compression=uproot.ZSTD(5)) as file:
-        tree = file.mktree("folder/Events", {"x": "f4", "fixed": np.dtype(("f8", (3,))), "Jet": 'var * {"pt": float32}'})
+        tree = file.mktree(
+            "folder/Events", {"x": "f4", "fixed": np.dtype(("f8", (3,))), "Jet": 'var * {"pt": float32}'}
+        )
         for _ in range(2):
             jets = ak.zip({"pt": ak.Array([[1.0, 2.0], []])})
             tree.extend({"x": np.zeros(2, "f4"), "fixed": np.zeros((2, 3)), "Jet": ak.values_astype(jets, np.float32)})

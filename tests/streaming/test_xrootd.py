@@ -201,7 +201,7 @@ def test_time_outs_are_set_and_the_users_own_are_kept() -> None:
 
 
 def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xrootd, "_configured", False)
+    xrootd.configure.cache_clear()
     monkeypatch.setitem(sys.modules, "XRootD.client", None)
     with pytest.raises(FrameworkMissingError, match=r"pip install 'mlaas4hep\[xrootd\]'"):
         open_source("root://localhost//a.root", "Events")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Quiet
+
+if TYPE_CHECKING:
+    from mlaas4hep.config.workflow import Reading, Sample
 
 __all__ = ["register"]
 
@@ -47,21 +50,13 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.cli.outputs import write_text
-        from mlaas4hep.config.legacy_samples import read_samples
-        from mlaas4hep.config.workflow import Reading
-        from mlaas4hep.config.yaml_file import read_yaml
-        from mlaas4hep.errors import ConfigError
         from mlaas4hep.training.evaluate import evaluate_bundle, samples_for
         from mlaas4hep.training.summary import render_summary
 
-        reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
-        if configuration is not None:
-            given = read_yaml(configuration)
-            samples, label_branch = given.samples, given.label_branch
-        elif files is not None and labels is not None:
-            samples, label_branch = read_samples(files, labels, redirector)
-        else:
-            raise ConfigError("no files with labels", hint="give --files and --labels, or --workflow")
+        samples, label_branch, reading = _data(files, labels, configuration, redirector)
+        reading = reading.model_copy(
+            update={"workers": workers, **({"format": dtype.value} if dtype else {})},
+        )
         with load_bundle(bundle) as loaded:
             workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
             done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)
@@ -71,3 +66,26 @@ def register(app: typer.Typer) -> None:
             typer.echo(json.dumps(done.metrics))
         else:
             typer.echo(render_summary(done.name, done.metrics, report=str(report) if report else None))
+
+
+def _data(
+    files: str | None, labels: str | None, configuration: Path | None, redirector: str | None
+) -> tuple[tuple[Sample, ...], str | None, Reading]:
+    from mlaas4hep.config.legacy_samples import default_redirector, read_samples
+    from mlaas4hep.config.workflow import Reading
+    from mlaas4hep.config.yaml_file import read_yaml
+    from mlaas4hep.errors import ConfigError
+
+    if configuration is not None:
+        if files is not None or labels is not None:
+            raise ConfigError(
+                "--workflow cannot be given together with --files or --labels", hint="use one or the other"
+            )
+        given = read_yaml(configuration)
+        reading = given.reading.model_copy(update={"redirector": redirector} if redirector else {})
+        return given.samples, given.label_branch, reading
+    if files is None or labels is None:
+        raise ConfigError("no files with labels", hint="give --files and --labels, or --workflow")
+    samples, label_branch = read_samples(files, labels, redirector)
+    paths = (path for sample in samples for path in sample.files)
+    return samples, label_branch, Reading(redirector=redirector or default_redirector(paths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,10 +15,12 @@ from mlaas4hep.errors import MLaaS4HEPError
 __all__ = ["app", "main"]
 
 USER_ERROR = 2
+INTERRUPTED = 130
+# typer brings a copy of click or depends on it, by its version; the class above BadParameter is there in both.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="mlaas4hep",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,13 +52,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 for success, 2 for a user's mistake or a fault of the world, 130 when interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
+    wanted = [argument for argument in arguments if argument != "--traceback"]
     try:
-        app([argument for argument in arguments if argument != "--traceback"])
-    except MLaaS4HEPError as error:
+        code = app(wanted or ["--help"], prog_name="mlaas4hep", standalone_mode=False)
+    except (MLaaS4HEPError, OSError, MemoryError) as error:
         if show_traceback:
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(USER_ERROR)
+        _fail(_words(error))
+    except _UsageError as error:
+        _fail(_usage(error))
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
+
+
+def _words(error: Exception) -> str:
+    """Our own errors as they are; faults of the machine that nobody foresaw in the system's words."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; --traceback shows where it happened"
+    if isinstance(error, MemoryError):
+        return "the machine has not enough memory; use fewer events, or a model that streams"
+    return str(error)
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the command line, and where its help is."""
+    what = str(error.format_message()).rstrip(".")
+    place = error.ctx.command_path if error.ctx else "mlaas4hep"
+    return f"{what}; see `{place} --help`"
+
+
+def _fail(text: str) -> NoReturn:
+    typer.secho(f"error: {text}", fg="red", err=True)
+    sys.exit(USER_ERROR)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +25,9 @@ from mlaas4hep.cli.options import (
     legacy_workflow,
 )
 
+if TYPE_CHECKING:
+    from mlaas4hep.config.workflow import Workflow
+
 __all__ = ["register"]
 
 EXAMPLES = """
@@ -32,6 +38,10 @@ Examples:
   mlaas4hep train --files files.txt --labels labels.txt --model model.py --params params.json --fout higgs.tar.gz
 """
 
+Configuration = Annotated[
+    Path | None,
+    typer.Argument(metavar="WORKFLOW.YAML", help="One file in place of --files, --labels, --model and so on."),
+]
 Fout = Annotated[Path, typer.Option(help="The bundle to write: a folder, or a name that ends in .tar.gz.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training from its checkpoint.")]
 SplitOut = Annotated[
@@ -44,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def train(
-        configuration: Annotated[Path | None, typer.Argument(metavar="[WORKFLOW.YAML]")] = None,
+        configuration: Configuration = None,
         files: Files = None,
         labels: Labels = None,
         model: Model = None,
@@ -98,32 +108,18 @@ def _run(
     as_json: bool,
 ) -> None:
     from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.config.yaml_file import read_yaml
-    from mlaas4hep.errors import ConfigError
-
-    name = fout.name.removesuffix(".tar.gz").removesuffix(".tgz")
-    if configuration is not None:
-        extra = [
-            o for o, v in (("--files", files), ("--labels", labels), ("--model", model), ("--params", params)) if v
-        ]
-        if extra:
-            raise ConfigError(
-                f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
-            )
-        workflow = read_yaml(configuration)
-    else:
-        workflow = legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
-
+    from mlaas4hep.training.checkpoint import checkpoint_folder
     from mlaas4hep.training.summary import render_summary
     from mlaas4hep.training.workflow import run_training
 
+    with _noticed() as notices:
+        workflow = _configuration(configuration, files, labels, model, params, preproc, specs, dtype, fout)
     terminal = Terminal(quiet=quiet)
     try:
-        result = run_training(workflow, fout, terminal, resume=resume, split_out=split_out)
+        result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)
     except KeyboardInterrupt:
-        typer.secho(
-            "interrupted; the same command with --resume continues from the last checkpoint", fg="yellow", err=True
-        )
+        more = "; the same command with --resume continues from the last checkpoint"
+        typer.secho(f"interrupted{more if checkpoint_folder(fout).exists() else ''}", fg="yellow", err=True)
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps({"bundle": str(result.bundle), "served": result.served, "metrics": result.metrics}))
@@ -138,3 +134,48 @@ def _run(
                 report=str(report),
             )
         )
+
+
+def _configuration(
+    configuration: Path | None,
+    files: str | None,
+    labels: str | None,
+    model: Path | None,
+    params: Path | None,
+    preproc: Path | None,
+    specs: Path | None,
+    dtype: Format | None,
+    fout: Path,
+) -> Workflow:
+    from mlaas4hep.config.yaml_file import read_yaml
+    from mlaas4hep.errors import ConfigError
+
+    if configuration is None:
+        name = fout.name.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
+        return legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
+    options = {
+        "--files": files, "--labels": labels, "--model": model, "--params": params, "--preproc": preproc,
+        "--specs": specs, "--dtype": dtype,
+    }  # fmt: skip
+    extra = [option for option, value in options.items() if value is not None]
+    if extra:
+        raise ConfigError(
+            f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
+        )
+    return read_yaml(configuration)
+
+
+@contextmanager
+def _noticed() -> Iterator[list[str]]:
+    """What reading the configuration warns of, as text; all other warnings go on as they are."""
+    from mlaas4hep.config.problems import ConfigWarning
+
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        yield found
+    for warning in caught:
+        if issubclass(warning.category, ConfigWarning):
+            found.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

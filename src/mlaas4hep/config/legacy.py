@@ -8,19 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlaas4hep.config.legacy_lists import Labels, read_files, read_labels, sample_names
+from mlaas4hep.config.legacy_lists import read_files, read_labels
 from mlaas4hep.config.legacy_params import Parameters, read_params
 from mlaas4hep.config.legacy_preproc import Preprocessing, read_preproc
-from mlaas4hep.config.places import absolute, is_file
+from mlaas4hep.config.legacy_samples import CMS_REDIRECTOR, count, default_redirector, pair
+from mlaas4hep.config.places import absolute
 from mlaas4hep.config.problems import Place, config_error
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.errors import ConfigError, LabelError
+from mlaas4hep.errors import ConfigError
 
 __all__ = ["CMS_REDIRECTOR", "read_legacy"]
-
-CMS_REDIRECTOR = "root://cms-xrd-global.cern.ch"
-"""Where logical names (``/store/...``) are looked for if `redirector` is not given, as in the original."""
-
 
 _FORMATS = ("root", "csv", "json", "parquet", "avro")
 
@@ -62,12 +59,15 @@ def read_legacy(
         raise ConfigError(f"unknown format {dtype!r}", where="--dtype", hint=f"it can be {', '.join(_FORMATS)}")
     sections = parameters.sections
     data_files = read_files(files, sections["reading"].get("redirector"))
-    if any(file.startswith("/store/") and not is_file(file) for _, file in data_files):
-        sections["reading"].setdefault("redirector", CMS_REDIRECTOR)
+    redirector = default_redirector(path for _, path in data_files)
+    if redirector:
+        sections["reading"].setdefault("redirector", redirector)
     given = read_labels(labels)
 
     sections.setdefault("name", name)
-    sections["samples"] = _samples(data_files, given, parameters)
+    samples = pair(data_files, given)
+    weights = _weights([written for written, _ in data_files], [sample["name"] for sample in samples], parameters)
+    sections["samples"] = [{**sample, "weight": weight} for sample, weight in zip(samples, weights, strict=True)]
     sections["reading"]["format"] = dtype
     sections["training"]["model"] = absolute(model, Path.cwd())
     sections["specs"] = absolute(specs, Path.cwd()) if specs else None
@@ -95,33 +95,13 @@ def _two_labels(parameters: Parameters, other: str) -> None:
     )
 
 
-def _samples(files: Sequence[tuple[str, str]], labels: Labels, parameters: Parameters) -> list[dict[str, Any]]:
-    if not labels.branch and labels.values and len(labels.values) != len(files):
-        raise LabelError(
-            f"{_count(len(labels.values), 'label')} for {_count(len(files), 'file')}",
-            where=labels.where,
-            hint="give one label a file, in the same order",
-        )
-    names = sample_names([file for _, file in files])
-    weights = _weights([written for written, _ in files], names, parameters)
-    values = labels.values or (None,) * len(files)
-    return [
-        {"name": name, "files": (file,), "label": label, "weight": weight}
-        for name, (_, file), label, weight in zip(names, files, values, weights, strict=True)
-    ]
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def _weights(written: Sequence[str], names: Sequence[str], parameters: Parameters) -> list[Any]:
     given, where = parameters.weights, f"{parameters.path}: weights"
     if given is None:
         return [1.0] * len(names)
     if isinstance(given, list):
         if len(given) != len(names):
-            what = f"{_count(len(given), 'weight')} for {_count(len(names), 'file')}"
+            what = f"{count(len(given), 'weight')} for {count(len(names), 'file')}"
             raise ConfigError(what, where=where, hint="give one weight a file, in the same order")
         return given
     if not isinstance(given, dict):

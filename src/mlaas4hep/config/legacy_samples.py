@@ -1,12 +1,22 @@
-"""Files with their labels in the original's form, without parameters."""
+"""Files with their labels in the original's form: one sample a file."""
 
 from __future__ import annotations
 
-from mlaas4hep.config.legacy_lists import read_files, read_labels, sample_names
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlaas4hep.config.legacy_lists import Labels, read_files, read_labels, sample_names
+from mlaas4hep.config.places import is_file
+from mlaas4hep.config.problems import config_error
 from mlaas4hep.config.workflow import Sample
 from mlaas4hep.errors import LabelError
 
-__all__ = ["read_samples"]
+__all__ = ["CMS_REDIRECTOR", "count", "default_redirector", "pair", "read_samples"]
+
+CMS_REDIRECTOR = "root://cms-xrd-global.cern.ch"
+"""Where logical names (``/store/...``) are looked for if `redirector` is not given, as in the original."""
 
 
 def read_samples(files: str, labels: str, redirector: str | None = None) -> tuple[tuple[Sample, ...], str | None]:
@@ -14,19 +24,52 @@ def read_samples(files: str, labels: str, redirector: str | None = None) -> tupl
 
     Raises:
         LabelError: not one label a file.
+        ConfigError: a label that is none.
         FileReadError: a file named here or in the list does not exist.
     """
-    paths = [path for _, path in read_files(files, redirector)]
     given = read_labels(labels)
-    if not given.branch and len(given.values) != len(paths):
+    pairs = pair(read_files(files, redirector), given)
+    try:
+        return tuple(Sample.model_validate(sample) for sample in pairs), given.branch
+    except ValidationError as problem:
+        raise config_error(problem, given.where, Sample) from problem
+
+
+def pair(files: Sequence[tuple[str, str]], labels: Labels) -> list[dict[str, Any]]:
+    """Name, files and label of one sample a file, not yet validated; the label is None where a branch holds it.
+
+    Args:
+        files: from `read_files`.
+        labels: from `read_labels`.
+
+    Raises:
+        LabelError: not one label a file.
+    """
+    if not labels.branch and labels.values and len(labels.values) != len(files):
         raise LabelError(
-            f"{len(given.values)} labels for {len(paths)} files",
-            where=given.where,
+            f"{count(len(labels.values), 'label')} for {count(len(files), 'file')}",
+            where=labels.where,
             hint="give one label a file, in the same order",
         )
-    values = given.values if not given.branch else (None,) * len(paths)
-    samples = (
-        Sample(name=name, files=(path,), label=label, weight=1.0)
+    paths = [path for _, path in files]
+    values = labels.values or (None,) * len(paths)
+    return [
+        {"name": name, "files": (path,), "label": label}
         for name, path, label in zip(sample_names(paths), paths, values, strict=True)
-    )
-    return tuple(samples), given.branch or None
+    ]
+
+
+def default_redirector(paths: Iterable[str]) -> str | None:
+    """The original's redirector if any of the paths is a logical name, else None."""
+    logical = any(path.startswith("/store/") and not is_file(path) for path in paths)
+    return CMS_REDIRECTOR if logical else None
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> count(1, "label"), count(3, "file")
+        ('1 label', '3 files')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -67,6 +67,11 @@ class Layout:
         )
 
     @property
+    def model_columns(self) -> tuple[str, ...]:
+        """Names of the columns the model sees: the raw ones, then with the mask ``mask of MET_pt``, ..."""
+        return (*self.columns, *(f"mask of {name}" for name in self.columns)) if self.mask else self.columns
+
+    @property
     def width(self) -> int:
         """Number D of raw feature columns."""
         return sum(branch.length for branch in self.branches)

@@ -128,7 +128,7 @@ class Sketch:
         key = self.keys[order[index]]
         a, b = float(_bucket_edge(key)), float(_bucket_edge(key + 1))
         share = (rank - float(reached[index] - counts[index])) / float(counts[index])
-        if math.isinf(b):
+        if math.isinf(b) or key == 0:  # the last bucket ends at infinity; in the first one is zero itself
             b = a
         return float(min(max(a + (b - a) * min(max(share, 0.0), 1.0), low), high))
 

@@ -54,7 +54,11 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
     numeric = {name: branch.kind for name, branch in union.items() if branch.kind != "unsupported"}
     preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
     identifier = _identifier(files, workflow)
-    special = {*identifier, *DEFAULT_IDENTIFIER, workflow.weights.branch, workflow.label_branch}
+    special: dict[str | None, str] = {
+        **dict.fromkeys((*identifier, *DEFAULT_IDENTIFIER), "an identifier"),
+        workflow.weights.branch: "the weight",
+        workflow.label_branch: "the label",
+    }
     features, left_out = _features(union, workflow, files[0].path, special)
     features += [
         v.name for v in workflow.variables if not _matches(v.name, workflow.features.exclude) and v.name not in special
@@ -73,7 +77,7 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
 
 
 def _features(
-    branches: Mapping[str, Branch], workflow: Workflow, path: str, special: set[str | None]
+    branches: Mapping[str, Branch], workflow: Workflow, path: str, special: Mapping[str | None, str]
 ) -> tuple[list[str], dict[str, str]]:
     include, exclude = workflow.features.include, workflow.features.exclude
     chosen: list[str] = []
@@ -91,12 +95,13 @@ def _features(
                 hint="leave it out of features.include",
             )
     for name, branch in branches.items():
-        if name in special or _matches(name, exclude):
-            continue
         asked = name in include
-        if include and not asked and not _matches(name, include):
+        if _matches(name, exclude) or (include and not asked and not _matches(name, include)):
             continue
-        if branch.kind == "unsupported":
+        if name in special:
+            if asked:
+                left_out[name] = f"is {special[name]}"
+        elif branch.kind == "unsupported":
             left_out[name] = f"holds {branch.dtype}, not numbers"
         elif not branch.hidden or asked:
             chosen.append(name)
@@ -107,7 +112,8 @@ def _identifier(files: Sequence[DataFile], workflow: Workflow) -> tuple[str, ...
     if workflow.identifier is not None:
         return workflow.identifier
     names = DEFAULT_IDENTIFIER
-    return names if all(name in file.source.branches for file in files for name in names) else ()
+    kinds = [file.source.branches[name].kind for file in files for name in names if name in file.source.branches]
+    return names if kinds == ["flat"] * len(files) * len(names) else ()
 
 
 def _require(file: DataFile, needed: Iterable[str], union: Mapping[str, Branch], *, skip_kind: str | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import threading
+from functools import cache
 from typing import Final
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
@@ -29,6 +29,12 @@ TIMEOUTS: Final[dict[str, int]] = {
 _HINTS: Final = (
     ("[3011]", "no such file", "check the path; it follows the host after a double slash"),
     ("no such file", "no such file", "check the path; it follows the host after a double slash"),
+    ("returned 404", "no such file", "check the path"),
+    ("rather than 206", "the server ignores requests for parts of a file", "download the file"),
+    ("refused", "the server cannot be reached", "check host and port, and whether the server is up"),
+    ("name or service", "the host is unknown", "check the name of the host"),
+    ("name resolution", "the host is unknown", "check the name of the host"),
+    ("timed out", "the server does not answer in time", "try again later or use another redirector"),
     ("[3010]", "permission denied", "check your token or proxy certificate"),
     ("permission denied", "permission denied", "check your token or proxy certificate"),
     ("auth failed", "the server refused your identity", "renew your token or proxy certificate"),
@@ -43,38 +49,30 @@ _HINTS: Final = (
     ("is a directory", "is a folder, not a file", "name a file"),
 )
 
-_lock = threading.Lock()
-_configured = False
-
 
 def is_xrootd(path: str) -> bool:
     """True for ``root://``, ``roots://``, ``xroot://`` and ``xroots://`` URLs."""
     return path.lower().startswith(("root://", "roots://", "xroot://", "xroots://"))
 
 
+@cache
 def configure() -> None:
     """Set time-outs and make all XRootD schemes known to fsspec; does its work once a process.
 
     Raises:
         FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
     """
-    global _configured
-    with _lock:
-        if _configured:
-            return
-        try:
-            client = importlib.import_module("XRootD.client")
-
-            from mlaas4hep.streaming.xrootd_filesystem import register
-        except ImportError as error:
-            raise FrameworkMissingError(
-                "reading through XRootD needs the package xrootd", hint="pip install 'mlaas4hep[xrootd]'"
-            ) from error
-        for name, value in TIMEOUTS.items():
-            if f"XRD_{name.upper()}" not in os.environ:
-                client.EnvPutInt(name, value)
-        register()
-        _configured = True
+    try:
+        client = importlib.import_module("XRootD.client")
+        from mlaas4hep.streaming.xrootd_filesystem import register
+    except ImportError as error:
+        raise FrameworkMissingError(
+            "reading through XRootD needs the package xrootd", hint="pip install 'mlaas4hep[xrootd]'"
+        ) from error
+    for name, value in TIMEOUTS.items():
+        if f"XRD_{name.upper()}" not in os.environ:
+            client.EnvPutInt(name, value)
+    register()
 
 
 def read_error(path: str, error: BaseException) -> FileReadError:

@@ -4,54 +4,93 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from mlaas4hep.bundle.files import output_error
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.monitor import Monitor
 
-__all__ = ["checkpoint_folder", "open_checkpoint", "remove_checkpoint"]
+__all__ = ["checkpoint_folder", "checkpointing"]
 
 _KEY = "training.json"
 
 
 def checkpoint_folder(destination: Path) -> Path:
     """The folder beside the bundle-to-be."""
-    return destination.with_name(f"{destination.name}.checkpoint")
+    place = Path(os.path.abspath(destination))  # noqa: PTH100 - a link at the end is kept
+    return place.with_name(f"{place.name}.checkpoint")
 
 
-def open_checkpoint(destination: Path, workflow: Workflow, files: Sequence[DataFile], *, resume: bool) -> Path:
-    """Make the folder, or find it again.
+@contextmanager
+def checkpointing(
+    destination: Path, workflow: Workflow, files: Sequence[DataFile], monitor: Monitor, *, resume: bool
+) -> Iterator[Path]:
+    """Make the folder, or find it again; it stays only if the training inside stops after its first checkpoint.
 
     Raises:
         ConfigError: it is to be resumed but is of another training: other data, model or configuration.
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or something else is there.
     """
     folder = checkpoint_folder(destination)
-    key = _key(workflow, files)
-    stored = folder / _KEY
-    if resume and stored.is_file():
-        if json.loads(stored.read_text()) != key:
+    _open(folder, _key(workflow, files), monitor, resume=resume)
+    try:
+        yield folder
+    except BaseException:
+        if not _used(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open(folder: Path, key: dict[str, str], monitor: Monitor, *, resume: bool) -> None:
+    there = folder.exists() or folder.is_symlink()
+    if there and not (folder / _KEY).is_file():
+        raise OutputError(
+            "something that is no checkpoint stands where the checkpoints would be",
+            where=str(folder),
+            hint="remove it or choose another name for the bundle",
+        )
+    if resume and there:
+        if _read(folder / _KEY) != key:
             raise ConfigError(
                 "the checkpoint is of a training with other data, model or configuration",
                 where=str(folder),
                 hint="train without --resume, or restore what was changed",
             )
-        return folder
+        return
+    if resume:
+        monitor.note(f"{folder}: no checkpoint is there, so the training starts from the beginning")
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        stored.write_text(json.dumps(key))
+        beside.mkdir(parents=True)
+        (beside / _KEY).write_text(json.dumps(key), encoding="utf-8")
+        if there:
+            shutil.rmtree(folder)
+        beside.rename(folder)
     except OSError as error:
-        raise OutputError(f"no checkpoint can be written: {error.strerror}", where=str(folder)) from error
-    return folder
+        shutil.rmtree(beside, ignore_errors=True)
+        raise output_error(error, folder) from error
 
 
-def remove_checkpoint(destination: Path) -> None:
-    """Remove the folder after the bundle was published."""
-    shutil.rmtree(checkpoint_folder(destination), ignore_errors=True)
+def _used(folder: Path) -> bool:
+    try:
+        return any(path.name != _KEY for path in folder.iterdir())
+    except OSError:
+        return True
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:

@@ -119,6 +119,7 @@ def train(
             progress=progress,
             warn=monitor.warn,
             module=module,
+            columns=choice.layout.model_columns,
         )
         fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
     sys.stdout.flush()

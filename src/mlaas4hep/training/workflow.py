@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlaas4hep.bundle.files import check_place
 from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.assess import Assessment, assess
-from mlaas4hep.training.checkpoint import open_checkpoint, remove_checkpoint
+from mlaas4hep.training.checkpoint import checkpointing
 from mlaas4hep.training.fit import Trained, load_user_module, train
 from mlaas4hep.training.histograms import Histograms
 from mlaas4hep.training.importance import permutation_importance
@@ -63,6 +64,7 @@ def run_training(
     destination: Path,
     monitor: Monitor,
     *,
+    notices: Sequence[str] = (),
     resume: bool = False,
     split_out: Path | None = None,
 ) -> Result:
@@ -72,6 +74,7 @@ def run_training(
         workflow: with a training section.
         destination: the bundle: a folder, or a file if the name ends in .tar.gz.
         monitor: told about progress.
+        notices: what reading the configuration warned of; shown and kept in the bundle with all other warnings.
         resume: continue from the checkpoint of an interrupted run of the same training.
         split_out: write the part of the split of every event into this Parquet file.
 
@@ -81,48 +84,52 @@ def run_training(
     if workflow.training is None:
         raise ConfigError("there is no training section", hint="name the model file under training.model")
     check_destination(destination)
+    for place in (split_out, workflow.histograms):
+        if place is not None:
+            check_place(place)
     monitor = _Recorder(monitor)
+    for notice in notices:
+        monitor.warn(notice)
     module = load_user_module(workflow, monitor)
     with opened(workflow) as files:
         prepared = prepare(workflow, files, monitor)
-        checkpoint = open_checkpoint(destination, workflow, files, resume=resume)
-        try:
+        with checkpointing(destination, workflow, files, monitor, resume=resume) as checkpoint:
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
-        except Exception:
-            if not any(checkpoint.iterdir()):
-                shutil.rmtree(checkpoint, ignore_errors=True)
-            raise
+            histograms = _histograms(workflow, prepared, trained)
+            assessment = assess(trained.dataset, trained.predict, histograms, monitor)
+            converted = convert(trained, assessment, prepared)
+            if converted.reason:
+                monitor.warn(f"the native model will be served: {converted.reason}")
+            metrics = _metrics(workflow, prepared, assessment)
+            report = _report(workflow, prepared, trained, assessment, converted, metrics, monitor)
+            publish(
+                destination,
+                workflow,
+                prepared,
+                trained,
+                converted,
+                metrics=metrics,
+                report=report,
+                warnings=monitor.warnings,
+            )
         if split_out is not None:
             write_split(trained.dataset, split_out)
-        histograms = _histograms(workflow, prepared, trained)
-        assessment = assess(trained.dataset, trained.predict, histograms, monitor)
-        converted = convert(trained, assessment, prepared)
-        if converted.reason:
-            monitor.warn(f"the native model will be served: {converted.reason}")
-        metrics = evaluate(
-            prepared.labels.task,
-            prepared.labels.names,
-            assessment.parts,
-            threshold=workflow.training.threshold,
-            totals=prepared.full_sums if prepared.labels.task == "binary" else None,
-            seed=workflow.training.seed,
-        )
-        report = _report(workflow, prepared, trained, assessment, converted, metrics, tuple(monitor.warnings), monitor)
-        publish(
-            destination,
-            workflow,
-            prepared,
-            trained,
-            converted,
-            metrics=metrics,
-            report=report,
-            warnings=monitor.warnings,
-        )
         if histograms is not None and workflow.histograms is not None:
             histograms.write(workflow.histograms)
-    remove_checkpoint(destination)
     served = "onnx" if converted.onnx is not None else "native"
     return Result(destination, workflow, metrics, tuple(monitor.warnings), served, converted.reason)
+
+
+def _metrics(workflow: Workflow, prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
+    assert workflow.training is not None
+    return evaluate(
+        prepared.labels.task,
+        prepared.labels.names,
+        assessment.parts,
+        threshold=workflow.training.threshold,
+        totals=prepared.full_sums if prepared.labels.task == "binary" else None,
+        seed=workflow.training.seed,
+    )
 
 
 def _histograms(workflow: Workflow, prepared: Prepared, trained: Trained) -> Histograms | None:
@@ -143,8 +150,7 @@ def _report(
     assessment: Assessment,
     converted: Converted,
     metrics: dict[str, Any],
-    warnings: tuple[str, ...],
-    monitor: Monitor,
+    monitor: _Recorder,
 ) -> str:
     rows = assessment.importance_rows()
     layout = trained.choice.layout
@@ -158,4 +164,4 @@ def _report(
             prepared.labels.task,
             seed=workflow.training.seed if workflow.training else 0,
         )
-    return report_of(workflow, prepared, trained, assessment, converted, metrics, importance, warnings)
+    return report_of(workflow, prepared, trained, assessment, converted, metrics, importance, tuple(monitor.warnings))

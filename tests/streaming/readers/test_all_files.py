@@ -15,7 +15,7 @@ import uproot
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.inspection import inspect, render
-from mlaas4hep.streaming.readers import list_trees, open_source
+from mlaas4hep.streaming.readers import Source, list_trees, open_source
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 FOLDERS = ("root/nanoaod", "root/odd", "root/heptutorial", "root/htautau", "root/magic", "root/pythia", "higgs")
@@ -31,6 +31,7 @@ REFUSED = {
     "root/odd/uproot-histograms.root": "there is no tree in the file, only one (TH1F), two (TH1F), three (TH1F)",
     "root/odd/uproot-issue70.root": "holds no tree; the file is empty of objects",
 }
+MANY = tuple(f"root/nanoaod/{name}" for name in ("missing", "nanoAOD", "nano_dimuon", "nano_dy_empty", "nano_tt"))
 NEEDS_DATA = pytest.mark.skipif(not FILES, reason=f"no test data at {DATA}; set MLAAS4HEP_TEST_DATA")
 
 
@@ -48,42 +49,49 @@ def same(ours: Column, theirs: Any) -> bool:
     return ours.dtype == values.dtype and np.array_equal(ours, values, equal_nan=values.dtype.kind == "f")
 
 
+def read_all(source: Source) -> None:
+    """Read everything, and compare with what the list of branches says."""
+    names = [branch.name for branch in source.branches.values() if branch.kind != "unsupported"]
+    columns = source.read(names, 0, source.entries)
+    for branch in names:
+        column = columns[branch]
+        assert len(column) == source.entries
+        assert isinstance(column, Jagged) == (source.branches[branch].kind == "jagged")
+        values = column.values if isinstance(column, Jagged) else column
+        assert values.dtype.name == source.branches[branch].dtype
+        assert values.dtype.isnative
+    assert source.clusters[0] == 0
+    assert source.clusters[-1] == source.entries
+    assert list(source.clusters) == sorted(set(source.clusters))
+    source.close()
+
+
 @NEEDS_DATA
 @pytest.mark.parametrize("name", FILES)
 def test_reads_fully_or_fails_clearly(name: str) -> None:
     path = str(DATA / name)
-    try:
-        trees: list[str | None] = [tree for tree, _, _ in list_trees(path)] if path.endswith(".root") else [None]
-        for tree in trees or [None]:
-            source = open_source(path, tree)
-            names = [branch.name for branch in source.branches.values() if branch.kind != "unsupported"]
-            columns = source.read(names, 0, source.entries)
-            for branch in names:
-                column = columns[branch]
-                assert len(column) == source.entries
-                assert isinstance(column, Jagged) == (source.branches[branch].kind == "jagged")
-                values = column.values if isinstance(column, Jagged) else column
-                assert values.dtype.name == source.branches[branch].dtype
-                assert values.dtype.isnative
-            assert source.clusters[0] == 0
-            assert source.clusters[-1] == source.entries
-            assert list(source.clusters) == sorted(set(source.clusters))
-            source.close()
-        assert name not in REFUSED
-    except MLaaS4HEPError as error:
-        assert name in REFUSED, error
-        assert REFUSED[name] in str(error)
-        assert "\n" not in str(error)
+    if name in REFUSED:
+        with pytest.raises(MLaaS4HEPError) as caught:
+            open_source(path, None)
+        assert REFUSED[name] in str(caught.value)
+        assert "\n" not in str(caught.value)
+        return
+    trees: list[str | None] = [tree for tree, _, _ in list_trees(path)] if path.endswith(".root") else [None]
+    assert trees
+    for tree in trees:
+        read_all(open_source(path, tree))
 
 
 @NEEDS_DATA
-@pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED])
+@pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED and "nanoaod" not in name])
 def test_everything_can_be_inspected(name: str) -> None:
     assert render(inspect(str(DATA / name))).startswith(str(DATA / name))
 
 
 @NEEDS_DATA
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".root") and name not in REFUSED and "rntuple.root" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if name.endswith(".root") and name not in REFUSED and not name.startswith(MANY)]
+)
 def test_root_values_are_uproots(name: str) -> None:
     with uproot.open(DATA / name) as file:
         for tree, kind, entries in list_trees(str(DATA / name)):
@@ -131,4 +139,4 @@ def test_parquet_of_the_same_data_is_the_same(shared_data: Path) -> None:
     ours, theirs = ttree.read(names, 0, 40), table.read(names, 0, 40)
     for name in names:
         a, b = ours[name], theirs[name]
-        assert (a.tolist() if isinstance(a, Jagged) else a.tolist()) == b.tolist(), name
+        assert a.tolist() == b.tolist(), name

@@ -33,6 +33,9 @@ def from_awkward(array: Any) -> Column:
     import awkward as ak
 
     layout = ak.to_layout(array)
+    if layout.parameter("__array__") is not None:
+        msg = f"cannot make a column from {layout.form.type}"
+        raise TypeError(msg)
     if not layout.is_numpy and not (layout.is_list and not layout.is_regular and layout.content.is_numpy):
         layout = _plain(ak.Array(layout))
     if layout.is_numpy:

@@ -133,10 +133,11 @@ def _scan(path: str) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
     kinds = [pa.int64(), pa.uint64(), pa.float64(), pa.bool_()]
     with open_bytes(path) as file:
         names = _guarded(lambda: _header(file, path), path)
+        filled = bool(_guarded(lambda: file.read(1), path))
     left = {name: list(kinds) for name in names}
     missing = dict.fromkeys(names, 0)
     ends = [0]
-    for batch in _batches(path, dict.fromkeys(names, pa.string()), names):
+    for batch in _batches(path, dict.fromkeys(names, pa.string()), names if filled else []):
         ends.append(ends[-1] + batch.num_rows)
         for name, column in zip(names, batch.columns, strict=True):
             missing[name] += column.null_count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["damage", "open_directory"]
 _MAGIC = b"root"
 _LARGE = 1_000_000
 _SMALLEST_HEADER = 64
+_HTTP_TIMEOUT = 20
 
 
 def open_directory(path: str) -> Any:
@@ -33,6 +35,9 @@ def open_directory(path: str) -> Any:
     if is_remote(path):
         if is_xrootd(path):
             configure()
+        elif path.lower().startswith(("http://", "https://")):
+            # Unlike others this one notices a server that sends the whole file for every part of it.
+            options |= {"handler": uproot.source.http.HTTPSource, "timeout": _HTTP_TIMEOUT}
     else:
         local = local_path(path)
         _check_header(local, path)
@@ -56,7 +61,7 @@ def open_directory(path: str) -> Any:
 
 def damage(path: str, error: BaseException, what: str = "cannot be read") -> FileReadError:
     """A failure of uproot below it (wrong checksum, short read, unknown structure, lost connection) in one line."""
-    if is_remote(path) and isinstance(error, OSError):
+    if is_remote(path) and isinstance(error, OSError | HTTPException):
         return read_error(path, error)
     text = one_line(error)
     if "Invalid hostid" in text:
@@ -90,10 +95,7 @@ def _check_header(local: Path, path: str) -> None:
 
 
 def _check_remote(directory: Any, path: str) -> None:
-    """Is the last byte there, and does the server send the parts that are asked for?
-
-    A server that ignores Range requests sends the first bytes of the file for every range.
-    """
+    """Is the last byte there? A server may hold a file whose copy was cut off."""
     end = int(directory.file.fEND)
     source = directory.file.source
     try:
@@ -103,6 +105,8 @@ def _check_remote(directory: Any, path: str) -> None:
             raise
         last = 0
     if last == 0:
-        raise FileReadError(f"is truncated: not all of its {end} bytes are there", where=path, hint="copy the file again")
+        raise FileReadError(
+            f"is truncated: not all of its {end} bytes are there", where=path, hint="copy the file again"
+        )
     if source.chunk(4, 8).raw_data.tobytes() == _MAGIC:
         raise FileReadError("the server ignores requests for parts of a file", where=path, hint="download the file")

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
     file = str(getattr(settings.module, "__file__", "model"))
     with user_errors(file, "the Keras model cannot be called"):
         outputs = _count_outputs(model, train.width)
-    check_outputs(model, outputs, settings.task, settings.classes)
+    check_outputs(outputs, settings.task, settings.classes)
     with user_errors(file, "the Keras model cannot be compiled"):
         compile_if_needed(model, train.width, outputs, settings.task)
     if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
@@ -62,6 +63,7 @@ class _Learner:
     settings: FitSettings
     file: str
     error: list[Exception] = field(default_factory=list)
+    warm: bool = False
 
     def prepare(self) -> None:
         """Make the optimizer's variables, so that a state has all there is."""
@@ -70,7 +72,12 @@ class _Learner:
     def learn(self, part: Pass) -> dict[str, float]:
         size = self.settings.batch_size
         scale = _Scale()
-        report = _progress_callback(part, self.settings, self.error)
+        callbacks = [_progress_callback(part, self.settings, self.error)]
+        if not self.warm:
+            # What the engine does once, before the first batch, may draw random numbers: undo that, so that a resumed
+            # training draws the same ones as one without interruption.
+            callbacks.append(_on_epoch_begin(partial(self.restore, self.state())))
+            self.warm = True
         result = self._run(
             self.model.fit,
             _input(lambda: self._feed(part.batches(), scale), self._label_shape()),
@@ -78,7 +85,7 @@ class _Learner:
             steps_per_epoch=math.ceil(part.size / size),
             shuffle=False,
             verbose=0,
-            callbacks=[report],
+            callbacks=callbacks,
         )
         figures = {name: float(values[-1]) for name, values in result.history.items()}
         return scale.applied(figures)
@@ -182,9 +189,7 @@ def _numpy(variable: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
-def _input(
-    feed: Callable[[], Iterator[tuple[NDArray[Any], ...]]], label: tuple[str, tuple[int | None, ...]]
-) -> Any:
+def _input(feed: Callable[[], Iterator[tuple[NDArray[Any], ...]]], label: tuple[str, tuple[int | None, ...]]) -> Any:
     """The engine's own way to read from a generator, in its order and some batches ahead."""
     import keras
 
@@ -214,7 +219,7 @@ def _progress_callback(part: Pass, settings: FitSettings, errors: list[Exception
             if (batch + 1) % every == 0 and batch + 1 < steps:
                 figures = {name: float(value) for name, value in (logs or {}).items()}
                 try:
-                    settings.progress(part.number, (batch + 1) * settings.batch_size, figures)
+                    settings.progress(*part.place((batch + 1) * settings.batch_size), figures)
                 except Exception as error:
                     errors.append(error)
                     raise
@@ -222,9 +227,13 @@ def _progress_callback(part: Pass, settings: FitSettings, errors: list[Exception
     return Report()
 
 
-def _own_fit(
-    model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str
-) -> History:
+def _on_epoch_begin(action: Callable[[], None]) -> Any:
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: action())
+
+
+def _own_fit(model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str) -> History:
     """Call the subclass's ``fit`` with all events in memory and the arguments it takes."""
     data = train.load()
     task = settings.task

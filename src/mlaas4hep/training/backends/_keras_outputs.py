@@ -38,7 +38,7 @@ def activation_missing(model: Any, task: Task, outputs: int) -> str | None:
     return "Sigmoid" if outputs == 1 or "binary" in loss_name(model) else "Softmax"
 
 
-def check_outputs(model: Any, outputs: int, task: Task, classes: int) -> None:
+def check_outputs(outputs: int, task: Task, classes: int) -> None:
     """Refuse a number of outputs that does not fit the task."""
     allowed = {"binary": (1, 2), "regression": (1,), "multiclass": (classes,)}[task]
     if outputs not in allowed:
@@ -70,17 +70,17 @@ def labels_for(model: Any, outputs: int, task: Task, y: NDArray[Any]) -> NDArray
     """Labels as the loss wants them.
 
     Returns:
-        Regression and one output: float32 [N, 1]. More outputs: int64 [N] for sparse losses, else one-hot float32 [N, C].
+        float32 [N, 1] for one output; for more int64 [N] with sparse losses, else one-hot float32 [N, C].
     """
     if task == "regression" or outputs == 1:
         return np.asarray(y, np.float32).reshape(-1, 1)
     if loss_name(model).startswith("sparse"):
         return np.asarray(y, np.int64)
-    return np.eye(outputs, dtype=np.float32)[y]
+    return np.asarray(np.eye(outputs, dtype=np.float32)[y])
 
 
 def _gives_logits(model: Any, width: int) -> bool:
-    """True if the last layer of a Sequential has no activation; of other models if outputs leave [0, 1] for large inputs."""
+    """True if the last layer of a Sequential has no activation, or outputs of another model leave [0, 1]."""
     import keras
 
     layers = getattr(model, "layers", [])

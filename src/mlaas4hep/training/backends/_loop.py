@@ -88,7 +88,7 @@ def run_passes(learner: Learner, train: Events, validation: Events, settings: Fi
             state = learner.state()
             if progression.add(figures) and patience:
                 best = state
-            settings.progress(part.number, part.size, figures)
+            settings.progress(*part.place(part.size), figures)
             progression.stopped = bool(patience) and progression.done - progression.best_at >= (patience or 0)
             write_checkpoint(settings.checkpoint, progression, {"state": state, **({"best": best} if best else {})})
             if progression.stopped:

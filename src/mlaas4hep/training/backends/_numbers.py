@@ -39,10 +39,8 @@ def class_losses(scores: NDArray[np.float32], y: NDArray[Any], task: Task) -> ND
     values = scores.astype(np.float64)
     if task == "regression":
         return np.asarray((values[:, 0] - y) ** 2)
-    if task == "binary":
-        right = np.where(y == 1, values[:, 0], 1.0 - values[:, 0])
-    else:
-        right = values[np.arange(len(y)), y]
+    classes = np.concatenate([1.0 - values, values], axis=1) if task == "binary" else values
+    right = classes[np.arange(len(y)), y]
     return np.asarray(-np.log(np.clip(right, _EPSILON, 1.0 - _EPSILON)))
 
 

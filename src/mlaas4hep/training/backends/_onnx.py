@@ -84,18 +84,17 @@ def finish(
         activation: Sigmoid or Softmax, to be applied first.
         double: true if the graph computes in float64 and wants float64 input.
     """
+    import onnx.compose
     import onnx.version_converter
     from onnx import TensorProto, helper
 
     if _opset(model) not in (None, OPSET) and any(n.op_type not in _STABLE for n in model.graph.node if not n.domain):
         model = onnx.version_converter.convert_version(model, OPSET)
-    graph = model.graph
-    nodes = _needed(list(graph.node), output)
-    source = graph.input[0].name
-    _rename(nodes, source, "x_double" if double else "x")
-    current = "x" if output == source else output
-    if double:
-        nodes.insert(0, helper.make_node("Cast", ["x"], ["x_double"], name="cast_x", to=TensorProto.DOUBLE))
+    graph = onnx.compose.add_prefix_graph(model.graph, "inner/")
+    kind, attributes = ("Cast", {"to": TensorProto.DOUBLE}) if double else ("Identity", {})
+    nodes = [helper.make_node(kind, ["x"], [graph.input[0].name], name="entry", **attributes)]
+    nodes += _needed(list(graph.node), f"inner/{output}")
+    current = f"inner/{output}"
 
     def step(kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
@@ -109,8 +108,8 @@ def finish(
         return name
 
     if activation:
-        attributes = {"axis": 1} if activation == "Softmax" else {}
-        current = step(activation, [current], "scores_activated", **attributes)
+        axis = {"axis": 1} if activation == "Softmax" else {}
+        current = step(activation, [current], "scores_activated", **axis)
     columns = 1 if task != "multiclass" else outputs
     if task == "binary" and outputs == 2:
         axes = [constant("scores_one", [1]), constant("scores_two", [2]), "scores_one"]
@@ -157,14 +156,3 @@ def _needed(nodes: list[Any], output: str) -> list[Any]:
             kept.append(node)
             wanted |= _reads(node)
     return kept[::-1]
-
-
-def _rename(nodes: list[Any], old: str, new: str) -> None:
-    """Rename a graph input where nodes (and the graphs within them) use it."""
-    for node in nodes:
-        for index, name in enumerate(node.input):
-            if name == old:
-                node.input[index] = new
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _rename(list(attribute.g.node), old, new)

@@ -27,8 +27,17 @@ class Pass:
     number: int
     size: int
     _train: Events
-    _chunk: Arrays | None
     _settings: FitSettings
+    _chunk: Arrays | None = None
+    _before: int = 0
+
+    def place(self, done: int) -> tuple[int, int]:
+        """Epoch and events done in it, as `Progress` wants them, after ``done`` events of this pass.
+
+        In order ``chunk`` they are counted as if the same number of events had been seen in epochs over all events.
+        """
+        done = min(done, self.size)
+        return (self.number, done) if self._chunk is None else divmod(self._before + done, self._train.size)
 
     def batches(self) -> Iterator[Arrays]:
         """The events in batches, in an order that (seed, number) decides."""
@@ -60,8 +69,11 @@ def passes(train: Events, settings: FitSettings, first: int = 0) -> Iterator[Pas
     epochs = settings.epochs or DEFAULT_EPOCHS
     if settings.order != "chunk":
         for number in range(first, epochs):
-            yield Pass(number, train.size, train, None, settings)
+            yield Pass(number, train.size, train, settings)
         return
+    seen = 0
     for index, chunk in enumerate(train.chunks(0)):
         for number in range(max(first, index * epochs), (index + 1) * epochs):
-            yield Pass(number, len(chunk), train, chunk, settings)
+            before = seen + (number - index * epochs) * len(chunk)
+            yield Pass(number, len(chunk), train, settings, chunk, before)
+        seen += epochs * len(chunk)

@@ -12,6 +12,7 @@ from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._loop import run_passes
 from mlaas4hep.training.backends._numbers import evaluate
 from mlaas4hep.training.backends._passes import Pass
+from mlaas4hep.training.backends._sparse import without_sparse_columns
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events
 from mlaas4hep.training.user_model import user_errors
@@ -43,14 +44,15 @@ def streams(model: Any, train: Events, settings: FitSettings) -> bool:
     return True
 
 
-def fit_at_once(model: Any, train: Events, settings: FitSettings) -> None:
-    """``model.fit`` on all events, with weights if it takes them.
+def fit_at_once(model: Any, train: Events, settings: FitSettings) -> Any:
+    """``model.fit`` on all events, with weights if it takes them; the fitted model.
 
     Raises:
         MemoryLimitError: they do not fit.
         ModelFileError: the training raises.
     """
     data = train.load()
+    model = without_sparse_columns(model, data.x, settings)
     extra: dict[str, Any] = {}
     if train.weighted:
         argument = weight_argument(model)
@@ -62,6 +64,7 @@ def fit_at_once(model: Any, train: Events, settings: FitSettings) -> None:
             extra[argument] = data.weight
     with user_errors(_file(settings), f"{type(model).__name__} cannot be trained"):
         model.fit(data.x, data.y, **extra)
+    return model
 
 
 def weight_argument(model: Any) -> str | None:
@@ -107,7 +110,7 @@ class _Streamed:
             done += len(chunk)
             figures.append((float(chunk.weight.sum(dtype=np.float64)), self._figures(_One(chunk))))
             if done < part.size:
-                self.settings.progress(part.number, done, figures[-1][1])
+                self.settings.progress(*part.place(done), figures[-1][1])
         return _mean(figures)
 
     def _figures(self, events: Any) -> dict[str, float]:

@@ -42,7 +42,7 @@ def _renumber(members: dict[str, bytes]) -> dict[str, bytes]:
             return [visit(item) for item in node]
         if not isinstance(node, dict):
             return node
-        new = {}
+        new: dict[str, Any] = {}
         for key, value in node.items():
             if key == "__id__" and node.get("is_json"):  # plain values: shared or not by the interpreter's whim
                 new[key] = next(numbers)
@@ -62,7 +62,7 @@ def _renumber(members: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _without_padding(content: bytes) -> bytes:
-    """An array of records (nodes of a tree) has bytes between its fields that hold whatever was in memory: zero them."""
+    """Zero the bytes between the fields of an array of records (nodes of a tree): they hold whatever was in memory."""
     if not content.startswith(b"\x93NUMPY"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)

@@ -75,13 +75,13 @@ class _Learner:
             with user_errors(self.file, "the torch module cannot be trained"):
                 self.optimizer.zero_grad()
                 mean, summed = self.loss(self.model(x), y, weight)
-                mean.backward()
+                mean.backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()
             total += summed.detach()
             weight_sum += float(batch.weight.sum(dtype="float64"))
             done += len(batch)
             if step % every == 0 and step < steps:
-                self.settings.progress(part.number, done, {"loss": float(total) / (weight_sum or 1.0)})
+                self.settings.progress(*part.place(done), {"loss": float(total) / (weight_sum or 1.0)})
         return {"loss": float(total) / (weight_sum or 1.0)}
 
     def validate(self) -> dict[str, float]:
@@ -125,5 +125,5 @@ class _Learner:
 
 
 def _owned(array: Any) -> Any:
-    """torch warns of arrays that cannot be written to, e.g. of a memory map."""
+    """Torch warns of arrays that cannot be written to, e.g. of a memory map."""
     return array if array.flags.writeable and array.flags.c_contiguous else array.copy()

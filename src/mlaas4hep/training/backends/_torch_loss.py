@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._torch_outputs import Kind
@@ -24,8 +24,8 @@ _EPSILON = 1e-7
 class Loss:
     """The weighted loss of a batch, and whether weights count in it.
 
-    A user's ``loss`` may be a torch loss (its reduction is then replaced), a function (output, target) that gives one number
-    for each event or their mean, or a function (output, target, weight).
+    A user's ``loss`` may be a torch loss (its reduction is then replaced), a function (output, target) that gives one
+    number for each event or their mean, or a function (output, target, weight).
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class Loss:
         self.kind = kind
         self.task = task
         self._warn = warn
-        own = getattr(model, "loss", None) or getattr(module, "loss", None)
+        own: Any = getattr(model, "loss", None) or getattr(module, "loss", None)
         if isinstance(own, type):
             own = own()
+        if isinstance(own, nn.Module) and hasattr(own, "reduction"):
+            own = copy.deepcopy(own)
+            own.reduction = "none"
         self._own = own if callable(own) else None
-        if isinstance(self._own, nn.Module) and hasattr(self._own, "reduction"):
-            self._own = copy.deepcopy(self._own)
-            self._own.reduction = "none"
         self._takes_weight = self._own is not None and _arguments(self._own) >= 3
 
     def __call__(self, output: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,7 +71,7 @@ class Loss:
 
 
 def targets(output: Tensor, y: Tensor, task: Task) -> Tensor:
-    """Labels in the shape of the output: float for one output or a regression, class indices [N] for several outputs."""
+    """Labels as the loss wants them: float in the shape of one output, class indices [N] for several outputs."""
     if task == "regression" or output.dim() == 1 or output.shape[1] == 1:
         return y.to(output.dtype).reshape(output.shape)
     return y.long()

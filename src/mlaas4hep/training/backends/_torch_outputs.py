@@ -36,7 +36,7 @@ class Scores(nn.Module):
             raw = torch.sigmoid(raw) if self.outputs == 1 else torch.softmax(raw, dim=1)
         if self.task == "binary" and self.outputs == 2:
             raw = raw[:, 1:2]
-        return raw.float()
+        return torch.as_tensor(raw, dtype=torch.float32)
 
 
 def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
@@ -55,7 +55,9 @@ def check_outputs(model: nn.Module, width: int, task: Task, classes: int) -> tup
     if outputs not in allowed:
         wanted = " or ".join(str(number) for number in allowed)
         what = f"{classes} classes" if task == "multiclass" else f"a {task} task"
-        raise ModelFileError(f"the torch module has {outputs} outputs, {what} needs {wanted}", hint="change its last layer")
+        raise ModelFileError(
+            f"the torch module has {outputs} outputs, {what} needs {wanted}", hint="change its last layer"
+        )
     return kind, outputs
 
 
@@ -97,7 +99,8 @@ def _find_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
     normalised = all(torch.allclose(p.sum(dim=1), torch.ones_like(p[:, 0]), atol=1e-4) for p in probes)
     if not normalised and outputs > 2:
         raise ModelFileError(
-            "the torch module's outputs lie in [0, 1] but do not sum to 1", hint="end it with softmax, or with no activation"
+            "the torch module's outputs lie in [0, 1] but do not sum to 1",
+            hint="end it with softmax, or with no activation",
         )
     return "probability", outputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,8 +25,8 @@ def own_training(
 ) -> tuple[nn.Module, History] | None:
     """Call the user's loop, if there is one, as ``loop(model=, train_loader=, val_loader=)``.
 
-    The loaders give (x, y): x float32 [B, width]; y float32 [B, 1], for multiclass int64 [B]. What it returns is the trained
-    module if it is one, else the module itself is.
+    The loaders give (x, y): x float32 [B, width]; y float32 [B, 1], for multiclass int64 [B]. What it returns is the
+    trained module if it is one, else the module itself is.
     """
     loop = _find(model, settings)
     if loop is None:
@@ -65,7 +66,7 @@ def _find(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | None:
 
 
 def _loader(events: Events, settings: FitSettings, *, shuffle: bool) -> DataLoader[Any]:
-    """A loader in an order that the seed decides: over arrays if they fit in memory, else over batches as they are read."""
+    """A loader in an order that the seed decides: over arrays if they fit in memory, else over batches as read."""
     if not events.fits():
         return DataLoader(_Batches(events, settings), batch_size=None)
     data = events.load()
@@ -89,7 +90,7 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self._epoch = 0
 
     def __len__(self) -> int:
-        return -(-self._events.size // self._settings.batch_size)
+        return math.ceil(self._events.size / self._settings.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = self._epoch

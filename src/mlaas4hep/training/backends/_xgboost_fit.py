@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import tempfile
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,8 +120,13 @@ def _fit_external(
             )
             return bytearray(trained.save_raw("ubj"))
 
-        raw = boost()
-        gc.collect()
+        try:
+            raw = boost()
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
+        finally:
+            gc.collect()
     model.load_model(raw)
 
 
@@ -179,6 +185,10 @@ class _Watch(xgboost.callback.TrainingCallback):
             progression.best, progression.best_at = judged, progression.done
         progression.stopped = self._patience is not None and progression.done - progression.best_at >= self._patience
         self._settings.progress(progression.done - 1, self._events, figures)
-        if progression.stopped or progression.done % max(1, self._rounds // 20) == 0 or progression.done == self._rounds:
+        if (
+            progression.stopped
+            or progression.done % max(1, self._rounds // 20) == 0
+            or progression.done == self._rounds
+        ):
             write_checkpoint(self._settings.checkpoint, progression, {"state": bytes(model.save_raw("ubj"))})
         return progression.stopped

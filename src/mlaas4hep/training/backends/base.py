@@ -32,6 +32,7 @@ class FitSettings:
         resume: continue from the checkpoint if there is one.
         progress: called as progress(epoch, events_done_in_epoch, metrics) at least after each chunk.
         warn: called with a sentence for the user; what it gets is shown, logged and kept in the manifest.
+        columns: names of the columns the model sees, for messages.
         module: the namespace of the user's model file (for `train_clf` / `torch_train`).
     """
 
@@ -50,6 +51,7 @@ class FitSettings:
     progress: Progress
     warn: Callable[[str], None]
     module: ModuleType | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass

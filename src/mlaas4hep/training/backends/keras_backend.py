@@ -80,7 +80,7 @@ class KerasBackend:
             return model, fit(model, train, validation, settings)
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
-        """Probabilities; logits go through the sigmoid or softmax. Of two outputs in a binary task the second counts."""
+        """Probabilities; logits go through sigmoid or softmax. Of two outputs in a binary task the second counts."""
         from mlaas4hep.training.backends._keras_outputs import activation_missing
 
         blocks = [_call(model, x[start : start + _BLOCK]) for start in range(0, len(x), _BLOCK)]

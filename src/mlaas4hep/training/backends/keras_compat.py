@@ -1,7 +1,7 @@
 """Old names of Keras 2 that published model files use, accepted while user code runs and only then.
 
-- ``lr=`` and ``decay=`` of optimizers: the learning rate, and ``InverseTimeDecay(lr, 1, decay)``, which is Keras 2's formula
-  ``lr / (1 + decay * iterations)``;
+- ``lr=`` and ``decay=`` of optimizers: the learning rate, and ``InverseTimeDecay(lr, 1, decay)``, which is Keras 2's
+  formula ``lr / (1 + decay * iterations)``;
 - ``keras.optimizers.legacy``: the optimizers of today;
 - ``keras.utils.np_utils.to_categorical``.
 """
@@ -58,7 +58,7 @@ def _patch_optimizers(keras: Any, warn: Callable[[str], None], undo: list[Callab
     own = base.__dict__.get("__init__", _MISSING)
     original = base.__init__
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         name = type(self).__name__
         if "lr" in kwargs:
             rate = kwargs.pop("lr")
@@ -66,7 +66,9 @@ def _patch_optimizers(keras: Any, warn: Callable[[str], None], undo: list[Callab
             args, kwargs = _with_rate(args, kwargs, rate)
         decay = kwargs.pop("decay", None)
         if decay:
-            warn(f"{name}(decay=...) is no longer part of Keras; used as the schedule learning_rate / (1 + decay * step)")
+            warn(
+                f"{name}(decay=...) is no longer part of Keras; used as the schedule learning_rate / (1 + decay * step)"
+            )
             rate = args[0] if args else kwargs["learning_rate"]
             schedule = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay)
             args, kwargs = _with_rate(args, kwargs, schedule)

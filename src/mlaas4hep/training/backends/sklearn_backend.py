@@ -44,7 +44,9 @@ class SklearnBackend:
 
         if isinstance(model, Pipeline):
             steps = [step for _, step in model.steps if step not in (None, "passthrough")]
-            through = all(type(step).__name__ in _KEEP_NAN and get_tags(step).input_tags.allow_nan for step in steps[:-1])
+            through = all(
+                type(step).__name__ in _KEEP_NAN and get_tags(step).input_tags.allow_nan for step in steps[:-1]
+            )
             return through and self.takes_missing(steps[-1])
         return type(model).__name__ in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
@@ -66,7 +68,7 @@ class SklearnBackend:
         with threadpool_limits(limits=settings.threads), passed_on(settings.warn):
             if streams(model, train, settings):
                 return model, fit_by_passes(self, model, train, validation, settings)
-            fit_at_once(model, train, settings)
+            model = fit_at_once(model, train, settings)
             return model, self._curves(model, train, validation, settings)
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
@@ -140,4 +142,5 @@ def _say_what_is_special(model: Any, settings: FitSettings) -> None:
     if not hasattr(model, "decision_function"):
         raise ModelFileError(f"{type(model).__name__} has neither predict_proba nor decision_function")
     function = "softmax" if settings.task == "multiclass" else "sigmoid"
-    settings.warn(f"{type(last_step(model)).__name__} gives no probabilities: the score is the {function} of its decision function")
+    name = type(last_step(model)).__name__
+    settings.warn(f"{name} gives no probabilities: the score is the {function} of its decision function")

@@ -28,8 +28,8 @@ _BLOCK = 8192
 class TorchBackend:
     """A module gives [N], [N, 1] or [N, C]: probabilities, or logits.
 
-    They are logits if any output leaves [0, 1] when inputs and parameters are made large. Training is on a GPU where there
-    is one; the trained module is on the CPU.
+    They are logits if any output leaves [0, 1] when inputs and parameters are made large. Training is on a GPU where
+    there is one; the trained module is on the CPU.
     """
 
     name = "torch"
@@ -58,8 +58,8 @@ class TorchBackend:
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train with the user's own loop if there is one, else by epochs over batches.
 
-        Our loop takes ``loss`` and ``optimizer`` of the module or of the user's file; without them Adam(1e-3) and the loss
-        of the task: cross entropy of probabilities or logits, squared error for a regression.
+        Our loop takes ``loss`` and ``optimizer`` of the module or of the user's file; without them Adam(1e-3) and the
+        loss of the task: cross entropy of probabilities or logits, squared error for a regression.
 
         Raises:
             ModelFileError: outputs that do not fit the task, or the user's code raises.
@@ -71,7 +71,7 @@ class TorchBackend:
             return fit(model, train, validation, settings)
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
-        """Probabilities; logits go through the sigmoid or softmax. Of two outputs in a binary task the second counts."""
+        """Probabilities; logits go through sigmoid or softmax. Of two outputs in a binary task the second counts."""
         import torch
 
         from mlaas4hep.training.backends._torch_outputs import Scores, evaluating
@@ -86,7 +86,7 @@ class TorchBackend:
         return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
 
     def save(self, model: Any, folder: Path, source: Path) -> None:
-        """Write ``model.pt``, the state_dict (loads with ``weights_only=True``), and the user's code as ``model.py``."""
+        """Write ``model.pt`` (the state_dict, loads with ``weights_only=True``) and the user's code as ``model.py``."""
         from mlaas4hep.training.backends._torch_fit import dump
 
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}

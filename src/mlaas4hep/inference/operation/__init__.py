@@ -1,0 +1,1 @@
+"""Running a server: settings, security, limits, metrics, logs, processes."""

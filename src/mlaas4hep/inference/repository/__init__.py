@@ -1,0 +1,1 @@
+"""Keeping models on disk: whole or not at all."""

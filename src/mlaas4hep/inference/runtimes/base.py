@@ -1,0 +1,65 @@
+"""What executes a model: named tensors in, named tensors out. Nothing here knows protocols, names of models or versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from numpy.typing import NDArray
+
+__all__ = ["Runtime", "TensorSpec", "Tensors"]
+
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a model.
+
+    Attributes:
+        name: as in the model.
+        dtype: numpy name, e.g. ``float32``; ``object`` for strings.
+        shape: sizes, -1 where any size is allowed; the first axis is the batch if the runtime's `batched` is true.
+        columns: names of the entries along the last axis (class names of scores), empty if unknown.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+
+
+class Runtime(Protocol):
+    """One loaded model. `run` may be called from several threads at the same time."""
+
+    platform: str
+    """As Triton calls it, e.g. ``onnxruntime_onnx``."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Inputs in the model's order."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Outputs in the model's order."""
+
+    @property
+    def batched(self) -> bool:
+        """True if the first axis of every input and output counts independent rows, of any number."""
+
+    def run(self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
+        """Execute.
+
+        Args:
+            inputs: one array for each input, of its dtype and shape (checked by the caller).
+            outputs: names wanted; None: all.
+            timeout: seconds after which the run is stopped.
+
+        Raises:
+            ModelTimeoutError: it took longer.
+            ModelFailedError: the model failed on this input, or its worker died.
+        """
+
+    def close(self) -> None:
+        """Give back the memory. No run is under way."""

@@ -1,0 +1,93 @@
+"""ROOT files over HTTP, from a server that sends parts of files and from one that does not."""
+
+from __future__ import annotations
+
+import gc
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.streaming.readers import open_source
+
+# uproot leaves its connections to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*unclosed.*:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class Whole(SimpleHTTPRequestHandler):
+    """Sends the whole file whatever part is asked for."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Parts(Whole):
+    """Sends the one part that is asked for."""
+
+    def do_GET(self) -> None:
+        """Answer a request with a range."""
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        path = Path(self.translate_path(self.path))
+        if match is None or not path.is_file():
+            super().do_GET()
+            return
+        data = path.read_bytes()
+        part = data[int(match[1]) : int(match[2]) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {match[1]}-{int(match[1]) + len(part) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+
+class Server(ThreadingHTTPServer):
+    """A client that hangs up early is no error."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(params=[Parts, Whole])
+def url(request: pytest.FixtureRequest, pythia: Path) -> Iterator[str]:
+    """A server of the example files."""
+    server = Server(("127.0.0.1", 0), partial(request.param, directory=str(pythia)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    gc.collect()
+
+
+@pytest.mark.parametrize("url", [Parts], indirect=True)
+def test_parts_of_a_remote_file(url: str, pythia: Path) -> None:
+    remote = open_source(f"{url}/ttbar.root", "Events")
+    local = open_source(str(pythia / "ttbar.root"), "Events")
+    ours, theirs = (source.read(["MET_pt", "Jet_pt"], 100, 300) for source in (remote, local))
+    np.testing.assert_array_equal(np.asarray(ours["MET_pt"]), np.asarray(theirs["MET_pt"]))
+    assert ours["Jet_pt"].tolist() == theirs["Jet_pt"].tolist()
+    remote.close()
+
+
+@pytest.mark.parametrize("url", [Whole], indirect=True)
+def test_server_that_ignores_ranges_is_refused(url: str) -> None:
+    with pytest.raises(FileReadError) as caught:
+        open_source(f"{url}/ttbar.root", "Events")
+    what = "the server ignores requests for parts of a file; download the file"
+    assert str(caught.value) == f"{url}/ttbar.root: {what}"
+
+
+def test_missing_file(url: str) -> None:
+    with pytest.raises(FileReadError, match=r"nothing\.root: no such file; check the path"):
+        open_source(f"{url}/nothing.root", "Events")

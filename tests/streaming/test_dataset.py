@@ -1,0 +1,270 @@
+"""Events as blocks: each once, in proportion, in an order that only seed and epoch decide; against plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlaas4hep.config.workflow import Split
+from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming import scan as module
+from mlaas4hep.streaming.dataset import Block, Dataset, Order
+from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.scan import scan
+from tests.support.reference import part_of
+from tests.support.written import Event, make_events, workflow_of, write_rntuple, write_ttree
+
+SAMPLES: dict[str, list[Event]] = {
+    "signal": make_events(113, seed=1, signal=True),
+    "background": make_events(170, seed=2, signal=False),
+    "small": make_events(7, seed=3, signal=False),
+    "empty": [],
+}
+LAYOUT = Layout(
+    (
+        FeatureBranch("met", "flat", 1, 0.0, 1.0, -1e38, -1.0),
+        FeatureBranch("Jet_pt", "jagged", 2, 0.0, 1.0, -1e38, -1.0),
+        FeatureBranch("cells", "jagged", 3, 0.0, 1.0, -1e38, -1.0),
+    )
+)
+EVERYTHING = [(name, entry) for name, events in SAMPLES.items() for entry in range(len(events))]
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("dataset")
+    trees = {name: write_ttree(folder / f"{name}.root", events) for name, events in SAMPLES.items()}
+    return {**trees, "small": write_rntuple(folder / "small.root", SAMPLES["small"])}
+
+
+@contextmanager
+def dataset_of(paths: Mapping[str, Path], *, target: int = 30, events: int = -1, **wishes: Any) -> Iterator[Dataset]:
+    """A dataset whose files have several ranges."""
+    workflow = workflow_of({name: (path, name) for name, path in paths.items()})
+    pipeline = Pipeline(
+        Preprocessing(),
+        features=("met", "Jet_pt", "cells"),
+        identifier=("run", "luminosityBlock", "event"),
+        label_branch=wishes.pop("label_branch", None),
+        weight_branch="w",
+        negative="keep",
+        split=Split(validation=0.25, test=0.25),
+    )
+    files = open_files(workflow.samples, "Events", workflow.reading)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "target_events", lambda _files: target)
+        found = scan(files, pipeline, events=events, monitor=Collector())
+    try:
+        yield Dataset(files, pipeline, found, LAYOUT, wishes.pop("label", codes), **{"chunk_size": -1, **wishes})
+    finally:
+        close_files(files)
+
+
+def codes(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    names = list(SAMPLES)
+    return np.array([names.index(str(label)) for label in labels], dtype=np.int64)
+
+
+def rows_of(event: Event) -> list[float]:
+    pts = [*event["Jet_pt"][:2], math.nan, math.nan][:2]
+    return [event["met"], *pts, *event["cells"]]
+
+
+def part(event: Event) -> int:
+    return part_of([event[n] for n in ("run", "luminosityBlock", "event")], validation=0.25, test=0.25, seed=0)
+
+
+def named(dataset: Dataset, block: Block) -> list[tuple[str, int]]:
+    names = {file.index: file.sample.name for file in dataset.files}
+    return [(names[int(file)], int(entry)) for file, entry in zip(block.file, block.entry, strict=True)]
+
+
+def check(dataset: Dataset, block: Block) -> None:
+    """Every column of the block against the event it came from."""
+    events = [SAMPLES[name][entry] for name, entry in named(dataset, block)]
+    expected = np.array([rows_of(event) for event in events], dtype=np.float32).reshape(len(events), 6)
+    np.testing.assert_array_equal(block.raw, expected)
+    np.testing.assert_array_equal(block.weight, [event["w"] for event in events])
+    np.testing.assert_array_equal(block.part, [part(event) for event in events])
+    assert block.raw.dtype == np.float32
+    assert (block.weight.dtype, block.part.dtype, block.file.dtype, block.entry.dtype) == ("f8", "i1", "i4", "i8")
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("keep_bytes", [0, 2**30])
+@pytest.mark.parametrize("chunk_size", [1, 10, 64, -1])
+def test_every_event_once_and_as_it_is(
+    paths: dict[str, Path], chunk_size: int, keep_bytes: int, *, shuffle: bool
+) -> None:
+    with dataset_of(paths, chunk_size=chunk_size, keep_bytes=keep_bytes) as dataset:
+        seen: list[tuple[str, int]] = []
+        for index in range(len(PARTS)):
+            expected = [key for key in EVERYTHING if part(SAMPLES[key[0]][key[1]]) == index]
+            assert dataset.size(index) == len(expected)
+            for _ in range(2):
+                blocks = list(dataset.chunks(index, Order(3, 1, shuffle)))
+                mine = [key for block in blocks for key in named(dataset, block)]
+                assert sorted(mine) == sorted(expected)
+            for block in blocks:
+                check(dataset, block)
+                np.testing.assert_array_equal(block.y, [list(SAMPLES).index(n) for n, _ in named(dataset, block)])
+            seen += mine
+            if chunk_size == -1:
+                assert len(blocks) == 1
+            else:
+                assert len(blocks) == math.ceil(len(expected) / chunk_size)
+                assert max(len(block) for block in blocks) <= chunk_size + len(SAMPLES)
+        assert sorted(seen) == sorted(EVERYTHING)
+
+
+def test_every_chunk_holds_every_file_in_proportion(paths: dict[str, Path]) -> None:
+    with dataset_of(paths, chunk_size=12) as dataset:
+        sizes = [found.part(0) for found in dataset.scan.files]
+        total = sum(sizes)
+        for block in dataset.chunks(0, Order(1, 0, shuffle=True)):
+            for file, size in zip(dataset.files, sizes, strict=True):
+                mine = int(np.sum(block.file == file.index))
+                assert abs(mine - len(block) * size / total) < 2.0
+
+
+def test_order_of_unshuffled_chunks(paths: dict[str, Path]) -> None:
+    with dataset_of(paths) as dataset:
+        (block,) = dataset.chunks(0)
+        order = [file.sample.name for file in dataset.files]
+        keys = named(dataset, block)
+        assert keys == sorted(keys, key=lambda key: (order.index(key[0]), key[1]))
+
+
+def test_shuffling_by_seed_and_epoch(paths: dict[str, Path]) -> None:
+    with dataset_of(paths, chunk_size=40) as dataset:
+
+        def keys(order: Order) -> list[tuple[str, int]]:
+            return [key for block in dataset.chunks(0, order) for key in named(dataset, block)]
+
+        first = keys(Order(1, 0, shuffle=True))
+        assert first == keys(Order(1, 0, shuffle=True))
+        others = [keys(Order(*order)) for order in ((1, 1, True), (2, 0, True), (0, 0, False))]
+        assert all(other != first for other in others)
+        assert all(sorted(other) == sorted(first) for other in others)
+
+
+def test_shuffled_events_of_a_file_are_mixed_over_its_ranges(paths: dict[str, Path]) -> None:
+    with dataset_of({"background": paths["background"]}, target=20) as dataset:
+        (block,) = dataset.chunks(0, Order(5, 0, shuffle=True))
+        assert np.mean(np.abs(np.diff(block.entry))) > 20  # neighbours come from different ranges of 20 entries
+
+
+@pytest.mark.parametrize("target", [10, 30, 16_384])
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("keep_bytes", [0, 2**30])
+def test_in_order(paths: dict[str, Path], target: int, workers: int, keep_bytes: int) -> None:
+    with dataset_of(paths, target=target, workers=workers, keep_bytes=keep_bytes) as dataset:
+        order = [file.sample.name for file in dataset.files]
+        expected = sorted(EVERYTHING, key=lambda key: (order.index(key[0]), key[1]))
+        blocks = list(dataset.in_order())
+        assert [key for block in blocks for key in named(dataset, block)] == expected
+        for block in blocks:
+            check(dataset, block)
+        tests = [key for block in dataset.in_order(2) for key in named(dataset, block)]
+        assert tests == [key for key in expected if part(SAMPLES[key[0]][key[1]]) == 2]
+
+
+@pytest.mark.parametrize("keep_bytes", [0, 2**30])
+@pytest.mark.parametrize("events", [5, 77])
+def test_limited_events_are_the_first_of_each_file(paths: dict[str, Path], events: int, keep_bytes: int) -> None:
+    with dataset_of(paths, events=events, keep_bytes=keep_bytes) as dataset:
+        keys = [key for block in dataset.in_order() for key in named(dataset, block)]
+        assert len(keys) == events
+        for name in SAMPLES:
+            mine = [entry for file, entry in keys if file == name]
+            assert mine == list(range(len(mine)))
+            assert abs(len(mine) - events * len(SAMPLES[name]) / len(EVERYTHING)) < 1
+        chunks = [key for index in range(3) for block in dataset.chunks(index) for key in named(dataset, block)]
+        assert sorted(chunks) == sorted(keys)
+
+
+def test_blocks_are_read_once_if_they_fit(paths: dict[str, Path]) -> None:
+    with dataset_of(paths, keep_bytes=2**30) as dataset:
+        assert dataset.block(0, 0) is dataset.block(0, 0)
+    with dataset_of(paths) as dataset:
+        size = dataset.bytes_of(dataset.scan.used)
+        assert dataset.block(0, 0) is not dataset.block(0, 0)
+        assert size == len(EVERYTHING) * (4 * 6 + 32)
+    with dataset_of(paths, keep_bytes=size) as dataset:
+        assert dataset.block(0, 0) is dataset.block(0, 0)
+    with dataset_of(paths, keep_bytes=size - 1) as dataset:
+        assert dataset.block(0, 0) is not dataset.block(0, 0)
+
+
+def test_a_part_without_events(paths: dict[str, Path]) -> None:
+    with dataset_of({"small": paths["small"]}) as dataset:
+        for index in range(3):
+            blocks = list(dataset.chunks(index))
+            assert sum(map(len, blocks)) == dataset.size(index)
+            assert list(dataset.in_order(index)) or not dataset.size(index)
+
+
+def test_targets_from_a_label_branch(paths: dict[str, Path]) -> None:
+    with dataset_of(paths, label_branch="target", label=lambda labels: labels * 2) as dataset:
+        for block in dataset.in_order():
+            targets = [2 * np.float32(SAMPLES[name][entry]["target"]) for name, entry in named(dataset, block)]
+            np.testing.assert_array_equal(block.y, targets)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 60))
+def test_taking_any_numbers_of_events(paths: dict[str, Path], lengths: list[int], chunk_size: int) -> None:
+    """`Block.take` and `Block.join` keep every column together."""
+    with dataset_of({"signal": paths["signal"]}, keep_bytes=2**30) as dataset:
+        (whole,) = dataset.chunks(0)
+    rng = np.random.default_rng(chunk_size)
+    which = rng.integers(0, len(whole), sum(lengths))
+    parts = [whole.take(part) for part in np.split(which, np.cumsum(lengths)[:-1])]
+    joined = Block.join(parts)
+    assert len(joined) == len(which)
+    np.testing.assert_array_equal(joined.entry, whole.entry[which])
+    np.testing.assert_array_equal(joined.raw, whole.raw[which])
+
+
+def test_random_numbers_belong_to_a_place() -> None:
+    draws = {
+        (order.seed, order.epoch, *place): order.generator(*place).integers(0, 2**62)
+        for order in (Order(0, 0), Order(0, 1), Order(1, 0))
+        for place in ((0,), (1,), (0, 0), (0, 1), (1, 0), (5, 5))
+    }
+    assert len(set(draws.values())) == len(draws)
+
+
+def test_files_keep_the_index_of_the_user(paths: dict[str, Path]) -> None:
+    def content(names: list[str]) -> dict[str, list[int]]:
+        with dataset_of({name: paths[name] for name in names}) as dataset:
+            index = {file.sample.name: file.index for file in dataset.files}
+            assert index == {name: i for i, name in enumerate(names)}
+            return {
+                name: [int(e) for b in dataset.in_order() for f, e in zip(b.file, b.entry, strict=True) if f == i]
+                for name, i in index.items()
+            }
+
+    names = list(SAMPLES)
+    assert content(names) == content(names[::-1])
+
+
+def test_canonical_files(paths: dict[str, Path]) -> None:
+    def files_of(names: list[str]) -> tuple[str, ...]:
+        with dataset_of({name: paths[name] for name in names}) as dataset:
+            files: tuple[DataFile, ...] = dataset.files
+            return tuple(file.sample.name for file in files)
+
+    assert files_of(list(SAMPLES)) == files_of(list(SAMPLES)[::-1])
