@@ -1,6 +1,8 @@
 # make demo   trains on the example sample, predicts, and ends with the path of the report
 # make test   all tests          make lint   all static checks
 # make bench  benchmarks         make docs   the documentation as web pages, in site/
+# make reference   the reference pages that follow from the code
+# make validation  our figures against the same models called directly
 # make clean  removes what these made
 
 SHELL := /bin/bash
@@ -12,7 +14,7 @@ VENV := .venv
 SETUP := pyproject.toml constraints.txt tools/venv.sh
 EXAMPLE := examples/higgs
 
-.PHONY: help demo test lint bench docs validation clean
+.PHONY: help demo test lint bench reference docs validation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -42,6 +44,9 @@ lint: $(VENV)/.stamp
 
 bench: $(VENV)/.stamp
 	$(VENV)/bin/python benchmarks/run.py
+
+reference: $(VENV)/.stamp
+	$(VENV)/bin/python tools/reference.py
 
 docs: $(VENV)/.stamp
 	$(VENV)/bin/mkdocs build --strict

@@ -66,7 +66,7 @@ def project() -> dict[str, Any]:
 @pytest.mark.parametrize("page", ["commands", "workflow"])
 def test_generated_reference_is_up_to_date(page: str) -> None:
     wanted = getattr(load(ROOT / "tools" / "reference.py"), f"{page}_page")()
-    assert (REFERENCE / f"{page}.md").read_text() == wanted, "run: python tools/reference.py"
+    assert (REFERENCE / f"{page}.md").read_text() == wanted, "run: make reference"
 
 
 @pytest.mark.parametrize("page", ["commands", "workflow"])

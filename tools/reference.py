@@ -1,6 +1,6 @@
 """Write the reference pages that follow from the code: docs/reference/commands.md and docs/reference/workflow.md.
 
-``python tools/reference.py`` writes them; a test fails when they are not what this would write.
+``make reference`` writes them; a test fails when they are not what this would write.
 """
 
 from __future__ import annotations

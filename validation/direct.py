@@ -53,10 +53,20 @@ class Features:
     file: NDArray[np.int64]
 
     def mixed(self, size: int) -> NDArray[np.int64]:
-        """Training events in the order of unshuffled chunks: chunk c of n holds c/n to (c + 1)/n of each file."""
+        """Training events in the order of unshuffled chunks.
+
+        Chunk c of n holds of file k of K the events from c/n of its size + k/K to (c + 1)/n of its size + k/K.
+        """
         lists = [np.flatnonzero((self.part == TRAIN) & (self.file == n)) for n in range(int(self.file.max()) + 1)]
+        lists = [one for one in lists if len(one)]
         chunks = -(-sum(map(len, lists)) // size)
-        taken = [one[len(one) * c // chunks : len(one) * (c + 1) // chunks] for c in range(chunks) for one in lists]
+        taken = []
+        for c in range(chunks):
+            for k, one in enumerate(lists):
+                low, high = (
+                    (len(one) * step * len(lists) + k * chunks) // (chunks * len(lists)) for step in (c, c + 1)
+                )
+                taken.append(one[low:high])
         return np.concatenate(taken)
 
 
@@ -70,7 +80,7 @@ def features(dataset: Dataset, folder: Path, events: Events, *, nan: bool) -> Fe
     """Read and transform the events.
 
     A flat branch is a column; a jagged one gives the first few of its values, padded with NaN. All are scaled so that
-    the training events of a branch span 0 to 1. Missing values become -1 and real ones stay above -0.5, or both are
+    the training events of a branch span 0 to 1, in float32 as documented. Missing values become -1 and real ones stay above -0.5, or both are
     left as they are for models that understand NaN.
 
     Args:
@@ -130,20 +140,21 @@ def _branch(values: Any, train: NDArray[np.bool_], dataset: Dataset, *, nan: boo
         real = real[real != dataset.missing]
     if not len(real):
         return None
-    low, high = np.float64(real.min()), np.float64(real.max())
+    low, spread = real.min(), float(real.max()) - float(real.min())
     if jagged:
         longest = int(ak.max(ak.num(values[train])))
         wanted = min(dataset.length or longest, longest)
         padded = ak.fill_none(ak.pad_none(values, wanted, clip=True), np.nan)
-        raw = np.asarray(ak.to_numpy(padded), dtype=np.float64)
+        raw = np.asarray(ak.to_numpy(padded), dtype=np.float32)
     else:
-        raw = np.asarray(values, dtype=np.float64)[:, np.newaxis]
+        raw = np.asarray(values, dtype=np.float32)[:, np.newaxis]
     absent = ~np.isfinite(raw)
     if dataset.missing is not None:
         absent |= raw == dataset.missing
-    scaled = (raw - low) / (high - low if high > low else 1.0)
-    scaled = np.where(absent, np.nan, scaled) if nan else np.where(absent, -1.0, np.maximum(scaled, -0.5))
-    return scaled.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        scaled = (raw - low) * np.float32(1.0 / spread if spread > 0.0 else 1.0)
+    filled = np.where(absent, np.nan, scaled) if nan else np.where(absent, -1.0, np.maximum(scaled, -0.5))
+    return filled.astype(np.float32)
 
 
 def _balanced(

@@ -60,7 +60,7 @@ def dataset_of(paths: Mapping[str, Path], *, target: int = 30, events: int = -1,
         label_branch=wishes.pop("label_branch", None),
         weight_branch="w",
         negative="keep",
-        split=Split(validation=0.25, test=0.25),
+        split=wishes.pop("split", Split(validation=0.25, test=0.25)),
     )
     files = open_files(workflow.samples, "Events", workflow.reading)
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,9 @@ def test_every_event_once_and_as_it_is(
             if chunk_size == -1:
                 assert len(blocks) == 1
             else:
-                assert len(blocks) == math.ceil(len(expected) / chunk_size)
+                assert all(map(len, blocks))
+                if chunk_size > len(SAMPLES):
+                    assert len(blocks) == math.ceil(len(expected) / chunk_size)
                 assert max(len(block) for block in blocks) <= chunk_size + len(SAMPLES)
         assert sorted(seen) == sorted(EVERYTHING)
 
@@ -137,6 +139,13 @@ def test_every_chunk_holds_every_file_in_proportion(paths: dict[str, Path]) -> N
             for file, size in zip(dataset.files, sizes, strict=True):
                 mine = int(np.sum(block.file == file.index))
                 assert abs(mine - len(block) * size / total) < 2.0
+
+
+def test_many_files_of_one_size_take_turns(tmp_path: Path) -> None:
+    events = [make_events(3, seed=seed, signal=False) for seed in range(12)]
+    paths = {str(i): write_ttree(tmp_path / f"{i}.root", mine) for i, mine in enumerate(events)}
+    with dataset_of(paths, split=Split(validation=0.0, test=0.0), label=lambda labels: labels, chunk_size=4) as dataset:
+        assert [len(block) for block in dataset.chunks(0)] == [4] * 9
 
 
 def test_order_of_unshuffled_chunks(paths: dict[str, Path]) -> None:

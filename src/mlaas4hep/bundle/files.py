@@ -21,6 +21,7 @@ REASONS = {
     errno.EPERM: ("no permission to write here", "choose another place"),
     errno.EROFS: ("the file system is read-only", "choose another place"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another place"),
+    errno.EEXIST: ("a part of the path is a file, not a folder", "choose another place"),
     errno.EISDIR: ("there is a folder of this name", "choose another name"),
 }
 
@@ -49,8 +50,12 @@ def check_place(path: Path) -> None:
 
 
 @contextmanager
-def beside(destination: Path) -> Iterator[Path]:
+def beside(destination: Path, *, told: Path | None = None) -> Iterator[Path]:
     """A free name in the destination's folder (made if need be), and removed at the end if something is there still.
+
+    Args:
+        destination: the output.
+        told: the path that an error names; default: the destination.
 
     Raises:
         OutputError: instead of any OSError inside.
@@ -63,7 +68,7 @@ def beside(destination: Path) -> Iterator[Path]:
         destination.parent.mkdir(parents=True, exist_ok=True)
         yield partial
     except OSError as error:
-        raise output_error(error, destination) from error
+        raise output_error(error, told or destination) from error
     finally:
         remove(partial)
 

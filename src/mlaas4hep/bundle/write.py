@@ -67,7 +67,7 @@ def write_bundle(destination: Path, contents: BundleContents) -> Path:
     check_destination(destination)
     with beside(destination) as partial:
         if is_archive_name(destination):
-            with beside(partial.with_suffix(".folder")) as folder:
+            with beside(partial.with_suffix(".folder"), told=destination) as folder:
                 manifest = _fill(folder, contents)
                 pack(folder, partial, manifest.name, _seconds(manifest.created))
             flush_file(partial)

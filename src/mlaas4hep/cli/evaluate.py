@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Score other files, compare with their labels, and print the figures."""
+        from mlaas4hep.bundle.files import check_place
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.cli.outputs import write_text
@@ -57,6 +58,8 @@ def register(app: typer.Typer) -> None:
         reading = reading.model_copy(
             update={"workers": workers, **({"format": dtype.value} if dtype else {})},
         )
+        if report is not None:
+            check_place(report)
         with load_bundle(bundle) as loaded:
             workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
             done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)

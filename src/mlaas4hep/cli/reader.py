@@ -12,11 +12,19 @@ from mlaas4hep.cli.specs import names_of, run_specs
 
 __all__ = ["register"]
 
+EXAMPLES = """
+Examples:
+
+  mlaas4hep reader --fin file.root --branch Events --info
+
+  mlaas4hep reader --fin files.txt --branch Events --nevts 1000 --fout specs.json
+"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command()
+    @app.command(epilog=EXAMPLES)
     def reader(
         fin: Annotated[str, typer.Option(help="Files with commas between, or a file with a path a line.")],
         info: Annotated[bool, typer.Option("--info", help="Print the branches and their types only.")] = False,
@@ -33,16 +41,18 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--hists", help="Not offered here: `train` with `hist` writes them.")
         ] = False,
         dtype: Dtype = None,
-        verbose: Annotated[int, typer.Option(help="0: the closing lines only.")] = 1,
+        verbose: Annotated[int, typer.Option(help="0: warnings and errors only.")] = 1,
     ) -> None:
         """Print events, branches, ranges and dimensions with the original's options."""
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.config.legacy_lists import read_files
+        from mlaas4hep.config.legacy_samples import default_redirector
         from mlaas4hep.streaming.inspection import inspect, render
         from mlaas4hep.streaming.location import resolve
 
         del chunk_size, specs
         files = [path for _, path in read_files(fin, redirector)]
+        redirector = redirector or default_redirector(files)
         if hists:
             Terminal().warn("--hists is not offered here; `train` with the parameter `hist` writes histograms")
         if info:
@@ -62,7 +72,6 @@ def register(app: typer.Typer) -> None:
                 "reading": {"redirector": redirector, "format": dtype.value if dtype else None},
             },
             fout,
-            quiet=False,
+            quiet=verbose == 0,
             as_json=False,
         )
-        del verbose

@@ -69,6 +69,7 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
     """Compute specs as configured, print them, and write them if asked to."""
     from pydantic import ValidationError
 
+    from mlaas4hep.bundle.files import check_place
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.cli.outputs import write_text
     from mlaas4hep.config.problems import config_error
@@ -79,6 +80,8 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
         workflow = Workflow.model_validate(settings)
     except ValidationError as error:
         raise config_error(error, "options", Workflow) from error
+    if output is not None:
+        check_place(output)
     found = specs_of_files(workflow, Terminal(quiet=quiet))
     text = json.dumps(found.to_json(), indent=2)
     if output is not None:

@@ -38,6 +38,14 @@ Examples:
   mlaas4hep train --files files.txt --labels labels.txt --model model.py --params params.json --fout higgs.tar.gz
 """
 
+WORKFLOW_EXAMPLES = """
+Examples:
+
+  mlaas4hep workflow --files files.txt --labels labels.txt --model model.py --params params.json --fout higgs
+
+  mlaas4hep workflow --files a.root,b.root --labels 1,0 --model model.py --params params.json --preproc preproc.json
+"""
+
 Configuration = Annotated[
     Path | None,
     typer.Argument(metavar="WORKFLOW.YAML", help="One file in place of --files, --labels, --model and so on."),
@@ -73,7 +81,7 @@ def register(app: typer.Typer) -> None:
             configuration, files, labels, model, params, preproc, specs, dtype, fout, resume, split_out, quiet, as_json
         )
 
-    @app.command(epilog=EXAMPLES.replace("mlaas4hep train --", "mlaas4hep workflow --"))
+    @app.command(epilog=WORKFLOW_EXAMPLES)
     def workflow(
         files: Files = None,
         labels: Labels = None,

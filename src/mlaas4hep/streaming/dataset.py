@@ -5,8 +5,10 @@ The order of events is decided by seed and epoch, never by chunk boundaries in f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,7 @@ class Order:
 
     def generator(self, *place: int) -> np.random.Generator:
         """Random numbers that belong to one place in one epoch."""
-        return np.random.default_rng([self.seed, self.epoch, *place])
+        return np.random.default_rng([len(place), self.seed, self.epoch, *place])
 
 
 class Dataset:
@@ -132,15 +134,15 @@ class Dataset:
         if not total:
             return
         count = 1 if self.chunk_size == -1 else -(-total // self.chunk_size)
-        streams = [_Stream(self._blocks(file, part, order)) if size else None for file, size in enumerate(sizes)]
+        streams = [(size, _Stream(self._blocks(file, part, order))) for file, size in enumerate(sizes) if size]
         for chunk in range(count):
-            taken = [
-                stream.take(size * (chunk + 1) // count - size * chunk // count)
-                for stream, size in zip(streams, sizes, strict=True)
-                if stream is not None
-            ]
-            block = Block.join([block for blocks in taken for block in blocks])
-            yield block.take(order.generator(len(sizes), chunk).permutation(len(block))) if order.shuffle else block
+            taken: list[Block] = []
+            for number, (size, stream) in enumerate(streams):
+                phase = Fraction(number, len(streams))
+                taken += stream.take(_share(size, chunk + 1, count, phase) - _share(size, chunk, count, phase))
+            if taken:
+                block = Block.join(taken)
+                yield block.take(order.generator(len(sizes), chunk).permutation(len(block))) if order.shuffle else block
 
     def in_order(self, part: int | None = None) -> Iterator[Block]:
         """All events of a part (or of all) as they lie in the files, file by file."""
@@ -174,6 +176,11 @@ class Dataset:
             np.full(events, data.index, dtype=np.int32),
             selected.entry,
         )
+
+
+def _share(size: int, chunks: int, count: int, phase: Fraction) -> int:
+    """Events of a file in the first ``chunks`` of ``count``; by their phases, files of one size take turns."""
+    return math.floor(Fraction(size * chunks, count) + phase)
 
 
 class _Stream:

@@ -17,6 +17,7 @@ from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.split import identity_hash, parts_of
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.readers.base import Branch
 
 __all__ = ["Pipeline", "Selected"]
 
@@ -155,11 +156,7 @@ class Pipeline:
         assert self.label_branch is not None
         branch = file.source.branches.get(self.label_branch)
         if branch is not None and branch.kind == "unsupported":
-            reader = getattr(file.source, "read_labels", None)
-            if reader is None:
-                raise UnsupportedBranchError(f"label branch {self.label_branch} holds {branch.dtype}", where=file.path)
-            labels: NDArray[Any] = reader(self.label_branch, start, stop)
-            return labels
+            return _text_labels(file, branch, start, stop)
         columns = file.source.read(self.preprocessing.needed_for([self.label_branch]), start, stop)
         column = self.preprocessing.compute(columns, [self.label_branch], stop - start)[self.label_branch]
         if isinstance(column, Jagged):
@@ -172,6 +169,22 @@ class Pipeline:
             return parts_of(hashes, self.split)
         values = [columns[name] for name in self.identifier]
         return parts_of(identity_hash([_flat(v, file.path) for v in values], self.split.seed), self.split)
+
+
+def _text_labels(file: DataFile, branch: Branch, start: int, stop: int) -> NDArray[Any]:
+    """Tables may hold names as labels."""
+    read = getattr(file.source, "read_labels", None)
+    try:
+        if read is not None:
+            labels: NDArray[Any] = read(branch.name, start, stop)
+            return labels
+    except UnsupportedBranchError:
+        pass
+    raise LabelError(
+        f"label branch {branch.name} holds {branch.dtype}, not numbers",
+        where=file.path,
+        hint="use a branch of numbers, or one label a file",
+    )
 
 
 def _flat(column: Column, path: str) -> NDArray[Any]:

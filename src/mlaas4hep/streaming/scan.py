@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import NoEventsError
+from mlaas4hep.errors import LabelError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.specs import Specs
@@ -111,6 +111,7 @@ def scan(
 
     Raises:
         NoEventsError: no event passes, or fewer than asked for.
+        LabelError: a label is NaN or infinite, or no number where numbers are wanted.
     """
     limits: list[int] | None = None
     if events >= 0:
@@ -124,13 +125,14 @@ def scan(
             found = result[task.number]
             found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
             _note(found, task, selected)
+            _check_labels(task.file, selected, pipeline.label_branch, numbers=not count_labels)
             _count_labels(labels, task.file, selected, by_label=count_labels)
             specs = part_specs if specs is None else specs + part_specs
             advance(task.stop - task.start, "")
     if specs is None or not any(file.used for file in result):
         raise NoEventsError(
             "no event is left after the cuts" if total else "the files hold no event",
-            hint=None if not total else f"cutflow:\n{render(cutflows_of(files, result))}",
+            hint=None if not total else f"cutflow:\n{render(cutflows_of(files, result)).rstrip()}",
         )
     return Scan(result, specs, labels)
 
@@ -209,6 +211,27 @@ def _note(found: FileScan, task: _Task, selected: Selected) -> None:
     counts = np.bincount(selected.part, minlength=len(PARTS))
     parts = (int(counts[0]), int(counts[1]), int(counts[2]))
     found.ranges.append(RangeCount(task.start, task.stop, len(selected), parts))
+
+
+def _check_labels(file: DataFile, selected: Selected, branch: str | None, *, numbers: bool) -> None:
+    label = selected.label
+    if label is None:
+        return
+    if label.dtype.kind not in "biuf":
+        if numbers and len(label):
+            raise LabelError(
+                f"label {str(label[0])!r} of entry {selected.entry[0]} is no number, but the task is regression",
+                where=file.path,
+                hint="use a branch of numbers as label",
+            )
+        return
+    wrong = np.flatnonzero(~np.isfinite(label))
+    if len(wrong):
+        raise LabelError(
+            f"label of entry {selected.entry[wrong[0]]} is {label[wrong[0]]}",
+            where=file.path,
+            hint=f"cut such events away, e.g. with the selection isfinite({branch})",
+        )
 
 
 def _count_labels(labels: dict[Hashable, ClassCount], file: DataFile, selected: Selected, *, by_label: bool) -> None:

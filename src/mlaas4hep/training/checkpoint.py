@@ -103,5 +103,6 @@ def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:
         "configuration": json.dumps(configuration, sort_keys=True),
         "files": " ".join(file.source.identity for file in files),
         "model": workflow.training.model.read_text(),
+        "specs": workflow.specs.read_text() if workflow.specs else "",
     }
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in content.items()}

@@ -82,7 +82,7 @@ def evaluate_bundle(
                     parts.append(Part(labels.target(label), scorer.scores(raw), selected.weight))
                 advance(entries, "")
         if not parts:
-            raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows)}")
+            raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
         rows = file_rows(files)
     data = {"data": Part(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("y", "scores", "weight")))}
     trained = bundle.metrics

@@ -86,11 +86,19 @@ class PartEvents:
 
     @property
     def _bytes(self) -> int:
-        return self.size * (4 * self.width + 12)
+        """Twice the size of the arrays: they are joined from parts."""
+        return 2 * self.size * (4 * self.width + 12)
 
     @cached_property
     def _loaded(self) -> Arrays:
-        return _join([self._arrays(block) for block in self._dataset.in_order(self._part)])
+        parts = [self._arrays(block) for block in self._dataset.in_order(self._part)]
+        if not parts:
+            return Arrays(
+                np.empty((0, self.width), dtype=np.float32),
+                self._dataset.target(np.empty(0)),
+                np.empty(0, dtype=np.float32),
+            )
+        return _join(parts)
 
     def _arrays(self, block: Block) -> Arrays:
         weight = self._weights.of(block.y, block.weight)

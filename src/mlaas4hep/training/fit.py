@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_m
 
 __all__ = ["Trained", "load_user_module", "train"]
 
+QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+"""No start-up lines on the terminal; without oneDNN, whose rounding depends on the processor."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -39,7 +44,7 @@ class Trained:
 
 
 def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
-    """Seed the frameworks the user's file wants, then run it.
+    """Run the user's file, with numpy's and Python's random numbers seeded; then seed the frameworks it wants.
 
     Raises:
         ModelFileError: the file is at fault.
@@ -47,7 +52,11 @@ def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
     """
     training = workflow.training
     assert training is not None
+    for name, value in QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
     wanted = frameworks_wanted(training.model) if training.model.is_file() else set()
+    random.seed(training.seed)
+    np.random.seed(training.seed)  # noqa: NPY002 - what user code draws from
     module = load_model_file(training.model, warn=monitor.warn)
     for name, backend in backends().items():
         if name in wanted:
@@ -87,7 +96,7 @@ def train(
             prepared.weights,
             shuffle=training.shuffle and part == TRAIN,
             seed=training.seed,
-            memory_limit=limit // 2,
+            memory_limit=limit,
         )
         for part in (TRAIN, VALIDATION)
     }

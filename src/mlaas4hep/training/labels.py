@@ -40,8 +40,15 @@ class Labelling:
         return tuple(str(label) for label in self.classes)
 
     def index(self, label: Hashable) -> int:
-        """Class index of one label."""
-        return self.classes.index(_plain(label, text=self.text))
+        """Class index of one label.
+
+        Raises:
+            LabelError: it is none of the classes.
+        """
+        plain = _plain(label, text=self.text)
+        if plain not in self.classes:
+            raise LabelError(f"label {plain} is no class of the model", hint=f"its classes are {_names(self.classes)}")
+        return self.classes.index(plain)
 
     def target(self, labels: NDArray[Any]) -> NDArray[Any]:
         """Targets of labels [n]: int64 class indices, or float32 numbers for regression.
@@ -121,6 +128,11 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
     if task == "binary" and len(classes) != 2:
         raise LabelError(f"the task is binary, but there are {len(classes)} classes: {_names(classes)}")
     if task == "multiclass" or len(classes) > 2:
+        if signal is not None:
+            raise LabelError(
+                f"signal {signal!r} is given, but the task is multiclass: {_names(classes)}",
+                hint="leave it out, or give the other classes one label",
+            )
         return Labelling("multiclass", tuple(classes), text)
     chosen = classes[_signal(classes, signal, text=text)]
     return Labelling("binary", tuple(sorted(classes, key=lambda label: label == chosen)), text)

@@ -109,7 +109,7 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     if pipeline.selects:
         monitor.note(render(cutflows_of(files, found.files)))
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
-    totals = class_totals(found.labels, labels)
+    totals = class_totals(found.labels, labels, workflow.split)
     weights = training_weights(workflow, labels, totals)
     return Prepared(
         files, branches, pipeline, found, labels, totals, weights, _full_sums(workflow, files, found, labels, totals)

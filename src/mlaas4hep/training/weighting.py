@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.errors import SplitError, WeightError
+from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.streaming.scan import ClassCount
@@ -52,11 +52,12 @@ class TrainingWeights:
         return scaled.astype(np.float32)
 
 
-def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling) -> ClassTotals:
+def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling, split: Split) -> ClassTotals:
     """Totals by class index.
 
     Raises:
-        SplitError: a class has no event in some part of the split that holds events.
+        NoEventsError: no event of a class is left after the cuts.
+        SplitError: a class has no event in some part of the split that is to hold events.
     """
     rows = max(len(labels.classes), 1)
     events = np.zeros((rows, len(PARTS)), dtype=np.int64)
@@ -65,9 +66,14 @@ def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling) -> Cla
         row = labels.index(label) if labels.classes else 0
         events[row] += count.events
         sums[row] = [a.merge(b) for a, b in zip(sums[row], count.weights, strict=True)]
-    for part, name in enumerate(PARTS):
+    for row in np.flatnonzero(events.sum(axis=1) == 0):
+        raise NoEventsError(
+            f"no event of class {labels.names[row]} is left after the cuts",
+            hint="look at the cutflow and at the files of this class",
+        )
+    for part, (name, share) in enumerate(zip(PARTS, (split.train, split.validation, split.test), strict=True)):
         empty = np.flatnonzero(events[:, part] == 0)
-        if len(empty) and (part == TRAIN or events[:, part].any()):
+        if len(empty) and share:
             what = f"class {labels.names[empty[0]]}" if labels.classes else "the data"
             raise SplitError(
                 f"{what} has no event for {name}",

@@ -31,7 +31,7 @@ def net(outputs: int = 1, *last: Any, hidden: Any = None) -> Any:
     return nn.Sequential(nn.Linear(4, 8), hidden or nn.ReLU(), nn.Linear(8, outputs), *last)
 
 
-class Flat(nn.Module):
+class Flat(nn.Module):  # type: ignore[name-defined]
     """Gives [N]."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def squares(output: Any, y: Any, w: Any) -> Any:
     return ((output[:, 0] - y) ** 2 * w).mean()
 
 
-CASES = {
+CASES: dict[str, tuple[Any, int, Any, Any, Any]] = {
     "sigmoid": ("binary", 2, lambda: net(1, nn.Sigmoid()), bce, lambda o: o),
     "flat": ("binary", 2, Flat, bce, lambda o: o.reshape(-1, 1)),
     "logit": ("binary", 2, lambda: net(1), bce_logits, torch.sigmoid),
@@ -93,13 +93,13 @@ CASES = {
 def test_as_by_hand(case: str, weights: bool, tmp_path: Path) -> None:
     task, classes, make, loss, scores_of = CASES[case]
     model = make()
-    other = copy.deepcopy(model)
+    other: Any = copy.deepcopy(model)
     data = train_and_validation(task, weights=weights)
     settings = fit_settings(tmp_path, task=task, classes=classes, epochs=3)
     trained, history = BACKEND.fit(model, *data, settings)
     by_hand(other, data[0], 3, loss)
     x = make_sample(500, task=task, seed=9).x
-    scores = BACKEND.predict(trained, x, task)  # type: ignore[arg-type]
+    scores = BACKEND.predict(trained, x, task)
     expected = scores_of(other(torch.from_numpy(x))).detach().numpy()
     assert scores.shape == (500, 3 if task == "multiclass" else 1)
     assert np.allclose(scores, expected, atol=1e-6)
@@ -115,14 +115,14 @@ def test_onnx(case: str) -> None:
     task, _, make, _, _ = CASES[case]
     model = make()
     x = make_sample(500, task=task, seed=9).x
-    onnx_scores = run_onnx(BACKEND.to_onnx(model, 4, task), x)  # type: ignore[arg-type]
-    scores = BACKEND.predict(model, x, task)  # type: ignore[arg-type]
+    onnx_scores = run_onnx(BACKEND.to_onnx(model, 4, task), x)
+    scores = BACKEND.predict(model, x, task)
     assert onnx_scores.shape == scores.shape
     assert np.abs(onnx_scores - scores).max() < 1e-5
 
 
 def test_onnx_of_what_cannot_be_exported_by_torch_export() -> None:
-    class Branching(nn.Module):
+    class Branching(nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.inner = net(1, nn.Dropout(0.5), nn.Sigmoid())
@@ -312,3 +312,26 @@ def test_progress(tmp_path: Path) -> None:
 
 def test_a_network_takes_no_missing_values() -> None:
     assert not BACKEND.takes_missing(net(1))
+
+
+def test_onnx_holds_no_paths() -> None:
+    content = BACKEND.to_onnx(net(1, nn.Sigmoid()), 4, "binary").SerializeToString()
+    assert str(Path(__file__).parents[3]).encode() not in content
+    assert b"site-packages" not in content
+
+
+def test_small_networks_train_on_one_thread_unless_told(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def progress(_epoch: int, _done: int, _figures: dict[str, float]) -> None:
+        seen.append(torch.get_num_threads())
+
+    torch.set_num_threads(2)
+    try:
+        for threads in (None, 2):
+            settings = fit_settings(tmp_path, epochs=1, threads=threads, progress=progress)
+            BACKEND.fit(net(1, nn.Sigmoid()), *train_and_validation(), settings)
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1] * 19 + [2] * 19

@@ -63,8 +63,9 @@ def parse_tree(text: str) -> Node:
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
     """``did you mean ...`` for a misspelt name, None if nothing is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else None
+    lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
+    return f"did you mean {lower[close[0]]}?" if close else None
 
 
 def _too_deep() -> ExpressionError:

@@ -91,9 +91,12 @@ def finish(
     if _opset(model) not in (None, OPSET) and any(n.op_type not in _STABLE for n in model.graph.node if not n.domain):
         model = onnx.version_converter.convert_version(model, OPSET)
     graph = onnx.compose.add_prefix_graph(model.graph, "inner/")
-    kind, attributes = ("Cast", {"to": TensorProto.DOUBLE}) if double else ("Identity", {})
-    nodes = [helper.make_node(kind, ["x"], [graph.input[0].name], name="entry", **attributes)]
+    entry = TensorProto.DOUBLE if double else TensorProto.FLOAT
+    nodes = [helper.make_node("Cast", ["x"], [graph.input[0].name], name="entry", to=entry)]
     nodes += _needed(list(graph.node), f"inner/{output}")
+    for item in (*nodes, *graph.initializer):  # exporters note the user's paths there
+        item.ClearField("doc_string")
+        item.ClearField("metadata_props")
     current = f"inner/{output}"
 
     def step(kind: str, inputs: list[str], name: str, **attributes: Any) -> str:

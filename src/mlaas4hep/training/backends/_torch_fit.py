@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ from mlaas4hep.training.user_model import user_errors
 __all__ = ["dump", "fit"]
 
 _VALIDATION_BATCH = 8192
+_WORTH_THREADS = 30_000_000  # parameters x events of a batch: about 10 ms of work on one core
 
 
 def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> tuple[nn.Module, History]:
@@ -38,10 +41,24 @@ def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettin
         loss = Loss(model, settings.module, kind, settings.task, settings.warn)
         optimizer = make_optimizer(model, settings.module)
     learner = _Learner(model, optimizer, loss, validation, settings, device, file)
-    history = run_passes(learner, train, validation, settings)
+    with _few_threads(model, settings, device):
+        history = run_passes(learner, train, validation, settings)
     model.to("cpu")
     set_mode(model, training=False)
     return model, history
+
+
+@contextmanager
+def _few_threads(model: nn.Module, settings: FitSettings, device: torch.device) -> Iterator[None]:
+    """One thread for small networks on a CPU, unless the user chose: sharing the work takes longer than doing it."""
+    before = torch.get_num_threads()
+    work = sum(p.numel() for p in model.parameters()) * settings.batch_size
+    if settings.threads is None and device.type == "cpu" and work < _WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def dump(state: Any) -> bytes:

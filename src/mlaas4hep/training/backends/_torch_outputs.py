@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.data import Task
 
-__all__ = ["Kind", "Scores", "check_outputs", "evaluating", "output_kind", "set_mode"]
+__all__ = ["Kind", "Scores", "check_outputs", "evaluating", "known_kind", "output_kind", "set_mode"]
 
 Kind = Literal["probability", "logits", "value"]
 _MARK = "_mlaas4hep_outputs"
@@ -46,6 +46,12 @@ def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
         known = _find_kind(model, width, task)
         model.__dict__[_MARK] = known
     return known
+
+
+def known_kind(model: nn.Module) -> Kind | None:
+    """What was found of the outputs of a trained module; None if nobody asked yet."""
+    known: tuple[Kind, int] | None = model.__dict__.get(_MARK)
+    return known[0] if known else None
 
 
 def check_outputs(model: nn.Module, width: int, task: Task, classes: int) -> tuple[Kind, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sys
@@ -22,6 +23,7 @@ __all__ = ["TorchBackend"]
 
 MODEL_FILE = "model.pt"
 CODE_FILE = "model.py"
+ABOUT_FILE = "about.json"
 _BLOCK = 8192
 
 
@@ -86,12 +88,18 @@ class TorchBackend:
         return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
 
     def save(self, model: Any, folder: Path, source: Path) -> None:
-        """Write ``model.pt`` (the state_dict, loads with ``weights_only=True``) and the user's code as ``model.py``."""
+        """Write ``model.pt`` (the state_dict, loads with ``weights_only=True``) and the user's code as ``model.py``.
+
+        ``about.json`` says whether the outputs are probabilities, logits or values.
+        """
         from mlaas4hep.training.backends._torch_fit import dump
+        from mlaas4hep.training.backends._torch_outputs import known_kind
 
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         (folder / MODEL_FILE).write_bytes(dump(state))
         shutil.copyfile(source, folder / CODE_FILE)
+        about = {"class": type(model).__qualname__, "framework": self.name, "output": known_kind(model)}
+        (folder / ABOUT_FILE).write_text(json.dumps({key: value for key, value in about.items() if value}) + "\n")
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
         """Convert with ``torch.onnx.export``."""

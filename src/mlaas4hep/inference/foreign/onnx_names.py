@@ -1,0 +1,47 @@
+"""Inputs and outputs of an ONNX model under other names; its file small enough and of versions every runtime knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["IR_VERSION", "OPSET", "rename"]
+
+OPSET = 18
+IR_VERSION = 8
+
+
+def rename(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Give the inputs and outputs these names, by position.
+
+    Raises:
+        ValueError: there are not as many.
+    """
+    initial = {tensor.name for tensor in model.graph.initializer}
+    entries = [entry for entry in model.graph.input if entry.name not in initial]
+    if len(entries) != len(inputs) or len(model.graph.output) != len(outputs):
+        msg = f"the converter made {len(entries)} inputs and {len(model.graph.output)} outputs"
+        raise ValueError(msg)
+    table: dict[str, str] = {}
+    for entry, name in zip((*entries, *model.graph.output), (*inputs, *outputs), strict=True):
+        if table.setdefault(entry.name, name) != name:
+            msg = f"{entry.name} is input and output"
+            raise ValueError(msg)
+        entry.name = name
+    used = {name for node in model.graph.node for name in node.output} - set(table)
+    clash = {name: f"{name}__inner" for name in used & set(table.values())}
+    _replace(model.graph, {**clash, **table})
+
+
+def _replace(graph: onnx.GraphProto, table: dict[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [table.get(name, name) for name in node.input]
+        node.output[:] = [table.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _replace(inner, table)
+    for value in graph.value_info:
+        value.name = table.get(value.name, value.name)

@@ -1,0 +1,97 @@
+"""Serves the gRPC service in the running event loop, with gRPC's health and reflection services beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.inference.dataplane import DataPlane
+from mlaas4hep.inference.grpc.service import SERVICE, handlers
+from mlaas4hep.inference.repository.base import Management
+
+__all__ = ["GrpcServer", "serve_grpc"]
+
+_MESSAGE = 64 * 2**20
+
+
+class GrpcServer:
+    """A running server.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    def __init__(self, server: grpc.aio.Server, health_calls: health.aio.HealthServicer, port: int) -> None:
+        self.port = port
+        self._server = server
+        self._health = health_calls
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Take no new calls, report as not serving, and wait for those in flight.
+
+        Args:
+            grace: seconds after which calls still in flight are cancelled; None: at once.
+        """
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    async def wait(self) -> None:
+        """Wait until the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+async def serve_grpc(
+    plane: DataPlane,
+    management: Management,
+    host: str,
+    port: int,
+    *,
+    credentials: grpc.ServerCredentials | None = None,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    max_message: int = _MESSAGE,
+    reuse_port: bool = False,
+) -> GrpcServer:
+    """Start to serve.
+
+    Args:
+        plane: runs and describes models.
+        management: loads and unloads them.
+        host: address to listen on, e.g. ``127.0.0.1``, ``0.0.0.0`` or ``::``.
+        port: 0: any free one.
+        credentials: for TLS; None: plain text.
+        interceptors: authentication, limits, metrics; the first is the outermost.
+        max_message: bytes of a request, also once unpacked.
+        reuse_port: several processes may listen on the same port.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    server = grpc.aio.server(
+        interceptors=tuple(interceptors),
+        options=(
+            ("grpc.max_receive_message_length", max_message),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", int(reuse_port)),
+        ),
+    )
+    server.add_generic_rpc_handlers((handlers(plane, management),))
+    health_calls = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_calls, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ConfigError("gRPC cannot listen there; the port is taken or not allowed", where=address) from error
+    await server.start()
+    for name in ("", SERVICE):
+        await health_calls.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return GrpcServer(server, health_calls, bound)

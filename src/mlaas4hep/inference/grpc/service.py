@@ -1,0 +1,175 @@
+"""The gRPC service ``inference.GRPCInferenceService``: thin calls over the data plane."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from tritonclient.grpc import service_pb2 as pb
+
+from mlaas4hep.inference.dataplane import DataPlane
+from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError, ServingError
+from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
+from mlaas4hep.inference.protocol import description
+from mlaas4hep.inference.protocol.checksums import checksums
+from mlaas4hep.inference.repository.base import Management
+
+__all__ = ["SERVICE", "handlers"]
+
+SERVICE = "inference.GRPCInferenceService"
+
+_log = logging.getLogger(__name__)
+_FINAL = "triton_enable_empty_final_response"
+
+
+def handlers(plane: DataPlane, management: Management) -> grpc.GenericRpcHandler:
+    """All calls of the service, to be added to a `grpc.aio` server."""
+    calls = _Calls(plane, management)
+    unary = (
+        ("ModelInfer", calls.infer),
+        ("ServerLive", calls.server_live),
+        ("ServerReady", calls.server_ready),
+        ("ServerMetadata", calls.server_metadata),
+        ("ModelReady", calls.model_ready),
+        ("ModelMetadata", calls.model_metadata),
+        ("ModelConfig", calls.model_config),
+        ("ModelStatistics", calls.model_statistics),
+        ("RepositoryIndex", calls.repository_index),
+        ("RepositoryModelLoad", calls.repository_load),
+        ("RepositoryModelUnload", calls.repository_unload),
+    )
+    table = {
+        name: grpc.unary_unary_rpc_method_handler(
+            _guarded(call),
+            request_deserializer=getattr(pb, f"{name}Request").FromString,
+            response_serializer=getattr(pb, f"{name}Response").SerializeToString,
+        )
+        for name, call in unary
+    }
+    table["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+        calls.stream_infer,
+        request_deserializer=pb.ModelInferRequest.FromString,
+        response_serializer=pb.ModelStreamInferResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(SERVICE, table)
+
+
+class _Calls:
+    """One method a call: the request message in, the response message out."""
+
+    def __init__(self, plane: DataPlane, management: Management) -> None:
+        self.plane = plane
+        self.management = management
+
+    async def infer(self, request: Any) -> Any:
+        """One inference."""
+        inferred = await self.plane.infer(
+            request.model_name, inputs_of(request), wanted_of(request), request.model_version
+        )
+        return response_of(self.plane, request, inferred)
+
+    async def stream_infer(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
+        """One answer a request, in order; an error is an answer too and does not end the stream."""
+        async for request in requests:
+            try:
+                response = await self.infer(request)
+            except ServingError as error:
+                failed = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
+                yield pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
+                continue
+            if _FINAL in request.parameters and request.parameters[_FINAL].bool_param:
+                response.parameters["triton_final_response"].bool_param = True
+            yield pb.ModelStreamInferResponse(infer_response=response)
+
+    async def server_live(self, _request: Any) -> Any:
+        """The process answers."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def server_ready(self, _request: Any) -> Any:
+        """The server takes requests; a model that still loads does not make it unready."""
+        return pb.ServerReadyResponse(ready=True)
+
+    async def server_metadata(self, _request: Any) -> Any:
+        """Name, version and extensions."""
+        return pb.ServerMetadataResponse(**description.server_metadata())
+
+    async def model_ready(self, request: Any) -> Any:
+        """Whether a model is ready; a model that does not exist is not."""
+        try:
+            info = self.plane.info(request.name, request.version)
+        except ModelNotFoundError:
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=info.state == description.READY)
+
+    async def model_metadata(self, request: Any) -> Any:
+        """Tensors of a model."""
+        return json_format.ParseDict(
+            description.metadata(self.plane, request.name, request.version),
+            pb.ModelMetadataResponse(),
+            ignore_unknown_fields=True,
+        )
+
+    async def model_config(self, request: Any) -> Any:
+        """Triton's configuration of a model."""
+        sums = await checksums(self.plane, self.management, request.name, request.version)
+        config = description.config(self.plane, request.name, request.version, sums)
+        return json_format.ParseDict({"config": config}, pb.ModelConfigResponse())
+
+    async def model_statistics(self, request: Any) -> Any:
+        """Counts and times of one version, one model, or all."""
+        statistics = self.plane.statistics(request.name or None, request.version)
+        return json_format.ParseDict(
+            {"model_stats": statistics}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True
+        )
+
+    async def repository_index(self, request: Any) -> Any:
+        """All versions of all models, or those that are ready."""
+        entries = description.index(self.plane, ready=request.ready)
+        return json_format.ParseDict({"models": entries}, pb.RepositoryIndexResponse())
+
+    async def repository_load(self, request: Any) -> Any:
+        """Load a model, or the version named in the parameters."""
+        others = set(request.parameters) - {"version"}
+        if others:
+            raise BadRequestError(
+                f"a load cannot change the model; unknown parameters {', '.join(sorted(others))}",
+                hint="upload a new version",
+            )
+        await self.management.load(request.model_name, _version(request))
+        return pb.RepositoryModelLoadResponse()
+
+    async def repository_unload(self, request: Any) -> Any:
+        """Unload a model, or the version named in the parameters."""
+        others = set(request.parameters) - {"version", "unload_dependents"}
+        if others:
+            raise BadRequestError(f"unknown parameters {', '.join(sorted(others))}")
+        await self.management.unload(request.model_name, _version(request))
+        return pb.RepositoryModelUnloadResponse()
+
+
+def _version(request: Any) -> str:
+    if "version" not in request.parameters:
+        return ""
+    given = request.parameters["version"]
+    return given.string_param or (str(given.int64_param) if given.int64_param else "")
+
+
+def _guarded(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    """The call, with errors as gRPC status codes; what nobody foresaw is logged and told without its insides."""
+
+    @functools.wraps(call)
+    async def guarded(request: Any, context: Any) -> Any:
+        try:
+            return await call(request)
+        except ServingError as error:
+            code, text = grpc.StatusCode[error.grpc], str(error)
+        except Exception:
+            _log.exception("%s failed", call.__name__)
+            code, text = grpc.StatusCode.INTERNAL, "internal error"
+        return await context.abort(code, text)
+
+    return guarded

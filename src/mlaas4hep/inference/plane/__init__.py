@@ -1,0 +1,1 @@
+"""The protocol-free data plane: events in, models in memory, scores out."""

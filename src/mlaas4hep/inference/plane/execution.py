@@ -1,0 +1,170 @@
+"""Running a loaded version: in the event loop if it is fast, in a thread of its own if not, in batches if asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.inference.failures import ModelTimeoutError, TooManyRequestsError
+from mlaas4hep.inference.plane.batching import Answer, Batcher
+from mlaas4hep.inference.plane.statistics import VersionStatistics
+from mlaas4hep.inference.repository.model_json import Batching
+from mlaas4hep.inference.runtimes.base import Runtime, Tensors
+from mlaas4hep.inference.settings import Limits
+
+__all__ = ["CHUNK", "Execution", "blank"]
+
+CHUNK = 16_384
+"""Rows given to a model at a time, so that memory stays bounded."""
+INLINE_TIMEOUT = 0.25
+"""Seconds after which a run in the event loop is stopped, and the model never runs there again."""
+
+
+def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros, or empty strings."""
+    return np.full(shape, "" if dtype.kind == "O" else 0, dtype=dtype)
+
+
+class Execution:
+    """One loaded model and how it is run.
+
+    Args:
+        runtime: loaded.
+        limits: time a run may take, rows that may wait.
+        inline_rows: number of rows up to which a run is short enough for the event loop; 0: none.
+        statistics: told of every run.
+    """
+
+    def __init__(self, runtime: Runtime, limits: Limits, inline_rows: int, statistics: VersionStatistics) -> None:
+        self.runtime = runtime
+        self.inline_rows = inline_rows
+        self.batcher: Batcher | None = None
+        self.batched = runtime.batched
+        self._limits = limits
+        self._statistics = statistics
+        self._threads: ThreadPoolExecutor | None = None
+        self._waiting = 0
+        self.in_flight = 0
+        self.on_idle: Callable[[], None] | None = None
+
+    def batch(self, settings: Batching | None) -> None:
+        """Turn batching on or off; what waits is finished as it began."""
+        if settings is None or not self.batched:
+            self.batcher = None
+        else:
+            self.batcher = Batcher(self._direct, settings.max_size, settings.max_delay_ms / 1e3, self._limits.queue)
+
+    def acquire(self) -> None:
+        """A request has begun: until it is released the model is not closed."""
+        self.in_flight += 1
+
+    def release(self) -> None:
+        """The request has ended."""
+        self.in_flight -= 1
+        if not self.in_flight and self.on_idle is not None:
+            self.on_idle()
+
+    def inline(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> dict[str, Any] | None:
+        """Run at once, in the calling thread; None if that would take too long or batching is on."""
+        if not 0 < rows <= self.inline_rows or self.batcher is not None:
+            return None
+        try:
+            return self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
+        except ModelTimeoutError:
+            self.inline_rows = 0
+            return None
+
+    async def run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> Answer:
+        """Run in a batch or in a thread.
+
+        Raises:
+            TooManyRequestsError: too many rows wait.
+            ModelTimeoutError, ModelFailedError: see `Runtime.run`.
+        """
+        batcher = self.batcher
+        if batcher is not None and rows < batcher.max_size:
+            return await batcher.submit(inputs, rows, outputs)
+        return await self._threaded(inputs, rows, outputs)
+
+    def close(self) -> None:
+        """Give back memory and threads. Nothing is in flight."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+        self.runtime.close()
+
+    async def _direct(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> Answer:
+        """A run of the batcher."""
+        if 0 < rows <= self.inline_rows:
+            started = time.perf_counter_ns()
+            try:
+                found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
+            except ModelTimeoutError:
+                self.inline_rows = 0
+            else:
+                infer = time.perf_counter_ns() - started
+                self._statistics.executed(rows, infer)
+                return found, 0, infer
+        return await self._threaded(inputs, rows, outputs)
+
+    async def _threaded(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> Answer:
+        if self._waiting and self._waiting + rows > self._limits.queue:
+            raise TooManyRequestsError(f"{self._waiting} rows wait for this model already", hint="try again later")
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 2), "mlaas4hep-model")
+        loop = asyncio.get_running_loop()
+        submitted = time.perf_counter_ns()
+        gone = threading.Event()
+
+        def work() -> Answer:
+            started = time.perf_counter_ns()
+            if gone.is_set():
+                raise ModelTimeoutError("the caller has gone")
+            left = self._limits.timeout - (started - submitted) / 1e9
+            if left <= 0:
+                raise ModelTimeoutError(f"the request waited for {self._limits.timeout:g} s")
+            found = self._chunks(inputs, rows, outputs, left)
+            return found, started - submitted, time.perf_counter_ns() - started
+
+        self._waiting += rows
+        self.acquire()
+        future = loop.run_in_executor(self._threads, work)
+        future.add_done_callback(lambda done: self._ended(done, rows))
+        try:
+            answer = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
+        self._statistics.executed(rows, answer[2])
+        return answer
+
+    def _ended(self, future: asyncio.Future[Answer], rows: int) -> None:
+        self._waiting -= rows
+        self.release()
+        if not future.cancelled():
+            future.exception()  # seen, also if the caller has gone
+
+    def _chunks(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, timeout: float) -> dict[str, Any]:
+        if not self.batched or 0 < rows <= CHUNK:
+            return self.runtime.run(inputs, outputs, timeout=timeout)
+        if not rows:  # not every operator takes an empty batch
+            one = {name: blank((1, *array.shape[1:]), array.dtype) for name, array in inputs.items()}
+            found = self.runtime.run(one, outputs, timeout=timeout)
+            return {name: array[:0] for name, array in found.items()}
+        end = time.monotonic() + timeout
+        parts = [
+            self.runtime.run(
+                {name: array[start : start + CHUNK] for name, array in inputs.items()},
+                outputs,
+                timeout=max(1e-3, end - time.monotonic()),
+            )
+            for start in range(0, rows, CHUNK)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

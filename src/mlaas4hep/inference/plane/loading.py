@@ -1,0 +1,115 @@
+"""Bringing a version into memory: open, warm up, measure. Blocks, so it is done in a thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mlaas4hep.bundle import Bundle, read_manifest
+from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.inference.failures import ModelRefusedError, ModelTimeoutError, ServingError
+from mlaas4hep.inference.plane.execution import Execution, blank
+from mlaas4hep.inference.plane.physics import Physics
+from mlaas4hep.inference.plane.served import Served
+from mlaas4hep.inference.plane.statistics import VersionStatistics
+from mlaas4hep.inference.plane.tensors import RowForm
+from mlaas4hep.inference.repository.describe import with_runtime
+from mlaas4hep.inference.repository.scan import VersionEntry
+from mlaas4hep.inference.runtimes.base import Runtime, TensorSpec
+from mlaas4hep.inference.settings import Limits, Settings
+
+__all__ = ["OpenRuntime", "load_version"]
+
+SHORT = 0.5e-3
+"""Seconds that a run may keep the event loop."""
+MANY = 256
+
+
+class OpenRuntime(Protocol):
+    """Signature of `mlaas4hep.inference.runtimes.open_runtime`."""
+
+    def __call__(self, folder: Path, *, threads: int, limits: Limits) -> Runtime:
+        """Load the model of one version."""
+
+
+def load_version(
+    entry: VersionEntry, settings: Settings, statistics: VersionStatistics, open_runtime: OpenRuntime
+) -> Served:
+    """Open a version that was verified, and run it once before anybody else does.
+
+    Raises:
+        ServingError: it cannot be loaded, or fails on its first run.
+    """
+    limits = settings.limits
+    runtime = open_runtime(entry.folder, threads=settings.threads, limits=limits)
+    try:
+        physics = _physics(entry) if entry.kind == "bundle" else None
+        inline_rows = _warm_up(runtime, limits, physics)
+        form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
+        execution = Execution(runtime, limits, inline_rows, statistics)
+        return Served(entry, with_runtime(entry.facts, runtime), execution, physics, form, statistics)
+    except BaseException:
+        runtime.close()
+        raise
+
+
+def _physics(entry: VersionEntry) -> Physics:
+    try:
+        manifest = read_manifest((entry.folder / "manifest.json").read_bytes(), entry.name)
+        physics = Physics(Bundle(manifest, entry.folder, entry.folder))
+        physics.warm_up()
+    except (MLaaS4HEPError, OSError) as error:
+        raise ModelRefusedError(getattr(error, "what", "") or f"the bundle cannot be read ({error})") from error
+    return physics
+
+
+def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int:
+    """Run on zeros (what is missing in a bundle: NaN); the number of rows that are fast enough for the event loop."""
+    known = all(-1 not in spec.shape[runtime.batched :] for spec in runtime.inputs)
+    fill = np.nan if physics is not None else 0.0
+    try:
+        one = _seconds(runtime, 1, fill, limits.timeout, repeat=5)
+        if not runtime.platform.startswith("onnxruntime"):
+            return 0  # a process of its own: waiting for it is no work
+        if one > SHORT / 2:
+            return 0
+        if not runtime.batched:
+            return 1
+        many = _seconds(runtime, MANY, fill, limits.timeout, repeat=2)
+    except ModelTimeoutError:
+        raise
+    except ServingError:
+        if known:
+            raise
+        return 0  # sizes that may be anything, but not these
+    each = max((many - one) / (MANY - 1), 1e-9)
+    return max(1, int((SHORT - one) / each))
+
+
+def _seconds(runtime: Runtime, rows: int, fill: float, timeout: float, repeat: int) -> float:
+    """Time of the fastest of some runs."""
+    inputs = {spec.name: _values(spec, rows, fill, batched=runtime.batched) for spec in runtime.inputs}
+    best = np.inf
+    for _ in range(repeat):
+        started = time.perf_counter()
+        runtime.run(inputs, None, timeout=timeout)
+        best = min(best, time.perf_counter() - started)
+        if best > SHORT:
+            break
+    return float(best)
+
+
+def _values(spec: TensorSpec, rows: int, fill: float, *, batched: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    shape = [1 if size < 0 else size for size in spec.shape]
+    if batched:
+        shape[0] = rows
+    values = blank(shape, np.dtype(spec.dtype))
+    if values.dtype.kind == "f":
+        values.fill(fill)
+    return values
+
+

@@ -1,0 +1,200 @@
+"""From events, as physicists have them, to the feature rows of a bundle's model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle import Bundle
+from mlaas4hep.errors import ExpressionError
+from mlaas4hep.features.columns import Column
+from mlaas4hep.features.expression import LengthMismatchError, suggestion
+from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.inference.plane.packing import SLOW, Packer, getter
+from mlaas4hep.inference.plane.values import flat_column, jagged_column, shown, typed
+
+__all__ = ["Physics"]
+
+NAMED = 10
+FEW = 16
+Rows = NDArray[np.float32]
+
+
+class Physics:
+    """What a bundle does to events before its model sees them.
+
+    Args:
+        bundle: verified; read once, not kept.
+
+    Attributes:
+        branches: kind (``flat`` or ``jagged``) of each branch that has to be given, by name.
+        optional: branches that may be given and make no difference: those only the cuts need, and the identifiers.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        given = [entry for entry in manifest.inputs if entry.expression is None]
+        features = bundle.layout.branches
+        self._features = features
+        self._wanted = [branch.name for branch in features]
+        self._preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
+        needed = set(self._preprocessing.needed_for(self._wanted))
+        self._dtypes = {entry.name: entry.dtype for entry in given}
+        kinds = {branch.name: str(branch.kind) for branch in features} | {entry.name: str(entry.kind) for entry in given}
+        self.branches: dict[str, str] = {
+            name: kinds[name] for name in kinds if name in needed
+        }
+        self.optional = frozenset({entry.name for entry in given} | set(manifest.identifier)) - self.branches.keys()
+        self._typed = bool(self._preprocessing.variables_for(self._wanted))
+        self._get = getter(self.branches)
+        self._count = len(self.branches)
+        lengths = [(branch.name, branch.kind, branch.length) for branch in features]
+        self._packer = None if self._typed else Packer(lengths, self._dtypes)
+        self._columns = bundle.layout.columns
+        self._column_packer = Packer([(name, "flat", 1) for name in self._columns], {})
+
+    def row(self, event: Mapping[str, Any]) -> Rows:
+        """One event, its values by branch name; float32 [1, D].
+
+        Raises:
+            BadRequestError: missing and unknown keys, or a value that does not fit its branch.
+        """
+        if self._packer is not None and len(event) == self._count:
+            try:
+                return self._packer.row(event)
+            except SLOW:
+                pass
+        return self.records([event])
+
+    def keys_values(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
+        """One event as keys and values, in any order; float32 [1, D].
+
+        The keys are names of branches, or of all feature columns (``Jet_pt[0]``, ...).
+
+        Raises:
+            BadRequestError: as `row`, or keys that do not fit the values.
+        """
+        if len(keys) != len(values):
+            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
+        try:
+            event = dict(zip(keys, values, strict=True))
+        except TypeError:
+            raise BadRequestError("a key is not a string") from None
+        if len(event) != len(keys):
+            twice = [key for key, number in Counter(keys).items() if number > 1]
+            raise BadRequestError(f"keys are given more than once: {_list(twice)}")
+        if self._packer is not None and len(event) == self._count:
+            try:
+                return self._packer.row(event)
+            except SLOW:
+                pass
+        return self._by_columns(event) if self._names_columns(event) else self.records([event])
+
+    def records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
+        """Several events, a mapping each; float32 [N, D].
+
+        Raises:
+            BadRequestError: as `row`, with the index of the event.
+        """
+        if self._packer is not None and 0 < len(events) <= FEW:
+            try:
+                if all(len(event) == self._count for event in events):
+                    return self._packer.rows(events)
+            except SLOW:
+                pass
+        try:
+            if all(len(event) == self._count for event in events):
+                return self._matrix(zip(*map(self._get, events), strict=True), len(events))
+        except (KeyError, TypeError):
+            pass
+        for index, event in enumerate(events):
+            if not isinstance(event, Mapping):
+                raise BadRequestError(f"{shown(event)} where an object with a value for each branch is expected",
+                                      where=f"event {index}")  # fmt: skip
+            self._check_keys(event, f"event {index}" if len(events) > 1 else None)
+        return self._matrix(zip(*map(self._get, events), strict=True), len(events))
+
+    def columns(self, events: Mapping[str, Any]) -> Rows:
+        """Several events, a column for each branch: lists, or arrays as `flat_column` and `jagged_column` take; [N, D].
+
+        Raises:
+            BadRequestError: as `row`; columns of different lengths.
+        """
+        self._check_keys(events, None)
+        sizes = {name: _length(name, events[name]) for name in self.branches}
+        size = next(iter(sizes.values()), 0)
+        other = next((name for name, found in sizes.items() if found != size), None)
+        if other is not None:
+            first = next(iter(sizes))
+            raise BadRequestError(f"{first} has {size} events and {other} has {sizes[other]}")
+        return self._matrix((events[name] for name in self.branches), size)
+
+    def _matrix(self, values: Iterable[Any], events: int) -> Rows:
+        columns: dict[str, Column] = {}
+        if events:
+            for (name, kind), value in zip(self.branches.items(), values, strict=True):
+                dtype = self._dtypes.get(name, "float32")
+                given = list(value) if isinstance(value, tuple) else value
+                column: Column = (jagged_column if kind == "jagged" else flat_column)(name, dtype, given)
+                columns[name] = typed(column, dtype) if self._typed else column
+        else:
+            return np.empty((0, len(self._columns)), dtype=np.float32)
+        try:
+            computed = self._preprocessing.compute(columns, self._wanted, events) if self._typed else columns
+        except LengthMismatchError as error:
+            left, right = error.operands
+            what = f"{left} has {error.counts[0]} values and {right} has {error.counts[1]}, but {error.text!r} needs the same"
+            raise BadRequestError(what, where=f"event {error.event}") from error
+        except ExpressionError as error:
+            raise BadRequestError(error.what) from error
+        return raw_matrix(computed, self._features, events)
+
+    def _by_columns(self, event: Mapping[str, Any]) -> Rows:
+        try:
+            if len(event) == len(self._columns):
+                return self._column_packer.row(event)
+        except SLOW:
+            pass
+        _complain([name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None)
+        values = {name: flat_column(name, "float64", [event[name]]) for name in self._columns}
+        return np.stack(list(values.values()), axis=1).astype(np.float32)
+
+    def _names_columns(self, event: Mapping[str, Any]) -> bool:
+        known = set(self._columns) - self.branches.keys() - self.optional
+        return not known.isdisjoint(event) and not self.branches.keys() <= event.keys()
+
+    def _check_keys(self, event: Mapping[str, Any], where: str | None) -> None:
+        missing = [name for name in self.branches if name not in event]
+        unknown = [key for key in event if key not in self.branches and key not in self.optional]
+        _complain(missing, unknown, where)
+
+
+def _complain(missing: list[str], unknown: list[Any], where: str | None) -> None:
+    if not missing and not unknown:
+        return
+    parts = []
+    if missing:
+        parts.append(f"keys are missing: {_list(missing)}")
+    if unknown:
+        parts.append(f"keys are unknown: {_list(unknown)}")
+    hint = suggestion(str(unknown[0]), missing) if missing and unknown else None
+    raise BadRequestError("; ".join(parts), where=where, hint=hint)
+
+
+def _list(names: Iterable[Any]) -> str:
+    every = list(names)
+    text = ", ".join(name if isinstance(name, str) and len(name) < 80 else shown(name) for name in every[:NAMED])
+    return f"{text} (and {len(every) - NAMED} more)" if len(every) > NAMED else text
+
+
+def _length(name: str, column: Any) -> int:
+    try:
+        return len(column)
+    except TypeError:
+        raise BadRequestError(f"{shown(column)} where a list with one entry an event is expected", where=name) from None

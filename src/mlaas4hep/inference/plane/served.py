@@ -1,0 +1,182 @@
+"""A version in memory, and what happens to one request for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.inference.dataplane import Inferred, Scored
+from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.inference.plane.execution import Execution
+from mlaas4hep.inference.plane.physics import Physics
+from mlaas4hep.inference.plane.statistics import VersionStatistics
+from mlaas4hep.inference.plane.tensors import RowForm, check_outputs, check_tensors
+from mlaas4hep.inference.plane.values import shown
+from mlaas4hep.inference.repository.describe import Facts
+from mlaas4hep.inference.repository.scan import VersionEntry
+from mlaas4hep.inference.runtimes.base import Tensors
+
+__all__ = ["Served"]
+
+Rows = NDArray[np.float32]
+Clock = time.perf_counter_ns
+
+
+class Served:
+    """A loaded version. Its methods must only be called in the event loop, and by who made sure that it is not closed:
+    between the choice of a version and the call of its method there is no await.
+
+    Attributes:
+        entry: what was loaded.
+        facts: what clients may know.
+        used: number of the last request, for the least recently used.
+    """
+
+    def __init__(
+        self,
+        entry: VersionEntry,
+        facts: Facts,
+        execution: Execution,
+        physics: Physics | None,
+        form: RowForm,
+        statistics: VersionStatistics,
+    ) -> None:
+        self.entry = entry
+        self.facts = facts
+        self.execution = execution
+        self.physics = physics
+        self.used = 0
+        self._form = form
+        self._statistics = statistics
+        self._feature_input = facts.inputs[0].name if facts.inputs else ""
+        self._outputs = [form.output] if form.output is not None and len(facts.outputs) > 1 else None
+        self._classes = facts.classes
+
+    async def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored:
+        """Scores of records, or of columns."""
+        physics = self.physics
+        if physics is None:
+            if isinstance(events, Mapping):
+                return await self._scored(lambda: self._plain_columns(events))
+            return await self._scored(lambda: self._plain_records(events))
+        if isinstance(events, Mapping):
+            return await self._scored(lambda: physics.columns(events))
+        if len(events) == 1:
+            event = events[0]
+            return await self._scored(lambda: physics.row(event))
+        return await self._scored(lambda: physics.records(events))
+
+    async def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored:
+        """Scores of one event as keys and values."""
+        physics = self.physics
+        if physics is not None:
+            return await self._scored(lambda: physics.keys_values(keys, values))
+        return await self._scored(lambda: self._plain_row(keys, values))
+
+    async def matrix(self, rows: Rows) -> Scored:
+        """Scores of raw feature rows."""
+        return await self._scored(lambda: rows)
+
+    async def infer(self, inputs: Tensors, outputs: Sequence[str] | None) -> Inferred:
+        """Tensors in, tensors out."""
+        started = Clock()
+        execution, facts = self.execution, self.facts
+        execution.acquire()
+        try:
+            if outputs is not None:
+                check_outputs(outputs, facts.outputs)
+            if self.physics is not None and self._feature_input not in inputs:
+                inputs = {self._feature_input: self.physics.columns(inputs)}
+            rows = check_tensors(inputs, facts.inputs, batched=facts.batched)
+            found = await self._run(inputs, rows, outputs, started)
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        finally:
+            execution.release()
+        return Inferred(found, self.entry.name, self.entry.version)
+
+    async def _scored(self, rows_of: Callable[[], Rows]) -> Scored:
+        started = Clock()
+        execution, form = self.execution, self._form
+        execution.acquire()
+        try:
+            rows = rows_of()
+            if form.alone and len(rows) != 1:
+                scores = np.concatenate(
+                    [form.scores(await self._run(form.tensors(rows[i : i + 1]), 1, self._outputs, started), 1)
+                     for i in range(len(rows))] or [np.empty((0, 0), dtype=np.float32)]
+                )  # fmt: skip
+            else:
+                found = await self._run(form.tensors(rows), len(rows), self._outputs, started)
+                scores = form.scores(found, len(rows))
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        finally:
+            execution.release()
+        classes = self._classes if len(self._classes) == scores.shape[1] else form.columns
+        return Scored(scores, classes, self.entry.name, self.entry.version)
+
+    async def _run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> dict[str, Any]:
+        ready = Clock()
+        execution = self.execution
+        found = execution.inline(inputs, rows, outputs)
+        if found is not None:
+            end = Clock()
+            self._statistics.executed(rows, end - ready, ready - started)
+            self._statistics.succeeded(rows, end - started, ready - started, 0, end - ready)
+            return found
+        found, queued, infer = await execution.run(inputs, rows, outputs)
+        self._statistics.succeeded(rows, Clock() - started, ready - started, queued, infer)
+        return found
+
+    def _plain_row(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
+        """By position; the keys must fit, or name the model's columns."""
+        if keys and len(keys) != len(values):
+            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
+        if len(set(keys)) != len(keys):
+            raise BadRequestError("keys are given more than once")
+        return self._numbers([values])
+
+    def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
+        names = self._names()
+        for index, event in enumerate(events):
+            if not isinstance(event, Mapping) or event.keys() != set(names):
+                raise BadRequestError(f"the keys must be {', '.join(names[:10])}", where=f"event {index}")
+        return self._numbers([[event[name] for name in names] for event in events])
+
+    def _plain_columns(self, events: Mapping[str, Any]) -> Rows:
+        names = self._names()
+        if events.keys() != set(names):
+            raise BadRequestError(f"the keys must be {', '.join(names[:10])}")
+        columns = [list(events[name]) for name in names]
+        if len({len(column) for column in columns}) > 1:
+            raise BadRequestError("the columns have different lengths")
+        return self._numbers(list(zip(*columns, strict=True)))
+
+    def _names(self) -> tuple[str, ...]:
+        """Names of the values of a row, where the model has any."""
+        inputs = self.facts.inputs
+        names = inputs[0].columns if len(inputs) == 1 else tuple(spec.name for spec in inputs)
+        if not names:
+            raise BadRequestError("this model knows no names of branches", hint="give its values by position")
+        return names
+
+    def _numbers(self, rows: Sequence[Sequence[Any]]) -> Rows:
+        for row in rows:
+            for index, value in enumerate(row):
+                if value is not None and not isinstance(value, int | float | np.number):
+                    raise BadRequestError(f"value {index} is {shown(value)}, not a number")
+        try:
+            with np.errstate(over="ignore"):
+                found = np.array(rows, dtype=np.float32)
+        except (ValueError, OverflowError):
+            raise BadRequestError("the values do not make rows of float32 numbers") from None
+        if np.isinf(found).any() and not all(np.isinf(float(rows[i][k] or 0)) for i, k in np.argwhere(np.isinf(found))):
+            raise BadRequestError("a value is not within float32")
+        return found.reshape(len(rows), -1)

@@ -1,0 +1,129 @@
+"""What a model and the server say about themselves, as the JSON objects of the protocol and of Triton's extensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlaas4hep import __version__
+from mlaas4hep.bundle.clients import MAX_BATCH
+from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.failures import ModelUnavailableError
+from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
+from mlaas4hep.inference.runtimes.base import TensorSpec
+
+__all__ = ["EXTENSIONS", "READY", "config", "index", "metadata", "server_metadata"]
+
+READY = "READY"
+
+EXTENSIONS = (
+    "classification",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+)
+"""Triton's extensions that there are."""
+
+
+def server_metadata() -> dict[str, Any]:
+    """Name, version and extensions of the server."""
+    return {"name": "mlaas4hep", "version": __version__, "extensions": list(EXTENSIONS)}
+
+
+def metadata(plane: DataPlane, model: str, version: str) -> dict[str, Any]:
+    """Tensors of a model: shapes with the row axis as -1, and under `parameters` the branches and classes of a bundle.
+
+    Raises:
+        ModelNotFoundError: no such model or version.
+        ModelUnavailableError: it is not loaded, and so its tensors are not known.
+    """
+    info = _described(plane, model, version)
+    versions = [info.version] if version else _versions(plane, info)
+    described: dict[str, Any] = {
+        "name": info.name,
+        "versions": versions,
+        "platform": info.platform,
+        "inputs": [_tensor(spec, batched=info.batched) for spec in info.inputs],
+        "outputs": [_tensor(spec, batched=info.batched) for spec in info.outputs],
+    }
+    parameters = {
+        "branches": dict(info.branches) if info.branches else None,
+        "classes": list(info.classes) or None,
+        "labels": list(info.labels) or None,
+    }
+    described["parameters"] = {key: value for key, value in parameters.items() if value}
+    return described
+
+
+def config(plane: DataPlane, model: str, version: str, checksums: dict[str, str]) -> dict[str, Any]:
+    """Triton's model configuration: shapes without the row axis, and the checksums of the model's files.
+
+    Args:
+        plane: who knows the model.
+        model: its name.
+        version: a number, a label, or "" for the default.
+        checksums: ``MD5:...`` by ``<version>/<file>``; CMSSW compares them with the user's own configuration.
+
+    Raises:
+        ModelNotFoundError: no such model or version.
+        ModelUnavailableError: it is not loaded, and so its tensors are not known.
+    """
+    info = _described(plane, model, version)
+    described: dict[str, Any] = {
+        "name": info.name,
+        "platform": info.platform,
+        "backend": info.platform.partition("_")[0],
+        "version_policy": {"all": {}},
+        "max_batch_size": MAX_BATCH if info.batched else 0,
+        "input": [_dims(spec, batched=info.batched) for spec in info.inputs],
+        "output": [_dims(spec, batched=info.batched) for spec in info.outputs],
+    }
+    if checksums:
+        described["model_repository_agents"] = {"agents": [{"name": "checksum", "parameters": checksums}]}
+    return described
+
+
+def index(plane: DataPlane, *, ready: bool = False) -> list[dict[str, Any]]:
+    """All versions of all models, or only those that are ready, with Triton's states."""
+    return [
+        {
+            "name": info.name,
+            "version": info.version,
+            "state": info.state if info.state in {READY, "LOADING", "UNLOADING"} else "UNAVAILABLE",
+            "reason": info.reason or ("" if info.state in {READY, "LOADING"} else info.state.lower()),
+        }
+        for info in plane.models()
+        if info.state == READY or not ready
+    ]
+
+
+def _described(plane: DataPlane, model: str, version: str) -> ModelInfo:
+    info = plane.info(model, version)
+    if not info.inputs and info.state != READY:
+        raise ModelUnavailableError(
+            info.reason or f"the model is not ready ({info.state})",
+            where=f"model {model!r}, version {info.version}",
+            hint="load it first",
+        )
+    return info
+
+
+def _versions(plane: DataPlane, info: ModelInfo) -> list[str]:
+    ready = {other.version for other in plane.models() if other.name == info.name and other.state == READY}
+    return sorted(ready | {info.version}, key=lambda text: (len(text), text))
+
+
+def _tensor(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:
+    shape = [-1, *spec.shape[1:]] if batched else list(spec.shape)
+    return {"name": spec.name, "datatype": datatype_of_spec(spec.dtype), "shape": shape}
+
+
+def _dims(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:
+    datatype = datatype_of_spec(spec.dtype)
+    return {
+        "name": spec.name,
+        "data_type": "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}",
+        "dims": list(spec.shape[1:] if batched else spec.shape),
+    }

@@ -1,0 +1,122 @@
+"""Tensors as lists of numbers or strings: JSON data and gRPC's typed contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.inference.protocol.datatypes import DTYPES, Array, DType, check_shape, dtype_of, shaped
+from mlaas4hep.inference.protocol.raw import texts
+
+__all__ = ["decode", "encode"]
+
+_ACCEPTED = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+_KINDS = {
+    "f": "fractions",
+    "i": "integers",
+    "u": "integers",
+    "b": "true or false",
+    "U": "strings",
+    "O": "null or mixed",
+}
+_FP32 = DTYPES["FP32"]
+_HARMLESS = 1e76  # no value of a sum of squares below this overflows a float32
+
+
+def decode(tensor: str, datatype: str, shape: Sequence[int], values: Any) -> Array:
+    """A tensor from a list, flat in row-major order or nested as the shape.
+
+    Args:
+        tensor: its name, for errors.
+        datatype: as in the protocol.
+        shape: its sizes, all known.
+        values: numbers, booleans or strings; null is NaN in a tensor of floating-point numbers.
+
+    Raises:
+        BadRequestError: values, shape and datatype do not fit each other; names the tensor.
+    """
+    dtype = dtype_of(tensor, datatype)
+    count = check_shape(tensor, shape)
+    if not isinstance(values, list):
+        raise BadRequestError("the data must be a list", where=f"tensor {tensor!r}")
+    if dtype.kind == "O":
+        return texts(tensor, _texts(tensor, values), shape)
+    try:
+        array: Array = np.array(values)
+    except (ValueError, OverflowError) as error:
+        raise BadRequestError("the lists of the data differ in length", where=f"tensor {tensor!r}") from error
+    if array.size != count or (array.ndim != 1 and array.shape != tuple(shape)):
+        raise BadRequestError(
+            f"the data has the shape {list(array.shape)}, not {list(shape)}",
+            where=f"tensor {tensor!r}",
+            hint="send it nested as the shape, or flat",
+        )
+    if array.dtype != dtype:
+        array = _cast(tensor, datatype, dtype, array, values)
+    return shaped(tensor, array, shape)
+
+
+def encode(array: Array) -> Any:
+    """A flat row-major array that orjson writes as numbers (NaN and infinity as null), or a list of str."""
+    if array.dtype.kind not in "OSU":
+        return np.ascontiguousarray(array).reshape(-1)
+    return [
+        value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in array.ravel().tolist()
+    ]
+
+
+def _cast(tensor: str, datatype: str, dtype: DType, array: Array, values: list[Any]) -> Array:
+    if array.size == 0:
+        return array.astype(dtype)
+    if array.dtype.kind == "O":
+        array = _numbers(tensor, datatype, dtype, array)
+    elif array.dtype.kind not in _ACCEPTED[dtype.kind]:
+        raise _wrong(tensor, datatype, array.dtype.kind)
+    if dtype is _FP32:
+        flat = array.ravel()
+        if flat.dot(flat) < _HARMLESS:
+            return array.astype(dtype)
+    try:
+        with np.errstate(over="raise"):
+            # From the list itself: numpy then refuses integers out of range instead of wrapping them.
+            return array.astype(dtype) if dtype.kind == "f" else np.array(values, dtype)
+    except (FloatingPointError, OverflowError) as error:
+        raise BadRequestError(f"a value is out of the range of {datatype}", where=f"tensor {tensor!r}") from error
+
+
+def _numbers(tensor: str, datatype: str, dtype: DType, array: Array) -> Array:
+    """Numbers among which are nulls, or integers beyond 64 bits."""
+    allowed = (int, float, type(None)) if dtype.kind == "f" else (int,)
+    if any(not isinstance(value, allowed) or isinstance(value, bool) for value in array.flat):
+        raise _wrong(tensor, datatype, "O")
+    if dtype.kind != "f":
+        return array
+    try:
+        return array.astype(np.float64)
+    except OverflowError as error:
+        raise BadRequestError(f"a value is out of the range of {datatype}", where=f"tensor {tensor!r}") from error
+
+
+def _texts(tensor: str, values: Iterable[Any]) -> list[str]:
+    flat: list[str] = []
+    open_lists = [iter(values)]
+    while open_lists:
+        value = next(open_lists[-1], open_lists)
+        if value is open_lists:
+            open_lists.pop()
+        elif isinstance(value, list):
+            open_lists.append(iter(value))
+        elif isinstance(value, str):
+            flat.append(value)
+        else:
+            raise BadRequestError("the data must be strings", where=f"tensor {tensor!r}")
+    return flat
+
+
+def _wrong(tensor: str, datatype: str, kind: str) -> BadRequestError:
+    return BadRequestError(
+        f"the data holds {_KINDS.get(kind, 'other')} values, not {datatype}", where=f"tensor {tensor!r}"
+    )

@@ -1,0 +1,121 @@
+"""Reading bodies within their limits."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
+
+from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
+from mlaas4hep.inference.rest.errors import UnreadBodyError
+
+__all__ = ["decode_json", "limited", "read_body", "read_json", "too_large"]
+
+HEADERS = frozenset((b"content-length", b"content-encoding"))
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body of a request, unpacked if it came with gzip or deflate.
+
+    Args:
+        scope: of the request.
+        receive: of the request.
+        limit: bytes, before and after unpacking. A length announced in the header is refused before a byte is read.
+
+    Raises:
+        TooLargeError: above the limit.
+        UnsupportedMediaError: another content encoding.
+        BadRequestError: damaged compression.
+        ClientDisconnect: nobody waits for the answer.
+    """
+    encoding = b""
+    for name, value in scope["headers"]:
+        if name in HEADERS:
+            if name == b"content-encoding":
+                encoding = value
+            elif value.isdigit() and (len(value) > 18 or int(value) > limit):
+                raise too_large(limit, unread=True)
+    message = await receive()
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        parts, size = [body], len(body)
+        while message.get("more_body", False):
+            if size > limit:
+                raise too_large(limit, unread=True)
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            part = message.get("body", b"")
+            size += len(part)
+            parts.append(part)
+        body = b"".join(parts)
+    if len(body) > limit:
+        raise too_large(limit)
+    return _unpacked(body, encoding.strip().lower(), limit) if encoding else body
+
+
+async def limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The parts of a body as they come; errors as for `read_body`."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and (len(length) > 18 or int(length) > limit):
+        raise too_large(limit, unread=True)
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit, unread=True)
+        if part:
+            yield part
+
+
+async def read_json(request: Request, limit: int) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty object."""
+    body = await read_body(request.scope, request.receive, limit)
+    return decode_json(body) if body.strip() else {}
+
+
+def decode_json(body: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        BadRequestError: it is no JSON, or no object.
+    """
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        hint = "a missing value is null" if b"NaN" in body or b"Infinity" in body else None
+        raise BadRequestError(f"the body is not valid JSON: {error}", hint=hint) from None
+    if type(data) is not dict:
+        raise BadRequestError("the body must be a JSON object")
+    return data
+
+
+def too_large(limit: int, *, unread: bool = False) -> TooLargeError:
+    """The body has more bytes than allowed, some of them perhaps not read yet."""
+    kind = UnreadBodyError if unread else TooLargeError
+    return kind(f"the body is larger than {limit} bytes")
+
+
+def _unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding == b"identity":
+        return body
+    if encoding not in (b"gzip", b"deflate"):
+        raise UnsupportedMediaError(
+            f"content encoding {encoding.decode('latin-1')!r} is not known", hint="send it plain, with gzip or deflate"
+        )
+    worker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        data = worker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequestError(f"the compressed body is damaged ({error})") from None
+    if len(data) > limit:
+        raise too_large(limit)
+    if not worker.eof:
+        raise BadRequestError("the compressed body is truncated")
+    return data

@@ -1,0 +1,107 @@
+"""``/api/models``: everything about models that TFaaS has no call for."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError
+from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.bodies import read_json
+from mlaas4hep.inference.rest.describe import metadata_json, version_json
+from mlaas4hep.inference.rest.tfaas import json_response, receive_model
+from mlaas4hep.inference.settings import Settings
+
+__all__ = ["Models"]
+
+SMALL = 1 << 20
+
+
+class Models:
+    """Handlers of the routes below ``/api/models``."""
+
+    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
+        self._plane = plane
+        self._management = management
+        self._settings = settings
+
+    async def index(self, _: Request) -> Response:
+        """All models with their versions."""
+        models: dict[str, list[dict[str, Any]]] = {}
+        for info in self._plane.models():
+            models.setdefault(info.name, []).append(version_json(info))
+        return json_response({"models": [{"name": name, "versions": found} for name, found in models.items()]})
+
+    async def show(self, request: Request) -> Response:
+        """One model: all its versions, and which of them is the default."""
+        name = request.path_params["model"]
+        found = self._versions(name)
+        default = self._plane.info(name)
+        return json_response(
+            {"name": name, "default": default.version, "versions": [version_json(info) for info in found]}
+        )
+
+    async def version(self, request: Request) -> Response:
+        """One version, in short."""
+        return json_response(version_json(self._plane.info(*_named(request))))
+
+    async def metadata(self, request: Request) -> Response:
+        """One version: branches and their kinds, tensors, an example, where it comes from."""
+        return json_response(metadata_json(self._plane.info(*_named(request))))
+
+    async def upload(self, request: Request) -> Response:
+        """Add a version; bodies as for ``POST /upload``."""
+        made = await receive_model(request, self._management, self._settings)
+        place = f"{self._settings.base_path}/api/models/{quote(made['model'])}/versions/{made['version']}"
+        return json_response(made, 201, {"location": place})
+
+    async def delete(self, request: Request) -> Response:
+        """Remove a model or one version of it."""
+        await self._management.delete(*_named(request))
+        return Response(status_code=204)
+
+    async def load(self, request: Request) -> Response:
+        """Bring a version into memory."""
+        return json_response(version_json(await self._management.load(*_named(request))))
+
+    async def unload(self, request: Request) -> Response:
+        """Take a version out of memory."""
+        await self._management.unload(*_named(request))
+        return Response(status_code=204)
+
+    async def label(self, request: Request) -> Response:
+        """Point a label to ``{"version": ...}``."""
+        data = await read_json(request, SMALL)
+        version = data.get("version")
+        if type(version) is int:
+            version = str(version)
+        if not isinstance(version, str) or not version:
+            raise BadRequestError("the body must hold the version of the label")
+        name, label = request.path_params["model"], request.path_params["label"]
+        return json_response(version_json(await self._management.label(name, label, version)))
+
+    async def unlabel(self, request: Request) -> Response:
+        """Remove a label."""
+        await self._management.label(request.path_params["model"], request.path_params["label"], None)
+        return Response(status_code=204)
+
+    async def configure(self, request: Request) -> Response:
+        """Change ``batching`` or ``canary``; the settings that hold afterwards."""
+        data = await read_json(request, SMALL)
+        if not data:
+            raise BadRequestError("the body holds no setting", hint="batching, canary")
+        return json_response(await self._management.configure(request.path_params["model"], data))
+
+    def _versions(self, name: str) -> list[ModelInfo]:
+        found = [info for info in self._plane.models() if info.name == name]
+        if not found:
+            raise ModelNotFoundError(f"there is no model {ascii(name[:128])}")
+        return found
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return request.path_params["model"], request.path_params.get("version", "")

@@ -1,0 +1,157 @@
+"""``POST /json``: TFaaS's row of keys and values, and events as records, columns or feature rows; the hot path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from mlaas4hep.inference.dataplane import DataPlane, Scored
+from mlaas4hep.inference.failures import BadRequestError, TooLargeError
+from mlaas4hep.inference.rest.bodies import decode_json, read_body
+from mlaas4hep.inference.rest.errors import send_failure
+from mlaas4hep.inference.settings import Limits
+
+__all__ = ["PredictJson"]
+
+NUMPY = orjson.OPT_SERIALIZE_NUMPY
+SHAPES = ("keys", "events", "columns", "rows")
+
+
+class PredictJson:
+    """ASGI application without a framework around it: a request costs it a few microseconds.
+
+    The body is one of
+
+    - ``{"keys": [...], "values": [...]}``: one event; the answer is the list of its scores;
+    - ``{"events": [{branch: value, ...}, ...]}``, ``{"columns": {branch: [...], ...}}``: events of a bundle;
+    - ``{"rows": [[...], ...]}``: feature rows by position;
+
+    each with ``model`` and ``version`` if not the default. All but the first are answered with
+    ``{"scores": [[...], ...], "classes": [...], "model": ..., "version": ...}``. A score that is not a number is null.
+    """
+
+    def __init__(self, plane: DataPlane, limits: Limits) -> None:
+        self._plane = plane
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self.answer(decode_json(await read_body(scope, receive, self._limits.body)))
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            await send_failure(error, receive, send)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def answer(self, data: dict[str, Any]) -> bytes:
+        """The body of the answer to the body of a request."""
+        model, version = data.get("model"), data.get("version", "")
+        if model is not None and type(model) is not str:
+            raise BadRequestError("model must be a string")
+        if type(version) is not str:
+            version = _version(version)
+        keys = data.get("keys")
+        if keys is not None and "events" not in data and "columns" not in data and "rows" not in data:
+            values = data.get("values")
+            self._check_row(keys, values)
+            scored = await self._plane.score_row(model or None, keys, values, version)
+            return orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY)
+        scored = await self._many(data, model or None, version)
+        return encode_scores(scored)
+
+    async def _many(self, data: dict[str, Any], model: str | None, version: str) -> Scored:
+        given = [name for name in SHAPES if name in data]
+        if len(given) != 1:
+            what = f"the body holds {' and '.join(given)}" if given else "the body holds no event"
+            raise BadRequestError(what, hint="give keys and values, or one of events, columns, rows")
+        content = data[given[0]]
+        if given[0] == "events":
+            self._check_events(content)
+            return await self._plane.score_events(model, content, version)
+        if given[0] == "columns":
+            self._check_columns(content)
+            return await self._plane.score_events(model, content, version)
+        return await self._plane.score_matrix(model, self._matrix(content), version)
+
+    def _check_row(self, keys: Any, values: Any) -> None:
+        if type(keys) is not list or type(values) is not list:
+            raise BadRequestError("keys and values must be lists")
+        if len(keys) > self._limits.keys:
+            raise self._many_keys(len(keys))
+        if len(keys) != len(values):
+            raise BadRequestError(f"there are {len(keys)} keys and {len(values)} values")
+        for key in keys:
+            if type(key) is not str:
+                raise BadRequestError("keys must be strings")
+
+    def _check_events(self, events: Any) -> None:
+        if type(events) is not list or not events:
+            raise BadRequestError("events must be a list of objects, at least one")
+        self._check_number(len(events))
+        for number, event in enumerate(events):
+            if type(event) is not dict:
+                raise BadRequestError(f"events[{number}] is no object")
+            if len(event) > self._limits.keys:
+                raise self._many_keys(len(event))
+
+    def _check_columns(self, columns: Any) -> None:
+        if type(columns) is not dict or not columns:
+            raise BadRequestError("columns must be an object of lists, at least one")
+        if len(columns) > self._limits.keys:
+            raise self._many_keys(len(columns))
+        sizes = set()
+        for name, values in columns.items():
+            if type(values) is not list:
+                raise BadRequestError(f"the column {name} is no list")
+            sizes.add(len(values))
+        if len(sizes) > 1:
+            raise BadRequestError("the columns are of different lengths")
+        if sizes == {0}:
+            raise BadRequestError("the columns are empty")
+        self._check_number(sizes.pop())
+
+    def _matrix(self, rows: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
+        if type(rows) is not list or not rows or type(rows[0]) is not list:
+            raise BadRequestError("rows must be a list of lists of numbers, at least one")
+        self._check_number(len(rows))
+        try:
+            with np.errstate(over="ignore"):
+                matrix = np.array(rows, dtype=np.float32)
+        except (ValueError, TypeError, OverflowError):
+            raise BadRequestError("rows must be lists of numbers, all of one length") from None
+        if matrix.ndim != 2:
+            raise BadRequestError("rows must be lists of numbers, all of one length")
+        return matrix
+
+    def _check_number(self, rows: int) -> None:
+        if rows > self._limits.rows:
+            raise TooLargeError(f"{rows} events are more than the {self._limits.rows} allowed")
+
+    def _many_keys(self, number: int) -> TooLargeError:
+        return TooLargeError(f"{number} keys are more than the {self._limits.keys} allowed")
+
+
+def encode_scores(scored: Scored) -> bytes:
+    """Scores of several events as JSON."""
+    answer = {
+        "scores": np.ascontiguousarray(scored.scores),
+        "classes": scored.classes,
+        "model": scored.model,
+        "version": scored.version,
+    }
+    return orjson.dumps(answer, option=NUMPY)
+
+
+def _version(version: Any) -> str:
+    if version is None:
+        return ""
+    if type(version) is int:
+        return str(version)
+    raise BadRequestError("version must be a string or a whole number")

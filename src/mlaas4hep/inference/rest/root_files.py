@@ -1,0 +1,175 @@
+"""``POST /predict/root``: a ROOT file in, a file of scores out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.failures import (
+    BadRequestError,
+    ForbiddenError,
+    ModelFailedError,
+    ModelTimeoutError,
+    TooManyRequestsError,
+)
+from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.bodies import read_json
+from mlaas4hep.inference.rest.downloads import file_response
+from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
+from mlaas4hep.inference.runtimes.sandbox import command, environment
+from mlaas4hep.inference.settings import Settings
+
+__all__ = ["MAGIC", "PredictRoot", "allowed_url"]
+
+MODULE = "mlaas4hep.inference.rest.root_worker"
+MAGIC = b"root"
+MEDIA = {"root": "application/x-root", "parquet": "application/vnd.apache.parquet"}
+AT_ONCE = 2
+WAITING = 16
+
+
+class PredictRoot:
+    """Scores every entry of a file in a process of its own, closed in, with limits on time and memory.
+
+    The body is the file (or a form with the part ``file``), with ``?model=``, ``version``, ``tree`` and ``format``; or JSON
+    with ``url`` and the same. The answer is a ROOT file (tree ``scores``) or Parquet, one row for each entry, with the
+    header ``X-Entries``. The format is that of ``format``, else of the header Accept, else ROOT.
+    """
+
+    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
+        self._plane = plane
+        self._management = management
+        self._settings = settings
+        self._running = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def __call__(self, request: Request) -> Response:
+        """See the class."""
+        limit = self._settings.limits.upload
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        options: dict[str, Any] = dict(request.query_params)
+        with staging(self._settings.repository) as place:
+            source = place / "input.root"
+            if kind == "application/json":
+                options |= await read_json(request, 1 << 20)
+                url = allowed_url(options.get("url"), self._settings.root_urls)
+                return await self._answer(url, place, options, request)
+            if kind == "multipart/form-data":
+                async with receive_form(request, self._settings.repository, limit) as form:
+                    if "file" not in form.files:
+                        raise BadRequestError("the form has no file called file")
+                    options |= form.fields
+                    form.files["file"].rename(source)
+            else:
+                await receive_file(request, source, limit)
+            with source.open("rb") as file:
+                if file.read(4) != MAGIC:
+                    raise BadRequestError("the body is no ROOT file")
+            return await self._answer(str(source), place, options, request)
+
+    async def _answer(self, source: str, place: Path, options: dict[str, Any], request: Request) -> Response:
+        for name in ("model", "version", "tree", "format"):
+            if not isinstance(options.get(name, ""), str):
+                raise BadRequestError(f"{name} must be a string")
+        info = self._plane.info(options.get("model", ""), options.get("version", ""))
+        if not info.branches:
+            raise BadRequestError(f"the model {info.name} is no bundle: it does not know the branches of files")
+        suffix = _format(options.get("format", ""), request.headers.get("accept", ""))
+        output = place / f"scores.{suffix}"
+        job = {
+            "bundle": str(self._management.files(info.name, info.version)),
+            "source": source,
+            "output": str(output),
+            "place": f"{place}/",
+            "tree": options.get("tree") or None,
+            "threads": self._settings.threads,
+            "memory": self._settings.limits.conversion_memory,
+            "size": self._settings.limits.upload,
+        }
+        done = await self._run(job, place, remote=not source.startswith(str(place)))
+        headers = {"x-entries": str(done["entries"]), "x-model": info.name, "x-version": info.version}
+        return file_response(output, MEDIA[suffix], _file_name(info, suffix), headers)
+
+    async def _run(self, job: dict[str, Any], place: Path, *, remote: bool) -> dict[str, Any]:
+        if self._waiting >= WAITING:
+            raise TooManyRequestsError("too many files are waiting to be scored", hint="try again later")
+        self._waiting += 1
+        try:
+            async with self._running:
+                return await _work(job, place, self._settings, remote=remote)
+        finally:
+            self._waiting -= 1
+
+
+def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
+    """A URL the server may read.
+
+    Args:
+        url: what the client gave.
+        prefixes: of `Settings.root_urls`; each ends at a slash or at the URL's own end.
+
+    Raises:
+        BadRequestError: it is no URL.
+        ForbiddenError: it begins with none of the prefixes, or leads out of one with ``..``.
+    """
+    if not isinstance(url, str) or not url or not url.isprintable() or len(url) > 4096:
+        raise BadRequestError("the body must hold the url of a file")
+    path = unquote(unquote(url))
+    climbs = ".." in path.replace("\\", "/").split("/")
+    for prefix in prefixes:
+        inside = url == prefix or url.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+        if inside and not climbs:
+            return url
+    raise ForbiddenError("this server does not read files from there", where=ascii(url[:200]))
+
+
+async def _work(job: dict[str, Any], place: Path, settings: Settings, *, remote: bool) -> dict[str, Any]:
+    """Run the worker; a client that goes away, or the time limit, ends it."""
+    if remote:  # needs the network and the user's credentials; what it may read is checked already
+        line, variables = [sys.executable, "-P", "-m", MODULE], dict(os.environ)
+    else:
+        line = command(MODULE, (), readable=(Path(job["bundle"]),), writable=(place,))
+        variables = environment(settings.threads, str(place))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *line, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=variables, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(settings.limits.conversion_timeout):
+            out, _ = await process.communicate(json.dumps(job).encode())
+    except TimeoutError:
+        limit = settings.limits.conversion_timeout
+        raise ModelTimeoutError(f"the file was not scored within {limit:g} s") from None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        await process.wait()
+    try:
+        answer: dict[str, Any] = json.loads(out)
+    except ValueError:
+        raise ModelFailedError("the process that scores the file died") from None
+    if "error" in answer:
+        raise BadRequestError(answer["error"])
+    return answer
+
+
+def _format(wanted: str, accept: str) -> str:
+    if wanted:
+        if wanted not in MEDIA:
+            raise BadRequestError(f"there is no format {ascii(wanted[:40])}", hint="root or parquet")
+        return wanted
+    return "parquet" if "parquet" in accept else "root"
+
+
+def _file_name(info: ModelInfo, suffix: str) -> str:
+    return f"scores-{info.name}-{info.version}.{suffix}"

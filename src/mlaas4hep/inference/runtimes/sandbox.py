@@ -1,0 +1,152 @@
+"""Processes for what is not trusted: no network, only the folders they need, limits on memory, and they die with us."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+__all__ = ["command", "confine", "environment", "method"]
+
+log = logging.getLogger(__name__)
+
+SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives")
+PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+TEMPORARY_BYTES: Final = 64 * 2**20
+
+
+@cache
+def method() -> str:
+    """What closes the processes in on this machine: ``bubblewrap``, ``unshare`` (no network only) or ``limits`` alone."""
+    bwrap = shutil.which("bwrap")
+    if bwrap and _works([bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]):
+        found = "bubblewrap"
+    elif _unshare():
+        found = "unshare"
+    else:
+        found = "limits"
+    without = {"unshare": "bubblewrap does not work here", "limits": "neither bubblewrap nor unshare works here"}
+    level = logging.INFO if found == "bubblewrap" else logging.WARNING
+    log.log(level, "foreign models are closed in by: %s%s", found, f" ({without[found]})" if found in without else "")
+    return found
+
+
+def command(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    die_with_parent: bool = False,
+) -> list[str]:
+    """The command line that runs a module of ours closed in. Its process calls `confine` first of all.
+
+    Args:
+        module: name of the module.
+        arguments: its arguments.
+        readable: files and folders it may read, besides the system's and Python's.
+        writable: folders it may write to; everything else it writes is lost.
+        die_with_parent: kill it when the thread that starts it ends (so that thread must be the main one).
+    """
+    python = [sys.executable, "-P", "-m", module, *arguments]
+    if method() == "unshare":
+        return [*(_unshare() or []), *python]
+    if method() == "limits":
+        return python
+    line = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    line += ["--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]  # noqa: S108 - inside the sandbox
+    if die_with_parent:
+        line.append("--die-with-parent")
+    for path in (*SYSTEM, *_python()):
+        line += ["--ro-bind-try", path, path]
+    for item in readable:
+        line += ["--ro-bind", str(item.resolve()), str(item.resolve())]
+    for item in writable:
+        line += ["--bind", str(item.resolve()), str(item.resolve())]
+    return [*line, "--chdir", "/", *python]
+
+
+def environment(threads: int, temporary: str = "/tmp") -> dict[str, str]:  # noqa: S108 - its own in the sandbox
+    """Environment of such a process: nothing secret, frameworks quiet and bounded.
+
+    Args:
+        threads: of one operation.
+        temporary: folder for temporary files.
+    """
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    paths = [str(_package()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    number = str(threads)
+    return {
+        **kept,
+        "PATH": "/usr/bin:/bin",
+        "HOME": temporary,
+        "TMPDIR": temporary,
+        "USER": "nobody",
+        "LOGNAME": "nobody",
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "ignore",
+        "OMP_NUM_THREADS": number,
+        "OPENBLAS_NUM_THREADS": number,
+        "TF_NUM_INTRAOP_THREADS": number,
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "KERAS_BACKEND": "tensorflow",
+        "MPLBACKEND": "agg",
+    }
+
+
+def confine(memory: int, *, files: int | None = None) -> None:
+    """First act of a closed-in process: limits on its address space and on the files it writes; no core files.
+
+    Args:
+        memory: bytes of address space.
+        files: bytes of one file.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if files is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (files, files))
+
+
+def _python() -> list[str]:
+    """Folders that hold Python, its packages and this package, outermost only. Not the current folder."""
+    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), str(_package())}
+    if site.ENABLE_USER_SITE:
+        found.add(site.getusersitepackages())
+    found.update(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    paths = {place for path in found for place in (Path(path).absolute(), Path(path).resolve())}
+    there = sorted(path for path in paths if path.is_dir() and path != Path(path.anchor))
+    return [str(path) for path in there if not any(other in path.parents for other in there)]
+
+
+def _package() -> Path:
+    """The folder that holds the package ``mlaas4hep``."""
+    return Path(__file__).resolve().parents[3]
+
+
+@cache
+def _unshare() -> list[str] | None:
+    program = shutil.which("unshare")
+    if program is None:
+        return None
+    for options in (["--net"], ["--user", "--map-current-user", "--net"]):
+        if _works([program, *options, "/bin/true"]):
+            return [program, *options]
+    return None
+
+
+def _works(line: list[str]) -> bool:
+    try:
+        return subprocess.run(line, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,144 @@
+"""From labels to classes and targets."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import LabelError
+from mlaas4hep.training.data import Task
+from mlaas4hep.training.labels import Labelling, check_labels, labelling
+
+
+@pytest.mark.parametrize(
+    ("found", "classes", "task"),
+    [
+        ([1, 0], (0, 1), "binary"),
+        ([0.0, 1.0], (0, 1), "binary"),
+        ([True, False], (0, 1), "binary"),
+        ([5, -1], (-1, 5), "binary"),
+        ([10, 9, 2], (2, 9, 10), "multiclass"),
+        ([1, 1.0, 2, 0], (0, 1, 2), "multiclass"),
+        (["b", "s"], ("b", "s"), "binary"),
+        (["signal", "ttbar"], ("ttbar", "signal"), "binary"),
+        (["Sig", "zz"], ("zz", "Sig"), "binary"),
+        (["yes", "no"], ("no", "yes"), "binary"),
+        (["s", "signal"], ("s", "signal"), "binary"),
+        (["Z", "W", "H"], ("H", "W", "Z"), "multiclass"),
+        (["0", 1], ("0", "1"), "binary"),
+        (["bkg", 1, 1.0], ("1", "bkg"), "binary"),
+        ([0.5, "b", 2], ("0.5", "2", "b"), "multiclass"),
+    ],
+)
+def test_classes(found: list[Any], classes: tuple[Any, ...], task: Task) -> None:
+    labels = labelling(found, None, None)
+    assert (labels.task, labels.classes) == (task, classes)
+    assert [type(label) for label in labels.classes] == [type(label) for label in classes]
+    assert labels.names == tuple(str(label) for label in classes)
+    assert {labels.index(label) for label in found} == set(range(len(classes)))
+
+
+@pytest.mark.parametrize(
+    ("found", "signal", "last"),
+    [([0, 1], 0, 0), ([0, 1], 0.0, 0), (["a", "b"], "a", "a"), (["b", "s"], "b", "b"), (["1", "x"], 1, "1")],
+)
+def test_signal_by_wish(found: list[Any], signal: Any, last: Any) -> None:
+    labels = labelling(found, None, signal)
+    assert labels.classes[1] == last
+    assert labels.index(last) == 1
+
+
+def test_two_classes_as_multiclass() -> None:
+    assert labelling([1, 0], "multiclass", None) == Labelling("multiclass", (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("found", "task", "signal", "message"),
+    [
+        ([0, math.nan], None, None, r"some events have no label \(NaN\)"),
+        ([3], None, None, "one class only: every event has the label 3"),
+        ([1, 1.0, True], None, None, "one class only"),
+        (["1", 1], None, None, "one class only"),
+        ([0.5, 1], None, None, "label 0.5 is no whole number; set the task to regression"),
+        ([math.inf, 1], None, None, "label inf is no whole number"),
+        ([0, 1, 2], "binary", None, "the task is binary, but there are 3 classes: 0, 1, 2"),
+        (["a", "b"], None, "c", "signal 'c' is no class; the classes are a, b"),
+        (["a", "b", "c"], None, "a", "signal 'a' is given, but the task is multiclass: a, b, c"),
+        (list(range(101)), None, None, "101 different labels; set the task to regression"),
+    ],
+)
+def test_labels_that_do_not_work(found: list[Any], task: Task | None, signal: Any, message: str) -> None:
+    with pytest.raises(LabelError, match=message):
+        labelling(found, task, signal)
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 7]), min_size=1, max_size=40))
+def test_targets_are_class_indices(values: list[int]) -> None:
+    labels = labelling([0, 1, 2, 7], None, None)
+    for dtype in ("i8", "u1", "f4", "f8"):
+        found = labels.target(np.array(values, dtype=dtype))
+        assert found.dtype == np.int64
+        assert found.tolist() == [[0, 1, 2, 7].index(value) for value in values]
+
+
+def test_targets_of_text_and_booleans() -> None:
+    assert labelling(["s", "b"], None, None).target(np.array(["b", "s", "s"])).tolist() == [0, 1, 1]
+    assert labelling([True, False], None, None).target(np.array([True, False])).tolist() == [1, 0]
+    assert labelling(["s", "b"], None, None).target(np.full(2, "s")).tolist() == [1, 1]
+    assert labelling([0, 1], None, None).target(np.array([], dtype="i4")).tolist() == []
+    mixed = labelling(["bkg", 1], None, None)
+    assert mixed.target(np.full(2, 1)).tolist() == [0, 0]
+    assert mixed.target(np.full(2, "bkg")).tolist() == [1, 1]
+
+
+def test_a_label_the_model_does_not_know() -> None:
+    labels = Labelling("binary", ("b", "s"), text=True)
+    with pytest.raises(LabelError, match="label x is no class of the model; its classes are b, s"):
+        labels.target(np.array(["s", "x"]))
+
+
+def test_regression_targets() -> None:
+    labels = labelling([None], "regression", None)
+    assert labels == Labelling("regression", ())
+    found = labels.target(np.array([1, 2, -3], dtype=np.int16))
+    assert found.dtype == np.float32
+    assert found.tolist() == [1.0, 2.0, -3.0]
+    assert labels.target(np.array(["1.5"])).tolist() == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["1.5", "many"], "a label is no number, but the task is regression"),
+        ([1.0, math.nan], "a regression target is NaN or infinite"),
+        ([1.0, math.inf], "a regression target is NaN or infinite"),
+    ],
+)
+def test_targets_that_are_no_numbers(values: list[Any], message: str) -> None:
+    with pytest.raises(LabelError, match=message):
+        labelling([None], "regression", None).target(np.array(values))
+
+
+def workflow(labels: list[Any], **settings: Any) -> Workflow:
+    samples = [
+        {"name": f"s{i}", "files": f"{i}.root"} | ({} if x is None else {"label": x}) for i, x in enumerate(labels)
+    ]
+    training = {"model": Path("model.py"), **settings.pop("training", {})}
+    return Workflow.model_validate({"samples": samples, "training": training, **settings})
+
+
+def test_labels_are_checked_before_anything_is_read() -> None:
+    check_labels(workflow([0, 1]))
+    check_labels(workflow([None, None], label_branch="kind"))
+    check_labels(workflow([1.5, 1.5], training={"task": "regression"}))
+    with pytest.raises(LabelError, match="all files have the label 1: there is one class only"):
+        check_labels(workflow([1, 1]))
+    with pytest.raises(LabelError, match=r"s1: label 'b' is no number, but the task is regression"):
+        check_labels(workflow([1.0, "b"], training={"task": "regression"}))
