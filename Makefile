@@ -33,7 +33,7 @@ demo: $(DEMO)/.stamp
 
 test: $(VENV)/.stamp
 	@tools/system-packages.sh
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 lint: $(VENV)/.stamp
 	$(VENV)/bin/ruff check .

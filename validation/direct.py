@@ -80,8 +80,8 @@ def features(dataset: Dataset, folder: Path, events: Events, *, nan: bool) -> Fe
     """Read and transform the events.
 
     A flat branch is a column; a jagged one gives the first few of its values, padded with NaN. All are scaled so that
-    the training events of a branch span 0 to 1, in float32 as documented. Missing values become -1 and real ones stay above -0.5, or both are
-    left as they are for models that understand NaN.
+    the training events of a branch span 0 to 1, in float32 as documented. Missing values become -1 and real ones stay
+    above -0.5, or both are left as they are for models that understand NaN.
 
     Args:
         dataset: what to read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def fit_and_score(
 def _keras(
     path: Path, x: Any, y: Any, weight: Any, test: Any, *, epochs: int, batch_size: int, seed: int
 ) -> NDArray[np.float64]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     keras.utils.set_random_seed(seed)

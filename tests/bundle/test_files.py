@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.bundle.files import beside, output_error, replace
+from mlaas4hep.bundle.files import beside, check_place, output_error, replace
 from mlaas4hep.errors import OutputError
 
 
@@ -59,3 +59,22 @@ def test_a_long_name_is_possible(tmp_path: Path) -> None:
 def test_no_name() -> None:
     with pytest.raises(OutputError, match="/: this is no name for an output"), beside(Path("/")):
         pass
+
+
+def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter.tex").write_text("precious")
+
+    def write() -> None:
+        with beside(folder) as partial:
+            partial.write_text("a table")
+            replace(partial, folder)
+
+    with pytest.raises(OutputError, match=f"{folder}: there is a folder of this name"):
+        write()
+    assert (folder / "chapter.tex").read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [folder]
+    with pytest.raises(OutputError, match="there is a folder of this name; choose another name"):
+        check_place(folder, file=True)
+    check_place(folder)

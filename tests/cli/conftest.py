@@ -88,7 +88,7 @@ class Work:
         sections = {key: value for key, value in sections.items() if value is not None}
         return ["train", self.write("workflow.yaml", yaml.safe_dump(sections, sort_keys=False)), "--fout", self.fout]
 
-    def refused(self, *arguments: str | Path, says: Iterable[str], only: bool = True) -> Outcome:
+    def refused(self, *arguments: object, says: Iterable[str], only: bool = True) -> Outcome:
         """Run a command that must fail with one clear line and leave nothing behind.
 
         Args:
@@ -111,8 +111,7 @@ class Work:
         """Every file and folder with its content."""
         top = self.inputs.parent
         return {
-            str(path.relative_to(top)): path.read_bytes() if path.is_file() else None
-            for path in sorted(top.rglob("*"))
+            str(path.relative_to(top)): path.read_bytes() if path.is_file() else None for path in sorted(top.rglob("*"))
         }
 
 
@@ -126,3 +125,23 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return found
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle trained on sig.root and bkg.root, with a cut, a variable and weights; labels are names."""
+    top = tmp_path_factory.mktemp("trained")
+    work = Work(top / "inputs", top / "outputs")
+    work.outputs.mkdir()
+    work.data("sig.root", signal=True)
+    work.data("bkg.root")
+    arguments = work.yaml(
+        name="small",
+        variables={"HT": "sum(Jet_pt)"},
+        selection="MET_pt > 5",
+        weights={"branch": "weight"},
+        training={"model": str(MODELS / "hist_gradient_boosting.py"), "signal": "signal"},
+    )
+    outcome = run(*arguments)
+    assert outcome.code == 0, outcome.err
+    return work.fout

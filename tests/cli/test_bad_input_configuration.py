@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cli.conftest import MODELS
+from tests.support.cli import run
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Work
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     ("key", "meant"), [("chunksize", "chunk_size"), ("nevents", "nevts"), ("epoch", "epochs"), ("Split", "split")]
 )
 def test_an_unknown_parameter(work: Work, key: str, meant: str) -> None:
+    parameters: dict[str, Any] = {key: 3}
     says = [f"params.json: unknown key '{key}'", f"did you mean '{meant}'?"]
-    work.refused(*work.legacy(**{key: 3}), says=says)
+    work.refused(*work.legacy(**parameters), says=says)
 
 
 def test_an_unknown_parameter_like_no_other(work: Work) -> None:
@@ -186,12 +189,27 @@ def test_specs_that_do_not_fit(work: Work) -> None:
     work.refused(*work.legacy(), "--specs", work.inputs / "no.json", says=["no.json: no such file"])
 
 
-def test_traceback_shows_where_it_was_raised(work: Work) -> None:
-    from mlaas4hep.errors import ConfigError
-    from tests.support.cli import run
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_traceback_shows_where_it_was_raised(work: Work, place: str) -> None:
+    arguments = work.legacy(xyzzy=1)
+    outcome = run(*(["--traceback", *arguments] if place == "before" else [*arguments, "--traceback"]))
+    assert outcome.code == 2
+    lines = outcome.err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert any("legacy_params.py" in line for line in lines)
+    assert lines[-1].startswith("error: ")
+    assert "unknown key 'xyzzy'" in lines[-1]
 
-    with pytest.raises(ConfigError, match="unknown key 'xyzzy'"):
-        run(*work.legacy(xyzzy=1), "--traceback")
+
+def test_a_fault_of_the_machine_nobody_foresaw(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder for temporary files is gone: no error of ours, but one line all the same."""
+    gone = work.inputs / "gone"
+    monkeypatch.setattr(tempfile, "tempdir", str(gone))
+    outcome = run(*work.legacy())
+    assert outcome.code == 2
+    assert outcome.error.startswith(f"error: {gone}")
+    assert "No such file or directory; --traceback shows where it happened" in outcome.error
+    assert list(work.outputs.iterdir()) == []
 
 
 def test_bytes_of_a_model_are_no_configuration(work: Work) -> None:

@@ -97,7 +97,9 @@ def test_a_variable_with_the_name_of_a_branch(work: Work) -> None:
 
 def test_a_variable_used_before_it_is_defined(work: Work) -> None:
     variables = {"twice": "2 * single", "single": "mass"}
-    work.refused(*work.yaml(variables=variables), says=["variable twice: variable single is defined only later", "'2 * single'"])
+    work.refused(
+        *work.yaml(variables=variables), says=["variable twice: variable single is defined only later", "'2 * single'"]
+    )
 
 
 def test_lists_of_different_lengths(work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import MODELS
+from tests.support.cli import run
 from tests.support.samples import columns
 
 if TYPE_CHECKING:
@@ -49,13 +51,15 @@ def test_one_class_only_in_a_branch(work: Work) -> None:
 
 def test_one_class_is_left_after_the_cuts(work: Work) -> None:
     arguments = work.legacy(selection="luminosityBlock == 2")
-    outcome = work.refused(*arguments, says=["no event of class 0 is left after the cuts", "look at the cutflow"], only=False)
+    outcome = work.refused(
+        *arguments, says=["no event of class 0 is left after the cuts", "look at the cutflow"], only=False
+    )
     assert "luminosityBlock == 2" in outcome.err
 
 
 def test_a_class_without_events_in_a_part_of_the_split(work: Work) -> None:
     outcome = work.refused(*work.legacy(nevts=8, split=0.1, test=0.1), says=["class ", " has no event for "])
-    assert "use more events, or other shares of the split" in outcome.error
+    assert "use more events, other shares of the split, or an identifier that tells events apart" in outcome.error
 
 
 def test_a_name_where_regression_needs_a_number(work: Work) -> None:
@@ -118,11 +122,22 @@ def test_a_signal_that_is_no_class(work: Work) -> None:
     work.refused(*work.legacy(signal=3), says=["signal 3 is no class; the classes are 0, 1"])
 
 
+def test_a_signal_in_quotes_is_the_number_it_holds(work: Work) -> None:
+    outcome = run(*work.legacy(signal="0"))
+    assert outcome.code == 0, outcome.err
+    assert json.loads((work.fout / "manifest.json").read_text())["classes"] == ["1", "0"]
+
+
+def test_an_identifier_that_is_the_same_for_all_events(work: Work) -> None:
+    work.refused(*work.legacy(identifier="run"), says=["has no event for", "an identifier that tells events apart"])
+    work.refused(*work.legacy(identifier="evnt"), says=["no branch evnt", "did you mean event?"])
+    work.refused(*work.legacy(identifier="Jet_pt"), says=["a jagged branch cannot identify an event"])
+
+
 def test_a_task_that_does_not_fit_the_labels(work: Work) -> None:
     work.data("more.root")
     samples = [
-        {"name": name, "files": f"{name}.root", "label": label}
-        for label, name in enumerate(("sig", "bkg", "third"))
+        {"name": name, "files": f"{name}.root", "label": label} for label, name in enumerate(("sig", "bkg", "third"))
     ]
     work.data("third.root", event=np.arange(EVENTS, dtype=np.uint64) + 1000)
     arguments = work.yaml(samples=samples, training={"model": TREE, "task": "binary"})

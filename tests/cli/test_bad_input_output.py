@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.cli import run
-
 if TYPE_CHECKING:
     from tests.cli.conftest import Work
 
@@ -52,11 +50,31 @@ def test_a_path_through_a_file(work: Work) -> None:
     work.refused(*arguments, "--fout", work.fout / "inner", says=["a part of the path is a file, not a folder"])
 
 
-@pytest.mark.parametrize("option", ["--split-out"])
-def test_another_output_that_cannot_be_written(work: Work, option: str) -> None:
+def test_a_table_of_the_split_that_cannot_be_written(work: Work) -> None:
     (work.outputs / "file").write_text("a file")
     place = work.outputs / "file" / "split.parquet"
-    work.refused(*work.legacy(), option, place, says=[f"{place}: a part of the path is a file"])
+    work.refused(*work.legacy(), "--split-out", place, says=[f"{place}: a part of the path is a file"])
+
+
+def test_a_folder_is_never_replaced_by_a_file(work: Work, trained: Path) -> None:
+    """Whatever the command: the folder of inputs, given as output by mistake, stays as it is."""
+    sig, place = work.inputs / "sig.root", work.inputs
+    says = [f"{place}: there is a folder of this name", "choose another name"]
+    work.refused(*work.legacy(), "--split-out", place, says=says)
+    work.refused("specs", sig, "-o", place, says=says)
+    work.refused("reader", "--fin", sig, "--fout", place, says=says)
+    listed = work.write("labels.txt", "signal\n")
+    work.refused("evaluate", trained, "--files", sig, "--labels", listed, "--report", place, says=says)
+    place = work.inputs / "scores.csv"
+    place.mkdir()
+    says = [f"{place}: there is a folder of this name"]
+    work.refused("predict", trained, sig, "-o", place, "--overwrite", says=says)
+
+
+def test_an_archive_never_replaces_a_folder(work: Work) -> None:
+    place = work.outputs / "bundle.tar.gz"
+    place.mkdir()
+    work.refused(*work.legacy()[:-1], place, says=[f"{place}: there is a folder of this name"])
 
 
 def test_histograms_that_cannot_be_written(work: Work) -> None:
@@ -68,9 +86,7 @@ def test_histograms_that_cannot_be_written(work: Work) -> None:
 def test_specs_that_cannot_be_written(work: Work) -> None:
     (work.outputs / "file").write_text("a file")
     place = work.outputs / "file" / "specs.json"
-    outcome = run("specs", work.inputs / "sig.root", "-o", place)
-    assert outcome.code == 2
-    assert f"{place}: a part of the path is a file" in outcome.error
+    work.refused("specs", work.inputs / "sig.root", "-o", place, says=[f"{place}: a part of the path is a file"])
 
 
 @pytest.fixture

@@ -59,9 +59,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["nonsense"]])
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LIST_MODULES, *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", LIST_MODULES, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == (2 if arguments == ["nonsense"] else 0), done.stderr
     allowed = {"pydantic"} if "--help" not in arguments[:1] else set()  # typer itself imports it for a command
     line = next(line for line in done.stdout.splitlines() if line.startswith("modules: "))

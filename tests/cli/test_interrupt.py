@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import run
+from tests.support.samples import columns
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Work
@@ -48,6 +49,9 @@ class Network(torch.nn.Module):
     def forward(self, x):
         if self.training:
             self.calls += 1
+            if "CALLS" in os.environ:
+                with open(os.environ["CALLS"], "a") as file:
+                    file.write("x")
             if self.calls == int(os.environ.get("STOP_AT", "-1")):
                 print("stopped", flush=True)
                 signal.pause()
@@ -91,21 +95,27 @@ def test_an_interrupted_training_leaves_nothing(work: Work) -> None:
     assert work.everything() == before
 
 
-def test_an_interrupted_training_is_resumed(work: Work) -> None:
+def test_an_interrupted_training_is_resumed(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     model = work.model(STOPS_AFTER_TWO_EPOCHS)
     arguments = work.yaml(training={"model": str(model), "epochs": 4, "batch_size": 64, "threads": 1, "seed": 5})
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("CALLS", str(calls))
     whole = run(*arguments, "--json", "--quiet")
+    steps = calls.stat().st_size
+    calls.unlink()
     assert whole.code == 0, whole.err
     other = work.outputs / "other"
     arguments = [*arguments[:-1], other]
-    code, errors = interrupt(arguments, "stopped", STOP_AT="17")  # 6 batches an epoch
+    code, errors = interrupt(arguments, "stopped", STOP_AT=str(steps // 2 + 3))
     assert code == 130
     assert errors.splitlines()[-1] == "interrupted; the same command with --resume continues from the last checkpoint"
     assert sorted(path.name for path in work.outputs.iterdir()) == ["bundle", "other.checkpoint"]
+    calls.unlink()
     resumed = run(*arguments, "--resume", "--json", "--quiet")
     assert resumed.code == 0, resumed.err
     assert sorted(path.name for path in work.outputs.iterdir()) == ["bundle", "other"]
+    assert calls.stat().st_size == steps // 2
     assert json.loads(resumed.out)["metrics"] == json.loads(whole.out)["metrics"]
     assert (other / "model.onnx").read_bytes() == (work.fout / "model.onnx").read_bytes()
 
@@ -123,11 +133,5 @@ def test_a_checkpoint_of_another_training_is_not_resumed(work: Work) -> None:
     model.write_text(STOPS_AFTER_TWO_EPOCHS.replace("8", "9"))
     work.refused(*work.yaml(training=training), "--resume", says=says)
     model.write_text(STOPS_AFTER_TWO_EPOCHS)
-    work.data("bkg.root", event=columns_shifted())
+    work.data("bkg.root", event=columns(signal=False)["event"] + 7)
     work.refused(*work.yaml(training=training), "--resume", says=says)
-
-
-def columns_shifted() -> object:
-    from tests.support.samples import columns
-
-    return columns(signal=False)["event"] + 7

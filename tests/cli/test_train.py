@@ -104,7 +104,12 @@ def test_json_for_scripts(workflow: dict[str, Any]) -> None:
     assert told["metrics"] == json.loads(Path("higgs/metrics.json").read_text())
     manifest = json.loads(Path("higgs/manifest.json").read_text())
     assert manifest["signal"] == "sig"
-    assert [branch["name"] for branch in manifest["features"]["branches"]] == ["MET_pt", "MET_phi", "Lepton_pt", "Jet_pt"]
+    assert [branch["name"] for branch in manifest["features"]["branches"]] == [
+        "MET_pt",
+        "MET_phi",
+        "Lepton_pt",
+        "Jet_pt",
+    ]
 
 
 def test_an_archive(workflow: dict[str, Any]) -> None:
@@ -151,7 +156,9 @@ def test_a_setting_that_means_something_else_is_warned_of(legacy: list[str]) -> 
     Path("params.json").write_text(json.dumps({**parameters, "nan": -1, "training": "per chunk"}))
     outcome = run("train", *legacy, "--fout", "higgs")
     assert outcome.code == 0, outcome.err
-    padding = "params.json: nan: padding is always NaN here, so -1 is not used; `missing` lists values that mean missing"
+    padding = (
+        "params.json: nan: padding is always NaN here, so -1 is not used; `missing` lists values that mean missing"
+    )
     chunks = "params.json: training: 'per chunk' is not 'standard', so all epochs go over one chunk, then over the next"
     assert outcome.warnings.count(padding) == 1
     assert outcome.warnings.count(chunks) == 1
@@ -159,10 +166,14 @@ def test_a_setting_that_means_something_else_is_warned_of(legacy: list[str]) -> 
     assert padding in outcome.out
 
 
-def test_an_exclude_pattern_that_matches_nothing_is_warned_of(workflow: dict[str, Any]) -> None:
-    outcome = train({**workflow, "features": {"include": ["MET_pt"], "exclude": ["Tau_*"]}}, "--quiet")
+def test_patterns_that_match_nothing_are_warned_of(workflow: dict[str, Any]) -> None:
+    features = {"include": ["MET_pt", "Jet_pt"], "exclude": ["Tau_*"], "length": {"Jte_*": 2, "Jet_*": 3, "default": 4}}
+    outcome = train({**workflow, "features": features}, "--quiet")
     assert outcome.code == 0
-    assert outcome.warnings == ["features.exclude: Tau_* matches no branch"]
+    assert outcome.warnings == [
+        "features.exclude: Tau_* matches no branch",
+        "features.length: Jte_* matches no feature",
+    ]
 
 
 def test_resume_without_a_checkpoint(workflow: dict[str, Any]) -> None:

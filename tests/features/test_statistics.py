@@ -110,3 +110,13 @@ def test_lengths(counts: list[int], q: float, cut: int) -> None:
 def test_lengths_of_nothing() -> None:
     empty = Lengths.of(np.array([], dtype=np.int64))
     assert (empty.maximum, empty.quantile(0.5)) == (0, 0)
+
+
+def test_a_share_that_is_no_binary_number() -> None:
+    lengths = Lengths.of(np.array([1] * 9 + [50], dtype=np.int64))
+    assert (lengths.quantile(0.9), lengths.quantile(0.91), lengths.quantile(1.0)) == (1, 50, 50)
+    assert Lengths.of(np.array([0, 0, 1, 1, 1])).quantile(0.4) == 0
+
+
+def test_median_of_whole_numbers_is_not_nearly_zero() -> None:
+    assert ValueStatistics.of(np.array([-1, 0, 0, 0, 1]), NONE).quantile(0.5) == 0.0

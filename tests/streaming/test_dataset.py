@@ -196,10 +196,10 @@ def test_limited_events_are_the_first_of_each_file(paths: dict[str, Path], event
     with dataset_of(paths, events=events, keep_bytes=keep_bytes) as dataset:
         keys = [key for block in dataset.in_order() for key in named(dataset, block)]
         assert len(keys) == events
-        for name in SAMPLES:
+        for name, sample in SAMPLES.items():
             mine = [entry for file, entry in keys if file == name]
             assert mine == list(range(len(mine)))
-            assert abs(len(mine) - events * len(SAMPLES[name]) / len(EVERYTHING)) < 1
+            assert abs(len(mine) - events * len(sample) / len(EVERYTHING)) < 1
         chunks = [key for index in range(3) for block in dataset.chunks(index) for key in named(dataset, block)]
         assert sorted(chunks) == sorted(keys)
 

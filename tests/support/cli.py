@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlaas4hep.cli.main import main
 
@@ -40,8 +39,8 @@ class Outcome:
         return [line.removeprefix("warning: ") for line in self.err.splitlines() if line.startswith("warning: ")]
 
 
-def run(*arguments: str | Path) -> Outcome:
-    """Run ``mlaas4hep`` with these arguments."""
+def run(*arguments: object) -> Outcome:
+    """Run ``mlaas4hep`` with these arguments, as text."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:

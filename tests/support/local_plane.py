@@ -23,7 +23,12 @@ from tests.support.onnx_models import write
 
 __all__ = ["LocalPlane"]
 
-_TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(string)": "object"}
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(string)": "object",
+}
 
 
 class LocalPlane:
@@ -37,7 +42,9 @@ class LocalPlane:
     def add(self, name: str, version: str, model: onnx.ModelProto, *, batched: bool = True) -> None:
         """A version of a model, ready."""
         write(model, self.root / name / version / "model.onnx")
-        session = onnxruntime.InferenceSession(model.SerializeToString())
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         info = ModelInfo(
             name,
             version,
@@ -66,7 +73,9 @@ class LocalPlane:
             given = inputs.get(spec.name)
             if given is None or given.dtype != np.dtype(spec.dtype):
                 raise BadRequestError("missing or of the wrong datatype", where=f"tensor {spec.name!r}")
-            if len(given.shape) != len(spec.shape) or any(b not in (-1, a) for a, b in zip(given.shape, spec.shape, strict=True)):
+            if len(given.shape) != len(spec.shape) or any(
+                b not in (-1, a) for a, b in zip(given.shape, spec.shape, strict=True)
+            ):
                 raise BadRequestError("wrong shape", where=f"tensor {spec.name!r}")
         names = [spec.name for spec in info.outputs] if outputs is None else list(outputs)
         unknown = set(names) - {spec.name for spec in info.outputs}

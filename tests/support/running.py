@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,45 +23,52 @@ __all__ = ["Running", "running"]
 class Running:
     """Where the protocols listen."""
 
-    plane: Any
-    http: int
-    grpc: int
+    http: str
+    grpc: str
 
 
 @contextmanager
-def running(plane: Callable[[], Awaitable[Any]], limits: Limits | None = None) -> Iterator[Running]:
-    """Serve what `plane` makes, which runs in the server's loop; both a `DataPlane` and a `Management`."""
+def running(plane: Callable[[], AbstractAsyncContextManager[Any]], limits: Limits | None = None) -> Iterator[Running]:
+    """Serve what `plane` makes inside the server's loop: a `DataPlane` that is also a `Management`."""
     told: dict[str, Any] = {}
     ready = threading.Event()
 
     async def serve() -> None:
-        try:
-            made = told["plane"] = await plane()
-            app = Starlette(routes=routes(made, made, limits))
-            http = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-            http.config.load()
-            stop = told["stop"] = asyncio.Event()
-            told["loop"] = asyncio.get_running_loop()
+        stop = told["stop"] = asyncio.Event()
+        told["loop"] = asyncio.get_running_loop()
+        async with plane() as made:
+            config = uvicorn.Config(
+                Starlette(routes=routes(made, made, limits)), port=0, log_level="error", lifespan="off", ws="none"
+            )
+            config.load()
+            http = uvicorn.Server(config)
+            http.lifespan = config.lifespan_class(config)
             rpc = await serve_grpc(made, made, "127.0.0.1", 0)
-            told["grpc"] = rpc.port
-            http.lifespan = http.config.lifespan_class(http.config)
             await http.startup()
-            told["http"] = http.servers[0].sockets[0].getsockname()[1]
+            port = http.servers[0].sockets[0].getsockname()[1]
+            told["running"] = Running(f"127.0.0.1:{port}", f"127.0.0.1:{rpc.port}")
             ready.set()
             await stop.wait()
             await http.shutdown()
             await rpc.stop(1.0)
-            if hasattr(made, "stop"):
-                await made.stop()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except Exception as error:
+            told["error"] = error
         finally:
             ready.set()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(60)
-    assert "http" in told, "the server did not start"
+    ready.wait(60)
+    if "running" not in told:
+        raise told.get("error", TimeoutError("the server did not start"))
     try:
-        yield Running(told["plane"], told["http"], told["grpc"])
+        yield told["running"]
     finally:
         told["loop"].call_soon_threadsafe(told["stop"].set)
         thread.join(30)
+    if "error" in told:
+        raise told["error"]

@@ -106,7 +106,7 @@ def test_resume_without_a_checkpoint(tmp_path: Path, workflow: Workflow, files: 
     ],
 )
 def test_resume_of_another_configuration(
-    tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...], change: dict[str, dict[str, Any]]
+    tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...], change: dict[str, Any]
 ) -> None:
     interrupted(tmp_path / "out", workflow, files, content="7")
     settings = workflow.model_dump(mode="json")
@@ -122,9 +122,7 @@ def test_resume_of_another_configuration(
     assert (tmp_path / "out.checkpoint" / "epoch").read_text() == "7"
 
 
-def test_resume_of_another_model_or_other_data(
-    tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]
-) -> None:
+def test_resume_of_another_model_or_other_data(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]) -> None:
     interrupted(tmp_path / "out", workflow, files, content="7")
     with pytest.raises(ConfigError), checkpointing(tmp_path / "out", workflow, files[:1], Collector(), resume=True):
         pass

@@ -47,7 +47,14 @@ def test_classes(found: list[Any], classes: tuple[Any, ...], task: Task) -> None
 
 @pytest.mark.parametrize(
     ("found", "signal", "last"),
-    [([0, 1], 0, 0), ([0, 1], 0.0, 0), (["a", "b"], "a", "a"), (["b", "s"], "b", "b"), (["1", "x"], 1, "1")],
+    [
+        ([0, 1], 0, 0),
+        ([0, 1], 0.0, 0),
+        (["a", "b"], "a", "a"),
+        (["b", "s"], "b", "b"),
+        (["1", "x"], 1, "1"),
+        ([0, 1], "0", 0),
+    ],
 )
 def test_signal_by_wish(found: list[Any], signal: Any, last: Any) -> None:
     labels = labelling(found, None, signal)
@@ -69,7 +76,7 @@ def test_two_classes_as_multiclass() -> None:
         ([0.5, 1], None, None, "label 0.5 is no whole number; set the task to regression"),
         ([math.inf, 1], None, None, "label inf is no whole number"),
         ([0, 1, 2], "binary", None, "the task is binary, but there are 3 classes: 0, 1, 2"),
-        (["a", "b"], None, "c", "signal 'c' is no class; the classes are a, b"),
+        (["a", "b"], None, "c", "signal c is no class; the classes are a, b"),
         (["a", "b", "c"], None, "a", "signal 'a' is given, but the task is multiclass: a, b, c"),
         (list(range(101)), None, None, "101 different labels; set the task to regression"),
     ],

@@ -208,9 +208,7 @@ def test_regression(paths: dict[str, Path]) -> None:
         ({"events": 4}, SplitError, "has no event for"),
     ],
 )
-def test_mistakes(
-    paths: dict[str, Path], settings: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_mistakes(paths: dict[str, Path], settings: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         prepared(workflow(paths, **settings))
 

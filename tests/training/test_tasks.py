@@ -107,9 +107,7 @@ def test_regression(files: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_regression_on_one_number_a_file(files: dict[str, Path], tmp_path: Path) -> None:
-    model = model_file(
-        tmp_path, "DecisionTreeRegressor(max_depth=3)", "from sklearn.tree import DecisionTreeRegressor"
-    )
+    model = model_file(tmp_path, "DecisionTreeRegressor(max_depth=3)", "from sklearn.tree import DecisionTreeRegressor")
     workflow = workflow_of(
         {name: (path, mass) for (name, path), mass in zip(files.items(), (125.0, 91.2, 80.4), strict=True)},
         features={"include": ["met", "Jet_pt"]},
@@ -146,7 +144,7 @@ def test_names_in_a_table_with_weights(shared_data: Path, tmp_path: Path) -> Non
         some.writelines(itertools.islice(full, 2501))
     model = model_file(
         tmp_path,
-        "HistGradientBoostingClassifier(max_iter=20)",
+        "HistGradientBoostingClassifier(max_iter=10)",
         "from sklearn.ensemble import HistGradientBoostingClassifier",
     )
     workflow = workflow_of(
@@ -155,7 +153,7 @@ def test_names_in_a_table_with_weights(shared_data: Path, tmp_path: Path) -> Non
         weights={"branch": "Weight"},
         identifier=["EventId"],
         features={"missing": [-999], "exclude": ["Kaggle*"]},
-        training={"model": str(model)},
+        training={"model": str(model), "threads": 1},
     )
     result = trained(workflow, tmp_path)
     metrics = result.metrics

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Split, Workflow
-from mlaas4hep.errors import SplitError, WeightError
+from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.streaming.scan import ClassCount
 from mlaas4hep.training.labels import Labelling, labelling
 from mlaas4hep.training.weighting import ClassTotals, class_totals, training_weights
@@ -67,8 +67,13 @@ def test_regression_has_one_row() -> None:
     ],
 )
 def test_a_class_without_events_in_a_part(events: dict[Hashable, list[tuple[int, float]]], message: str) -> None:
-    with pytest.raises(SplitError, match=f"{message}; use more events, or other shares of the split"):
+    with pytest.raises(SplitError, match=f"{message}; use more events"):
         class_totals(counted(events), BINARY, Split())
+
+
+def test_a_class_without_any_event() -> None:
+    with pytest.raises(NoEventsError, match="no event of class 1 is left after the cuts"):
+        class_totals(counted({0: EVENTS[0], 1: []}), BINARY, Split())
 
 
 def test_a_part_that_holds_no_event_at_all() -> None:

@@ -32,13 +32,19 @@ def output_error(error: OSError, path: Path | str) -> OutputError:
     return OutputError(what, where=str(path), hint=hint)
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, *, file: bool = False) -> None:
     """See that a file or folder could be made there.
 
+    Args:
+        path: of the output.
+        file: it is to be a file.
+
     Raises:
-        OutputError: the nearest folder that exists is not writable, or is no folder.
+        OutputError: the nearest folder that exists is not writable or no folder, or a folder is where a file is to be.
     """
     try:
+        if file and path.is_dir():
+            raise output_error(OSError(errno.EISDIR, ""), path)
         parent = next(folder for folder in path.absolute().parents if folder.exists())
         writable = os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
     except OSError as error:
@@ -74,8 +80,14 @@ def beside(destination: Path, *, told: Path | None = None) -> Iterator[Path]:
 
 
 def replace(partial: Path, destination: Path) -> None:
-    """Rename to the destination. What is there already goes only when the new one has taken its place."""
-    if not destination.is_dir() or destination.is_symlink():
+    """Rename to the destination. What is there already goes only when the new one has taken its place.
+
+    A folder replaces a folder, a file never does.
+
+    Raises:
+        OSError: the system refuses, or a file would replace a folder.
+    """
+    if not destination.is_dir() or not partial.is_dir() or destination.is_symlink():
         partial.replace(destination)
     else:
         aside = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(4)}.old")

@@ -61,11 +61,11 @@ class Terminal:
     def _bar(self, title: str, total: int | None, unit: str) -> Iterator[Advance]:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(title, total=total, unit=unit, text="")
@@ -82,7 +82,7 @@ class Terminal:
             if now - last >= QUIET_SECONDS:
                 last = now
                 rate = done / (now - start)
-                left = f", {int((total - done) / rate)} s left" if total and rate else ""
+                left = f", {int(max(total - done, 0) / rate)} s left" if total and rate else ""
                 of = f" of {total:,}" if total else ""
                 self._console.print(Text(f"{title}: {done:,}{of} {unit}, {_si(rate)}/s{left} {text}".rstrip()))
 

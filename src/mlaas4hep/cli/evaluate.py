@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
             update={"workers": workers, **({"format": dtype.value} if dtype else {})},
         )
         if report is not None:
-            check_place(report)
+            check_place(report, file=True)
         with load_bundle(bundle) as loaded:
             workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
             done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from mlaas4hep import __version__
-from mlaas4hep.cli import evaluate, inspect, predict, reader, specs, train
+from mlaas4hep.cli import evaluate, inspect, predict, reader, serve, specs, train
 from mlaas4hep.errors import MLaaS4HEPError
 
 __all__ = ["app", "main"]
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict on whole files.",
 )
-for module in (train, inspect, specs, predict, evaluate, reader):
+for module in (train, inspect, specs, predict, evaluate, reader, serve):
     module.register(app)
 
 
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(wanted or ["--help"], prog_name="mlaas4hep", standalone_mode=False)
     except (MLaaS4HEPError, OSError, MemoryError) as error:
         if show_traceback:
-            raise
+            traceback.print_exception(error)
         _fail(_words(error))
     except _UsageError as error:
         _fail(_usage(error))

@@ -81,7 +81,7 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
     except ValidationError as error:
         raise config_error(error, "options", Workflow) from error
     if output is not None:
-        check_place(output)
+        check_place(output, file=True)
     found = specs_of_files(workflow, Terminal(quiet=quiet))
     text = json.dumps(found.to_json(), indent=2)
     if output is not None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from mlaas4hep.config.legacy_lists import Labels, read_files, read_labels, sample_names
 from mlaas4hep.config.places import is_file
-from mlaas4hep.config.problems import config_error
 from mlaas4hep.config.workflow import Sample
 from mlaas4hep.errors import LabelError
 
@@ -24,15 +21,11 @@ def read_samples(files: str, labels: str, redirector: str | None = None) -> tupl
 
     Raises:
         LabelError: not one label a file.
-        ConfigError: a label that is none.
+        ConfigError: no file is given.
         FileReadError: a file named here or in the list does not exist.
     """
     given = read_labels(labels)
-    pairs = pair(read_files(files, redirector), given)
-    try:
-        return tuple(Sample.model_validate(sample) for sample in pairs), given.branch
-    except ValidationError as problem:
-        raise config_error(problem, given.where, Sample) from problem
+    return tuple(Sample(**sample) for sample in pair(read_files(files, redirector), given)), given.branch
 
 
 def pair(files: Sequence[tuple[str, str]], labels: Labels) -> list[dict[str, Any]]:

@@ -46,6 +46,9 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
     branches: list[FeatureBranch] = []
     left_out: dict[str, str] = {}
     warnings: list[str] = []
+    for pattern in features.length:
+        if pattern != "default" and not any(fnmatchcase(name, pattern) for name in specs.branches):
+            warnings.append(f"features.length: {pattern} matches no feature")
     for name, part in specs.branches.items():
         if part.values.real == 0:
             left_out[name] = "missing in every training event"

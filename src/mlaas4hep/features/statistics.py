@@ -167,8 +167,8 @@ class Lengths:
         if not len(self.lengths):
             return 0
         reached = np.cumsum(self.counts)
-        need = math.ceil(Fraction(q) * int(reached[-1]))
-        return int(self.lengths[min(int(np.searchsorted(reached, need, side="left")), len(reached) - 1)])
+        index = int(np.searchsorted(reached / reached[-1], q, side="left"))
+        return int(self.lengths[min(index, len(reached) - 1)])
 
 
 @dataclass(frozen=True, eq=False)

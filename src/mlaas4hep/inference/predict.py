@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 from mlaas4hep.bundle.read import Bundle
 from mlaas4hep.bundle.scoring import Scorer
 from mlaas4hep.config.workflow import Reading, Sample
-from mlaas4hep.errors import ConfigError
+from mlaas4hep.errors import ExpressionError
 from mlaas4hep.features.columns import Jagged, select
+from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.output import open_writer
-from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, missing_branch
+from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, check_inputs
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
 
 __all__ = ["Predicted", "predict_files", "score_names"]
+
+FIXED: dict[str, np.dtype[Any]] = {
+    "file": np.dtype(np.int32),
+    "entry": np.dtype(np.int64),
+    "selected": np.dtype(np.bool_),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,13 @@ class Predicted:
 
 
 def score_names(classes: Sequence[str], task: str) -> tuple[str, ...]:
-    """Names of the score columns: ``score``, or ``score_<class>`` for more than two classes."""
+    """Names of the score columns: ``score``, or ``score_<class>`` for more than two classes; all different."""
     if task != "multiclass":
         return ("score",)
-    return tuple(f"score_{''.join(c if c.isalnum() else '_' for c in name)}" for name in classes)
+    names: list[str] = []
+    for text in classes:
+        names.append(_free(f"score_{''.join(c if c.isalnum() else '_' for c in text)}", names))
+    return tuple(names)
 
 
 def predict_files(
@@ -57,7 +67,8 @@ def predict_files(
     """Write one row for each entry of each file, in order.
 
     Columns: ``file`` (int32, position among the files), ``entry`` (int64), ``selected`` (bool, passes the bundle's
-    cuts), the scores (float32, NaN where not selected), and the identifiers and the weight where all files have them.
+    cuts), the scores (float32, NaN where not selected), and the identifiers and the weight where all files have what
+    they need (with ``_`` behind a name that is one of the columns above).
 
     Args:
         bundle: the model.
@@ -75,7 +86,7 @@ def predict_files(
     """
     scorer = bundle.scorer(threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
-    opened = open_files([sample], tree or bundle.manifest.tree, reading)
+    opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True)
     try:
         job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
         selected = 0
@@ -95,38 +106,38 @@ def predict_files(
 
 @dataclass(frozen=True)
 class _Job:
+    """What is done to every range; ``carried`` has the name in the output and the type of each branch to be copied."""
+
     files: tuple[DataFile, ...]
     preprocessing: Preprocessing
     layout: Layout
     scorer: Scorer
     scores: tuple[str, ...]
-    carried: dict[str, np.dtype[Any]]
+    carried: dict[str, tuple[str, np.dtype[Any]]]
 
     @staticmethod
     def of(bundle: Bundle, scorer: Scorer, files: Sequence[DataFile]) -> _Job:
-        layout = bundle.layout
-        preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
         manifest = bundle.manifest
+        kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
         for file in files:
-            _check(file, preprocessing, layout)
-        wanted = dict.fromkeys([*manifest.identifier, *DEFAULT_IDENTIFIER, bundle.preproc.get("weight_branch")])
-        carried = {
-            name: np.dtype(files[0].source.branches[name].dtype)
-            for name in wanted
-            if name
-            and all(name in file.source.branches and file.source.branches[name].kind == "flat" for file in files)
-        }
-        names = score_names(manifest.classes, manifest.task)
-        return _Job(tuple(files), preprocessing, layout, scorer, names, carried)
+            check_inputs(file, kinds)
+        preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
+        scores = score_names(manifest.classes, manifest.task)
+        carried: dict[str, tuple[str, np.dtype[Any]]] = {}
+        weight = bundle.preproc.get("weight_branch")
+        for name in dict.fromkeys([*manifest.identifier, *DEFAULT_IDENTIFIER, *([str(weight)] if weight else [])]):
+            dtype = _type(name, preprocessing, files)
+            if dtype is not None:
+                taken = [*FIXED, *scores, *(column for column, _ in carried.values())]
+                carried[name] = (_free(name, taken), dtype)
+        return _Job(tuple(files), preprocessing, bundle.layout, scorer, scores, carried)
 
     def columns(self) -> dict[str, np.dtype[Any]]:
         """The columns of the output."""
         return {
-            "file": np.dtype(np.int32),
-            "entry": np.dtype(np.int64),
-            "selected": np.dtype(np.bool_),
+            **FIXED,
             **{name: np.dtype(np.float32) for name in self.scores},
-            **self.carried,
+            **dict(self.carried.values()),
         }
 
     def tasks(self) -> Iterator[tuple[DataFile, int, int]]:
@@ -139,35 +150,45 @@ class _Job:
     def rows(self, task: tuple[DataFile, int, int]) -> dict[str, NDArray[Any]]:
         """The rows of one range."""
         file, start, stop = task
+        events = stop - start
         names = [branch.name for branch in self.layout.branches]
-        needed = dict.fromkeys([*self.preprocessing.needed(names), *self.carried])
-        columns = file.source.read(tuple(needed), start, stop)
-        keep = np.asarray(self.preprocessing.passing(columns, stop - start).all(axis=0))
-        computed = self.preprocessing.compute(columns, names, stop - start)
-        chosen = {name: select(column, keep) for name, column in computed.items()}
-        scores = np.full((stop - start, len(self.scores)), np.nan, dtype=np.float32)
+        columns = file.source.read(self.preprocessing.needed([*names, *self.carried]), start, stop)
+        try:
+            keep = np.asarray(self.preprocessing.passing(columns, events).all(axis=0))
+            computed = self.preprocessing.compute(columns, [*names, *self.carried], events)
+        except LengthMismatchError as error:
+            located = error.shifted(start)
+            raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
+        chosen = {name: select(computed[name], keep) for name in names}
+        scores = np.full((events, len(self.scores)), np.nan, dtype=np.float32)
         if keep.any():
             scores[keep] = self.scorer.scores(raw_matrix(chosen, self.layout.branches, int(keep.sum())))
         return {
-            "file": np.full(stop - start, file.index, dtype=np.int32),
+            "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),
             "selected": keep,
             **{name: scores[:, i] for i, name in enumerate(self.scores)},
-            **{name: _plain(columns[name]).astype(dtype) for name, dtype in self.carried.items()},
+            **{name: _plain(computed[branch]).astype(dtype) for branch, (name, dtype) in self.carried.items()},
         }
+
+
+def _type(name: str, preprocessing: Preprocessing, files: Sequence[DataFile]) -> np.dtype[Any] | None:
+    """Type of a branch or variable that can be copied from all files; None if it cannot."""
+    branches = [file.source.branches for file in files]
+    if name in preprocessing.variable_kinds:
+        there = all(needed in found for found in branches for needed in preprocessing.needed_for([name]))
+        return np.dtype(np.float64) if there and preprocessing.variable_kinds[name] == "flat" else None
+    if all(name in found and found[name].kind == "flat" for found in branches):
+        return np.result_type(*(found[name].dtype for found in branches))
+    return None
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _plain(column: NDArray[Any] | Jagged) -> NDArray[Any]:
     assert not isinstance(column, Jagged)
     return column
-
-
-def _check(file: DataFile, preprocessing: Preprocessing, layout: Layout) -> None:
-    branches = file.source.branches
-    for name in preprocessing.needed([branch.name for branch in layout.branches]):
-        if name not in branches:
-            raise missing_branch(name, file.path, branches)
-    for branch in layout.branches:
-        found = branches.get(branch.name)
-        if found is not None and found.kind != branch.kind:
-            raise ConfigError(f"branch {branch.name} is {found.kind} here, {branch.kind} in training", where=file.path)

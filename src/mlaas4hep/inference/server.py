@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
+import logging
+
+from mlaas4hep.inference.plane.incoming import Convert, Incoming
+from mlaas4hep.inference.plane.loading import OpenRuntime
+from mlaas4hep.inference.plane.looking import Looking
+from mlaas4hep.inference.plane.manager import Manager
+from mlaas4hep.inference.plane.memory import Memory
+from mlaas4hep.inference.plane.plane import Plane
+from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.settings import Settings
 
 __all__ = ["Server"]
 
+LOG = logging.getLogger("mlaas4hep.inference")
 
-class Server:
-    """Implements `DataPlane` and `Management` (signatures as there); being written.
+
+class Server(Plane, Manager):
+    """Implements `DataPlane` and `Management`. To be made and used in one event loop.
 
     Args:
         settings: everything the server can be told.
+        open_runtime: opens the model in a folder; default `mlaas4hep.inference.runtimes.open_runtime`.
+        convert: converts uploads; default `mlaas4hep.inference.foreign.convert_upload`.
 
-    Use: ``server = Server(Settings(repository=path)); await server.start(); ...; await server.stop()``.
-    ``await server.loaded()`` waits until every load under way has ended (tests, readiness of the start).
+    Example:
+        >>> server = Server(Settings(repository=Path("models")))
+        >>> await server.start()
+        >>> scored = await server.score_row("higgs", ["MET_pt", "Jet_pt"], [41.0, [80.0, 35.5]])
+        >>> await server.stop()
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, open_runtime: OpenRuntime | None = None, convert: Convert | None = None
+    ) -> None:
+        from mlaas4hep.inference import foreign, runtimes
+
+        opens: OpenRuntime = open_runtime or runtimes.open_runtime
+        converts: Convert = convert or foreign.convert_upload
         self.settings = settings
+        store = Store(settings.repository, models=settings.limits.models)
+        memory = Memory(settings, opens)
+        looking = Looking(store, memory, settings.poll)
+        Plane.__init__(self, settings, memory, looking)
+        Manager.__init__(self, settings, store, memory, looking, Incoming(settings, converts, opens))
 
     async def start(self) -> None:
-        """Look at the repository and begin to load models."""
+        """Look at the repository and begin to load models; requests for them wait until they are ready.
 
-    async def stop(self) -> None:
-        """Finish what is in flight, then let go of all models."""
+        Raises:
+            ServingError: the repository cannot be used.
+        """
+        await self._looking.begin()
 
     async def loaded(self) -> None:
         """Wait until no load is under way."""
+        await self._memory.settled()
+
+    async def look(self) -> None:
+        """Look at the repository now, not only at the next poll."""
+        await self._looking.at_everything()
+
+    async def stop(self) -> None:
+        """Wait for requests in flight, `settings.drain` seconds at most, then let go of all models.
+
+        Requests are answered until then, so the caller stops listening before.
+        """
+        await self._looking.end()
+        if not await self._memory.quiet(self.settings.drain):
+            LOG.warning("requests were still in flight after %g s", self.settings.drain)
+        await self._memory.close()

@@ -14,7 +14,7 @@ from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.readers.base import Branch
 
-__all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "choose_branches"]
+__all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches"]
 
 DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
 
@@ -130,6 +130,25 @@ def _require(file: DataFile, needed: Iterable[str], union: Mapping[str, Branch],
                 where=file.path,
                 hint="exclude it, or use files of one kind",
             )
+
+
+def check_inputs(file: DataFile, kinds: Kinds) -> None:
+    """See that a file has the branches a trained model needs, of the kinds it was trained on.
+
+    Raises:
+        BranchNotFoundError: a branch is missing.
+        UnsupportedBranchError: a branch holds no numbers.
+        ConfigError: a branch is flat here and was jagged in training, or the other way round.
+    """
+    branches = file.source.branches
+    for name, kind in kinds.items():
+        branch = branches.get(name)
+        if branch is None:
+            raise missing_branch(name, file.path, branches)
+        if branch.kind == "unsupported":
+            raise UnsupportedBranchError(f"branch {name} holds {branch.dtype}, not numbers", where=file.path)
+        if branch.kind != kind:
+            raise ConfigError(f"branch {name} is {branch.kind} here, {kind} in training", where=file.path)
 
 
 def missing_branch(name: str, path: str, branches: Iterable[str]) -> BranchNotFoundError:

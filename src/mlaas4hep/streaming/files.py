@@ -34,8 +34,16 @@ class DataFile:
         return self.source.path
 
 
-def open_files(samples: Sequence[Sample], tree: str | None, reading: Reading) -> tuple[DataFile, ...]:
+def open_files(
+    samples: Sequence[Sample], tree: str | None, reading: Reading, *, twins: bool = False
+) -> tuple[DataFile, ...]:
     """Open all files; the result is sorted by the identity of their content.
+
+    Args:
+        samples: the files.
+        tree: path of the tree, for ROOT files.
+        reading: redirector and format.
+        twins: two files may have the same content.
 
     Raises:
         FileReadError: a file cannot be opened.
@@ -48,7 +56,8 @@ def open_files(samples: Sequence[Sample], tree: str | None, reading: Reading) ->
             for path in sample.files:
                 source = open_source(resolve(path, reading.redirector), tree, format=reading.format)
                 files.append(DataFile(len(files), sample, source))
-        _refuse_twins(files)
+        if not twins:
+            _refuse_twins(files)
     except BaseException:
         close_files(files)
         raise

@@ -13,7 +13,7 @@ from mlaas4hep.config.workflow import Sample, Split, Workflow
 from mlaas4hep.errors import ConfigError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.matrix import raw_matrix
-from mlaas4hep.streaming.branches import choose_branches
+from mlaas4hep.streaming.branches import check_inputs, choose_branches
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
@@ -65,12 +65,19 @@ def evaluate_bundle(
     layout = bundle.layout
     labels = Labelling(manifest.task, manifest.classes, text=True)
     features = workflow.features.model_copy(update={"include": tuple(branch.name for branch in layout.branches)})
-    workflow = workflow.model_copy(update={"features": features})
+    workflow = workflow.model_copy(update={"features": features, "identifier": ()})
+    kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
     split = Split(validation=0.0, test=0.0)
     parts: list[Part] = []
     cutflows: dict[str, Cutflow] = {}
     with opened(workflow) as files:
+        for file in files:
+            check_inputs(file, kinds)
         branches = choose_branches(files, workflow)
+        for branch in layout.branches:
+            if branch.name not in branches.features:
+                role = branches.left_out.get(branch.name, "is left out")
+                raise ConfigError(f"branch {branch.name} {role}, but the model takes it as a feature")
         pipeline = make_pipeline(workflow, branches, split)
         with monitor.stage("evaluate", sum(file.source.entries for file in files)) as advance:
             for file, selected, entries in _selected(files, pipeline, workflow.reading.workers):

@@ -140,10 +140,11 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
 
 def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> int:
     if signal is not None:
-        wanted = _plain(signal, text=text)
-        if wanted not in classes:
-            raise LabelError(f"signal {signal!r} is no class; the classes are {_names(classes)}")
-        return classes.index(wanted)
+        wanted = str(_plain(signal, text=text))
+        names = [str(label) for label in classes]
+        if wanted not in names:
+            raise LabelError(f"signal {wanted} is no class; the classes are {_names(classes)}")
+        return names.index(wanted)
     named = [i for i, label in enumerate(classes) if str(label).lower() in SIGNAL_NAMES]
     return named[0] if len(named) == 1 else 1
 

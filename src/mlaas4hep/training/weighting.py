@@ -66,9 +66,9 @@ def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling, split:
         row = labels.index(label) if labels.classes else 0
         events[row] += count.events
         sums[row] = [a.merge(b) for a, b in zip(sums[row], count.weights, strict=True)]
-    for row in np.flatnonzero(events.sum(axis=1) == 0):
+    for name in (labels.names[row] for row in np.flatnonzero(events.sum(axis=1) == 0)):
         raise NoEventsError(
-            f"no event of class {labels.names[row]} is left after the cuts",
+            f"no event of class {name} is left after the cuts",
             hint="look at the cutflow and at the files of this class",
         )
     for part, (name, share) in enumerate(zip(PARTS, (split.train, split.validation, split.test), strict=True)):
@@ -77,7 +77,7 @@ def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling, split:
             what = f"class {labels.names[empty[0]]}" if labels.classes else "the data"
             raise SplitError(
                 f"{what} has no event for {name}",
-                hint="use more events, or other shares of the split",
+                hint="use more events, other shares of the split, or an identifier that tells events apart",
             )
     return ClassTotals(events, np.array([[part.value() for part in row] for row in sums]))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlaas4hep.bundle.files import check_place
 from mlaas4hep.bundle.write import check_destination
+from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.streaming.monitor import Monitor
@@ -86,7 +87,9 @@ def run_training(
     check_destination(destination)
     for place in (split_out, workflow.histograms):
         if place is not None:
-            check_place(place)
+            check_place(place, file=place is split_out)
+    if workflow.specs is not None:
+        read_legacy_specs(workflow.specs)
     monitor = _Recorder(monitor)
     for notice in notices:
         monitor.warn(notice)

@@ -66,6 +66,8 @@ class Native:
         classes: class names, if the model knows them.
         model: the framework's object, for its converter.
         cuts: for tree models: the values at which each column is split, by column.
+        exact: for tree models: a value right at a cut is compared in float32, as ONNX does.
+        missing: for tree models: NaN is allowed.
     """
 
     platform: str
@@ -76,6 +78,8 @@ class Native:
     classes: tuple[str, ...] = ()
     model: Any = None
     cuts: Mapping[int, NDArray[Any]] | None = None
+    exact: bool = True
+    missing: bool = True
 
 
 def columns_of(names: tuple[str, ...], size: int) -> tuple[str, ...]:

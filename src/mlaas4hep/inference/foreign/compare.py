@@ -92,12 +92,16 @@ def independent(run: Run, expected: Examples) -> bool:
         except Exception:  # a model for batches of a fixed size
             return False
         for name, values in wanted.items():
-            if _difference(np.asarray(alone[name]), np.asarray(values)[row : row + 1], name)[1]:
+            whole = np.asarray(values)
+            if _difference(np.asarray(alone[name]), whole[row : row + 1], name, whole)[1]:
                 return False
     return True
 
 
-def _difference(given: NDArray[Any], wanted: NDArray[Any], name: str) -> tuple[float, str]:
+def _difference(
+    given: NDArray[Any], wanted: NDArray[Any], name: str, whole: NDArray[Any] | None = None
+) -> tuple[float, str]:
+    """Relative to the largest value of `whole`, by default of `wanted`."""
     if given.shape != wanted.shape:
         return math.inf, f"{name} has the shape {list(given.shape)} instead of {list(wanted.shape)}"
     if wanted.dtype.kind not in "fiu" or given.dtype.kind not in "fiu":
@@ -107,7 +111,8 @@ def _difference(given: NDArray[Any], wanted: NDArray[Any], name: str) -> tuple[f
     odd = ~np.isfinite(b)
     if not np.array_equal(a[odd], b[odd], equal_nan=True) or not np.isfinite(a[~odd]).all():
         return math.inf, f"{name} is NaN or infinite for other rows"
-    size = float(np.abs(b[~odd]).max(initial=0.0))
+    scale = b if whole is None else whole.astype(np.float64)
+    size = float(np.abs(scale[np.isfinite(scale)]).max(initial=0.0))
     difference = float(np.abs(a[~odd] - b[~odd]).max(initial=0.0)) / (size or 1.0)
     if difference > TOLERANCE:
         return difference, f"{name} differs by {difference:.2g} of its largest value"
@@ -136,15 +141,15 @@ def _values(
         return random.integers(0, whole + 1, shape).astype(spec.dtype)
     values = random.normal(size=shape).astype(spec.dtype)
     if native.cuts is not None:
-        _at_cuts(values, native.cuts, random)
+        _at_cuts(values, native, random)
     return values
 
 
-def _at_cuts(values: NDArray[Any], cuts: Mapping[int, NDArray[Any]], random: np.random.Generator) -> None:
+def _at_cuts(values: NDArray[Any], native: Native, random: np.random.Generator) -> None:
     """Put rows of trees where they matter: at, just below and around the cuts; some missing."""
-    for column, edges in cuts.items():
+    for column, edges in (native.cuts or {}).items():
         places = random.choice(edges.astype(values.dtype), len(values))
         below = np.nextafter(places, np.asarray(-np.inf, values.dtype))
         near = places + (np.ptp(edges) + 1) * random.normal(size=len(values)) * 0.1
-        choice = random.integers(0, 10, len(values))
+        choice = random.integers(0 if native.exact else 4, 10 if native.missing else 9, len(values))
         values[:, column] = np.select([choice < 2, choice < 4, choice < 9], [places, below, near], np.nan)

@@ -1,4 +1,4 @@
-"""What clients send beside a model: params.json and labels (TFaaS), config.pbtxt (Triton); which tensors they describe."""
+"""What clients send beside a model: params.json and labels (TFaaS), config.pbtxt (Triton)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def specs_in_params(params: Mapping[str, Any], side: str) -> tuple[TensorSpec, .
     try:
         return tuple(
             TensorSpec(
-                str(item["name"]), str(item.get("dtype", "float32")), tuple(-1 if n is None else int(n) for n in item["shape"])
+                str(item["name"]),
+                str(item.get("dtype", "float32")),
+                tuple(-1 if n is None else int(n) for n in item["shape"]),
             )
             for item in value
         )

@@ -25,9 +25,7 @@ def is_pickle(data: Bytes) -> bool:
     if len(data) > SMALL:
         return False
     try:
-        last = None
-        for last in pickletools.genops(bytes(data)):
-            pass
+        operations = sum(1 for _ in pickletools.genops(bytes(data)))
     except (ValueError, KeyError, IndexError, UnicodeError, OverflowError):
         return False
-    return last is not None
+    return operations > 1

@@ -27,7 +27,9 @@ DTYPES: Final = {
     "TYPE_FP64": "float64",
     "TYPE_STRING": "object",
 }
-TOKEN: Final = re.compile(r"""\s+|\#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[-+.\w]+)|(?P<sign>[{}\[\]:,;<>])""")
+TOKEN: Final = re.compile(
+    r"""\s+|\#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[-+.\w]+)|(?P<sign>[{}\[\]:,;<>])"""
+)
 DEPTH: Final = 16
 
 

@@ -55,6 +55,11 @@ class Execution:
         self.in_flight = 0
         self.on_idle: Callable[[], None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for a thread or a batch, or are being run in a thread."""
+        return self._waiting + (self.batcher.waiting if self.batcher is not None else 0)
+
     def batch(self, settings: Batching | None) -> None:
         """Turn batching on or off; what waits is finished as it began."""
         if settings is None or not self.batched:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -103,7 +102,9 @@ def _seconds(runtime: Runtime, rows: int, fill: float, timeout: float, repeat: i
     return float(best)
 
 
-def _values(spec: TensorSpec, rows: int, fill: float, *, batched: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _values(
+    spec: TensorSpec, rows: int, fill: float, *, batched: bool
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     shape = [1 if size < 0 else size for size in spec.shape]
     if batched:
         shape[0] = rows
@@ -111,5 +112,3 @@ def _values(spec: TensorSpec, rows: int, fill: float, *, batched: bool) -> np.nd
     if values.dtype.kind == "f":
         values.fill(fill)
     return values
-
-

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["SLOW", "Packer", "getter"]
 
 SLOW = (KeyError, TypeError, ValueError, OverflowError, struct.error)
-"""What the short way raises on anything unusual: missing values, wrong types, a missing key. The long way then explains."""
+"""What the short way raises on anything unusual: a missing value or key, a wrong type. The long way then explains."""
 
 EXACT = 2**53
 
@@ -48,11 +48,6 @@ class Packer:
             SLOW: anything but numbers and lists of numbers, each present.
         """
         return np.frombuffer(self._pack(*self._values(self._get(event))), dtype=np.float32).reshape(1, -1)
-
-    def rows(self, events: Iterable[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """Some events to float32 [N, D]; as `row`."""
-        packed = b"".join([self._pack(*self._values(self._get(event))) for event in events])
-        return np.frombuffer(packed, dtype=np.float32).reshape(-1, self._width)
 
     def _values(self, values: tuple[Any, ...]) -> list[Any]:
         for index in self._wide:

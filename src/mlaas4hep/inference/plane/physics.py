@@ -18,11 +18,13 @@ from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.plane.packing import SLOW, Packer, getter
 from mlaas4hep.inference.plane.values import flat_column, jagged_column, shown, typed
+from mlaas4hep.inference.plane.variables import Variables
 
 __all__ = ["Physics"]
 
 NAMED = 10
 FEW = 16
+UNUSUAL = (*SLOW, ExpressionError)
 Rows = NDArray[np.float32]
 
 
@@ -46,18 +48,25 @@ class Physics:
         self._preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
         needed = set(self._preprocessing.needed_for(self._wanted))
         self._dtypes = {entry.name: entry.dtype for entry in given}
-        kinds = {branch.name: str(branch.kind) for branch in features} | {entry.name: str(entry.kind) for entry in given}
-        self.branches: dict[str, str] = {
-            name: kinds[name] for name in kinds if name in needed
+        kinds = {branch.name: str(branch.kind) for branch in features} | {
+            entry.name: str(entry.kind) for entry in given
         }
+        self.branches: dict[str, str] = {name: kinds[name] for name in kinds if name in needed}
         self.optional = frozenset({entry.name for entry in given} | set(manifest.identifier)) - self.branches.keys()
         self._typed = bool(self._preprocessing.variables_for(self._wanted))
         self._get = getter(self.branches)
         self._count = len(self.branches)
         lengths = [(branch.name, branch.kind, branch.length) for branch in features]
-        self._packer = None if self._typed else Packer(lengths, self._dtypes)
+        self._packer = Packer(lengths, self._dtypes)
+        self._variables = Variables(self._preprocessing, self._wanted, kinds, self._dtypes) if self._typed else None
         self._columns = bundle.layout.columns
         self._column_packer = Packer([(name, "flat", 1) for name in self._columns], {})
+
+    def warm_up(self) -> None:
+        """Do everything once, so that no request waits for compiled code."""
+        empty: dict[str, Any] = {name: [[]] if kind == "jagged" else [None] for name, kind in self.branches.items()}
+        self.columns(empty)
+        self.row({name: values[0] for name, values in empty.items()})
 
     def row(self, event: Mapping[str, Any]) -> Rows:
         """One event, its values by branch name; float32 [1, D].
@@ -65,10 +74,10 @@ class Physics:
         Raises:
             BadRequestError: missing and unknown keys, or a value that does not fit its branch.
         """
-        if self._packer is not None and len(event) == self._count:
+        if len(event) == self._count:
             try:
-                return self._packer.row(event)
-            except SLOW:
+                return self._short(event)
+            except UNUSUAL:
                 pass
         return self.records([event])
 
@@ -89,10 +98,10 @@ class Physics:
         if len(event) != len(keys):
             twice = [key for key, number in Counter(keys).items() if number > 1]
             raise BadRequestError(f"keys are given more than once: {_list(twice)}")
-        if self._packer is not None and len(event) == self._count:
+        if len(event) == self._count:
             try:
-                return self._packer.row(event)
-            except SLOW:
+                return self._short(event)
+            except UNUSUAL:
                 pass
         return self._by_columns(event) if self._names_columns(event) else self.records([event])
 
@@ -102,11 +111,11 @@ class Physics:
         Raises:
             BadRequestError: as `row`, with the index of the event.
         """
-        if self._packer is not None and 0 < len(events) <= FEW:
+        if 1 < len(events) <= FEW:
             try:
                 if all(len(event) == self._count for event in events):
-                    return self._packer.rows(events)
-            except SLOW:
+                    return np.concatenate([self._short(event) for event in events])
+            except UNUSUAL:
                 pass
         try:
             if all(len(event) == self._count for event in events):
@@ -135,6 +144,9 @@ class Physics:
             raise BadRequestError(f"{first} has {size} events and {other} has {sizes[other]}")
         return self._matrix((events[name] for name in self.branches), size)
 
+    def _short(self, event: Mapping[str, Any]) -> Rows:
+        return self._packer.row(event if self._variables is None else self._variables.extend(event))
+
     def _matrix(self, values: Iterable[Any], events: int) -> Rows:
         columns: dict[str, Column] = {}
         if events:
@@ -149,7 +161,8 @@ class Physics:
             computed = self._preprocessing.compute(columns, self._wanted, events) if self._typed else columns
         except LengthMismatchError as error:
             left, right = error.operands
-            what = f"{left} has {error.counts[0]} values and {right} has {error.counts[1]}, but {error.text!r} needs the same"
+            first, second = error.counts
+            what = f"{left} has {first} values and {right} has {second}, but {error.text!r} needs the same"
             raise BadRequestError(what, where=f"event {error.event}") from error
         except ExpressionError as error:
             raise BadRequestError(error.what) from error
@@ -161,7 +174,9 @@ class Physics:
                 return self._column_packer.row(event)
         except SLOW:
             pass
-        _complain([name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None)
+        _complain(
+            [name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None
+        )
         values = {name: flat_column(name, "float64", [event[name]]) for name in self._columns}
         return np.stack(list(values.values()), axis=1).astype(np.float32)
 

@@ -15,7 +15,7 @@ from mlaas4hep.inference.plane.execution import Execution
 from mlaas4hep.inference.plane.physics import Physics
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.plane.tensors import RowForm, check_outputs, check_tensors
-from mlaas4hep.inference.plane.values import shown
+from mlaas4hep.inference.plane.values import numbers
 from mlaas4hep.inference.repository.describe import Facts
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.runtimes.base import Tensors
@@ -27,8 +27,9 @@ Clock = time.perf_counter_ns
 
 
 class Served:
-    """A loaded version. Its methods must only be called in the event loop, and by who made sure that it is not closed:
-    between the choice of a version and the call of its method there is no await.
+    """A loaded version. Its methods must only be called in the event loop.
+
+    Between the choice of a version and the call of its method there must be no await: it could be closed.
 
     Attributes:
         entry: what was loaded.
@@ -107,10 +108,10 @@ class Served:
         try:
             rows = rows_of()
             if form.alone and len(rows) != 1:
-                scores = np.concatenate(
-                    [form.scores(await self._run(form.tensors(rows[i : i + 1]), 1, self._outputs, started), 1)
-                     for i in range(len(rows))] or [np.empty((0, 0), dtype=np.float32)]
-                )  # fmt: skip
+                parts = []
+                for row in np.split(rows, len(rows)) if len(rows) else ():
+                    parts.append(form.scores(await self._run(form.tensors(row), 1, self._outputs, started), 1))
+                scores = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
             else:
                 found = await self._run(form.tensors(rows), len(rows), self._outputs, started)
                 scores = form.scores(found, len(rows))
@@ -146,7 +147,7 @@ class Served:
     def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
         names = self._names()
         for index, event in enumerate(events):
-            if not isinstance(event, Mapping) or event.keys() != set(names):
+            if getattr(event, "keys", set)() != set(names):
                 raise BadRequestError(f"the keys must be {', '.join(names[:10])}", where=f"event {index}")
         return self._numbers([[event[name] for name in names] for event in events])
 
@@ -168,15 +169,10 @@ class Served:
         return names
 
     def _numbers(self, rows: Sequence[Sequence[Any]]) -> Rows:
+        width = len(rows[0]) if rows else 0
         for row in rows:
-            for index, value in enumerate(row):
-                if value is not None and not isinstance(value, int | float | np.number):
-                    raise BadRequestError(f"value {index} is {shown(value)}, not a number")
-        try:
-            with np.errstate(over="ignore"):
-                found = np.array(rows, dtype=np.float32)
-        except (ValueError, OverflowError):
-            raise BadRequestError("the values do not make rows of float32 numbers") from None
-        if np.isinf(found).any() and not all(np.isinf(float(rows[i][k] or 0)) for i, k in np.argwhere(np.isinf(found))):
-            raise BadRequestError("a value is not within float32")
-        return found.reshape(len(rows), -1)
+            if len(row) != width:
+                raise BadRequestError(f"rows of {width} and of {len(row)} values are given")
+        given = [value for row in rows for value in row]
+        values = numbers("values", "float64", given, lambda index: f"event {index // width}, value {index % width}")
+        return values.astype(np.float32).reshape(len(rows), width)

@@ -124,7 +124,10 @@ class RowForm:
             raise ModelFailedError(f"the output {self.output} has the shape {list(found.shape)} for {rows} rows")
         if found.ndim != 2:
             found = found.reshape(rows, -1) if rows else np.empty((0, math.prod(found.shape[1:])))
-        return found if found.dtype == np.float32 else found.astype(np.float32)
+        if found.dtype == np.float32:
+            return found
+        with np.errstate(over="ignore", invalid="ignore"):
+            return found.astype(np.float32)
 
     def _one_each(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         if not self._own_axis or any(math.prod(tail) != 1 for tail in self._tails):

@@ -1,4 +1,4 @@
-"""From JSON values and arrays of callers to numbers, strictly: what is no number is an error that says where it stands."""
+"""From JSON values and arrays of callers to numbers, strictly: what is no number is an error that says where it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.inference.failures import BadRequestError
 
-__all__ = ["flat_column", "jagged_column", "shown", "typed"]
+__all__ = ["flat_column", "jagged_column", "numbers", "shown", "typed"]
 
 Locate = Callable[[int], str]
 NUMBERS = (int, float, np.number, np.bool_)
@@ -41,7 +41,7 @@ def flat_column(name: str, dtype: str, values: Any) -> NDArray[Any]:
             what = f"an array of the shape {list(values.shape)} where one value an event is expected"
             raise BadRequestError(what, where=name)
         return _checked(name, values, lambda index: f"event {index}, {name}")
-    return _numbers(name, dtype, _sequence(name, values), lambda index: f"event {index}, {name}")
+    return numbers(name, dtype, _sequence(name, values), lambda index: f"event {index}, {name}")
 
 
 def jagged_column(name: str, dtype: str, values: Any) -> Jagged:
@@ -69,7 +69,34 @@ def jagged_column(name: str, dtype: str, values: Any) -> Jagged:
         event = bisect_right(offsets.tolist(), index) - 1
         return f"event {event}, {name}[{index - int(offsets[event])}]"
 
-    return Jagged(offsets, _numbers(name, dtype, list(chain.from_iterable(lists)), locate))
+    return Jagged(offsets, numbers(name, dtype, list(chain.from_iterable(lists)), locate))
+
+
+def numbers(name: str, dtype: str, values: Sequence[Any], locate: Locate) -> NDArray[Any]:
+    """Values in float64 [N], or as they are for 64-bit integers.
+
+    Args:
+        name: the branch, for messages.
+        dtype: numpy name of its type in training.
+        values: numbers, booleans and None (missing).
+        locate: where the value with an index stands.
+
+    Raises:
+        BadRequestError: something is no number or not within float32.
+    """
+    if dtype in {"int64", "uint64"}:
+        try:
+            exact = np.array(values)
+        except (ValueError, OverflowError):
+            exact = np.empty(0, dtype=np.object_)
+        if exact.dtype.kind in "iu":
+            return exact
+    found: NDArray[np.float64]
+    try:
+        found = np.frombuffer(array("d", values), dtype=np.float64)
+    except (TypeError, OverflowError):
+        found = np.fromiter((_number(v, i, locate) for i, v in enumerate(values)), np.float64, count=len(values))
+    return _checked(name, found, locate)
 
 
 def typed(column: Column, dtype: str) -> Column:
@@ -81,7 +108,9 @@ def typed(column: Column, dtype: str) -> Column:
 
 def shown(value: object) -> str:
     """A value in a message, short."""
-    text = ascii(value) if isinstance(value, str | int | float) else f"a {_WORDS.get(type(value), type(value).__name__)}"
+    text = (
+        ascii(value) if isinstance(value, str | int | float) else f"a {_WORDS.get(type(value), type(value).__name__)}"
+    )
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -106,22 +135,6 @@ def _list(entry: Any, where: str) -> list[Any]:
     if isinstance(entry, np.ndarray) and entry.ndim == 1:
         return list(entry.tolist())
     raise BadRequestError(f"{shown(entry)} where a list is expected", where=where)
-
-
-def _numbers(name: str, dtype: str, values: Sequence[Any], locate: Locate) -> NDArray[Any]:
-    if dtype in {"int64", "uint64"}:
-        try:
-            exact = np.array(values)
-        except (ValueError, OverflowError):
-            exact = np.empty(0, dtype=np.object_)
-        if exact.dtype.kind in "iu":
-            return exact
-    found: NDArray[np.float64]
-    try:
-        found = np.frombuffer(array("d", values), dtype=np.float64)
-    except (TypeError, OverflowError):
-        found = np.fromiter((_number(v, i, locate) for i, v in enumerate(values)), np.float64, count=len(values))
-    return _checked(name, found, locate)
 
 
 def _number(value: Any, index: int, locate: Locate) -> float:

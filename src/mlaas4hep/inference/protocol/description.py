@@ -111,8 +111,9 @@ def _described(plane: DataPlane, model: str, version: str) -> ModelInfo:
 
 
 def _versions(plane: DataPlane, info: ModelInfo) -> list[str]:
-    ready = {other.version for other in plane.models() if other.name == info.name and other.state == READY}
-    return sorted(ready | {info.version}, key=lambda text: (len(text), text))
+    """Those that can be asked for, in memory or not."""
+    possible = {other.version for other in plane.models() if other.name == info.name and other.state != "FAILED"}
+    return sorted(possible | {info.version}, key=lambda text: (len(text), text))
 
 
 def _tensor(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:

@@ -14,14 +14,8 @@ from mlaas4hep.inference.protocol.raw import texts
 __all__ = ["decode", "encode"]
 
 _ACCEPTED = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
-_KINDS = {
-    "f": "fractions",
-    "i": "integers",
-    "u": "integers",
-    "b": "true or false",
-    "U": "strings",
-    "O": "null or mixed",
-}
+_ALLOWED: dict[str, tuple[type, ...]] = {"f": (int, float, type(None)), "i": (int,), "u": (int,), "b": (bool,)}
+_SHOWN = 40
 _FP32 = DTYPES["FP32"]
 _HARMLESS = 1e76  # no value of a sum of squares below this overflows a float32
 
@@ -71,11 +65,9 @@ def encode(array: Array) -> Any:
 def _cast(tensor: str, datatype: str, dtype: DType, array: Array, values: list[Any]) -> Array:
     if array.size == 0:
         return array.astype(dtype)
-    if array.dtype.kind == "O":
-        array = _numbers(tensor, datatype, dtype, array)
-    elif array.dtype.kind not in _ACCEPTED[dtype.kind]:
-        raise _wrong(tensor, datatype, array.dtype.kind)
-    if dtype is _FP32:
+    if array.dtype.kind not in _ACCEPTED[dtype.kind]:
+        array = _numbers(tensor, datatype, dtype, values)
+    elif dtype is _FP32:
         flat = array.ravel()
         if flat.dot(flat) < _HARMLESS:
             return array.astype(dtype)
@@ -87,17 +79,14 @@ def _cast(tensor: str, datatype: str, dtype: DType, array: Array, values: list[A
         raise BadRequestError(f"a value is out of the range of {datatype}", where=f"tensor {tensor!r}") from error
 
 
-def _numbers(tensor: str, datatype: str, dtype: DType, array: Array) -> Array:
-    """Numbers among which are nulls, or integers beyond 64 bits."""
-    allowed = (int, float, type(None)) if dtype.kind == "f" else (int,)
-    if any(not isinstance(value, allowed) or isinstance(value, bool) for value in array.flat):
-        raise _wrong(tensor, datatype, "O")
-    if dtype.kind != "f":
-        return array
-    try:
-        return array.astype(np.float64)
-    except OverflowError as error:
-        raise BadRequestError(f"a value is out of the range of {datatype}", where=f"tensor {tensor!r}") from error
+def _numbers(tensor: str, datatype: str, dtype: DType, values: list[Any]) -> Array:
+    """Python's numbers, for what numpy has no common type for: nulls, integers beyond 63 bits; or what is wrong."""
+    array: Array = np.array(values, object)
+    for value in array.flat:
+        if type(value) not in _ALLOWED[dtype.kind]:
+            shown = "null" if value is None else repr(value)[:_SHOWN]
+            raise BadRequestError(f"the data holds {shown}, which is not {datatype}", where=f"tensor {tensor!r}")
+    return array
 
 
 def _texts(tensor: str, values: Iterable[Any]) -> list[str]:
@@ -114,9 +103,3 @@ def _texts(tensor: str, values: Iterable[Any]) -> list[str]:
         else:
             raise BadRequestError("the data must be strings", where=f"tensor {tensor!r}")
     return flat
-
-
-def _wrong(tensor: str, datatype: str, kind: str) -> BadRequestError:
-    return BadRequestError(
-        f"the data holds {_KINDS.get(kind, 'other')} values, not {datatype}", where=f"tensor {tensor!r}"
-    )

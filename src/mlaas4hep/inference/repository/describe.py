@@ -16,6 +16,8 @@ from mlaas4hep.inference.runtimes.base import Runtime, TensorSpec
 
 __all__ = ["Facts", "classes_of", "describe", "with_runtime"]
 
+DESCRIBED = frozenset({"framework", "kind", "difference", "rows", "reason", "max_batch_size"})
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -52,7 +54,7 @@ def describe(folder: Path, kind: Kind) -> Facts:
         batched=bool(served.get("batched", True)),
         classes=tuple(str(name) for name in classes),
         params=params,
-        metadata={key: value for key, value in served.items() if key in {"framework", "created", "format", "reason"}},
+        metadata={key: value for key, value in served.items() if key in DESCRIBED},
     )
 
 

@@ -37,7 +37,7 @@ def model_name(text: str) -> str:
     """
     if not is_model(text):
         raise BadRequestError(
-            f"{ascii(text[:128])} cannot be the name of a model",
+            f"{text[:128]!a} cannot be the name of a model",
             hint="use letters, digits and _.- (not first), at most 128",
         )
     return text
@@ -50,5 +50,5 @@ def number_of(text: str) -> int:
         BadRequestError: it is none.
     """
     if not is_version(text):
-        raise BadRequestError(f"{ascii(text[:64])} cannot be a version", hint="versions are numbers: 1, 2, 3, ...")
+        raise BadRequestError(f"{text[:64]!a} cannot be a version", hint="versions are numbers: 1, 2, 3, ...")
     return int(text)

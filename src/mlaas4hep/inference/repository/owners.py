@@ -1,4 +1,4 @@
-"""Names of work in progress, which say whose it is, so that what a killed process left behind can be told and removed."""
+"""Names of work in progress, which say whose it is, so that what a killed process left behind can be removed."""
 
 from __future__ import annotations
 

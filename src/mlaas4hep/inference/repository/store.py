@@ -1,4 +1,4 @@
-"""Changes to the repository's folder. Every method blocks; each change is one rename, made under the repository's lock."""
+"""Changes to the repository's folder. Every method blocks; each change is one rename under the repository's lock."""
 
 from __future__ import annotations
 

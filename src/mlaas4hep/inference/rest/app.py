@@ -13,12 +13,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest import v2
 from mlaas4hep.inference.rest.downloads import Downloads
-from mlaas4hep.inference.rest.errors import Failures, handle
+from mlaas4hep.inference.rest.errors import Failures, pass_on
 from mlaas4hep.inference.rest.images import PredictImage
 from mlaas4hep.inference.rest.management import Models
 from mlaas4hep.inference.rest.netron import Netron
@@ -48,12 +47,13 @@ class Application(Starlette):
         super().__init__(
             routes=routes,
             middleware=[Middleware(Failures)],
-            exception_handlers={HTTPException: handle, MLaaS4HEPError: handle},
+            exception_handlers={HTTPException: pass_on},
         )
         self.fast = fast
         self.requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
         if scope["type"] == "http":
             method = scope["method"]
             if method in self.requests:
@@ -99,7 +99,7 @@ def create_app(plane: DataPlane, management: Management, settings: Settings) -> 
         return home_page(plane.models())
 
     table += [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
-    router = Router(routes=table, redirect_slashes=False)
+    router = Router(routes=table)
     return Application([Mount(base, app=router)] if base else table, fast, tfaas.requests)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -81,7 +82,7 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
 
 
 def decode_json(body: bytes) -> dict[str, Any]:
-    """A JSON object.
+    """A JSON object, with the NaN and Infinity that Python's clients write.
 
     Raises:
         BadRequestError: it is no JSON, or no object.
@@ -89,11 +90,19 @@ def decode_json(body: bytes) -> dict[str, Any]:
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        hint = "a missing value is null" if b"NaN" in body or b"Infinity" in body else None
-        raise BadRequestError(f"the body is not valid JSON: {error}", hint=hint) from None
+        data = _lenient(body, error)
     if type(data) is not dict:
         raise BadRequestError("the body must be a JSON object")
     return data
+
+
+def _lenient(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    if b"NaN" in body or b"Infinity" in body:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            pass
+    raise BadRequestError(f"the body is not valid JSON: {error}") from None
 
 
 def too_large(limit: int, *, unread: bool = False) -> TooLargeError:

@@ -50,7 +50,7 @@ class Downloads:
         info = self._plane.info(model, version)
         path = inside(self._management.files(info.name, info.version), name)
         if path is None:
-            raise ModelNotFoundError(f"model {info.name} version {info.version} has no file {ascii(name[:200])}")
+            raise ModelNotFoundError(f"model {info.name} version {info.version} has no file {name[:200]!a}")
         return file_response(path, "application/octet-stream", path.name)
 
 

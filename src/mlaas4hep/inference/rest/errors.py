@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.failures import ServingError, TooLargeError
 
-__all__ = ["Failures", "UnreadBodyError", "error_response", "handle", "send_failure"]
+__all__ = ["Failures", "UnreadBodyError", "error_response", "pass_on", "send_failure"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 LONGEST = 2000
+PLAIN = {404: "there is no such path", 405: "the path does not take this method"}
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 2**20
 
@@ -38,24 +39,25 @@ def error_response(error: Exception) -> Response:
     return Response(body, status, headers, media_type="application/json")
 
 
-async def handle(_: Request, error: Exception) -> Response:
-    """`error_response` as Starlette wants it."""
-    return error_response(error)
+async def pass_on(_: Request, error: Exception) -> Response:
+    """Leave an error that Starlette would answer itself to `Failures`."""
+    raise error
 
 
-async def send_failure(error: Exception, receive: Receive, send: Send) -> None:
+async def send_failure(error: Exception, receive: Receive, send: Send, *, unread: bool = False) -> None:
     """Send the answer to a failed request without a `Response`.
 
-    After an `UnreadBodyError` the connection ends, but the client gets two seconds and 64 MiB to find out: many read only
-    after they have written.
+    Where much of the body is not read yet, the connection ends, but the client gets two seconds and 64 MiB to find out:
+    many read only after they have written.
 
     Args:
         error: what happened.
         receive: the rest of the body, if there is one.
         send: where the answer goes.
+        unread: much of the body is not read yet; an `UnreadBodyError` says so itself.
     """
     status, body, headers = _failure(error)
-    more_body = isinstance(error, UnreadBodyError)
+    more_body = unread or isinstance(error, UnreadBodyError)
     raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     raw += [(name.encode(), value.encode()) for name, value in headers.items()]
     if more_body:
@@ -74,32 +76,43 @@ class Failures:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started, complete = False, False
 
-        async def watched(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
 
+        async def watched_receive() -> Message:
+            nonlocal complete
+            message = await receive()
+            complete = not message.get("more_body", False)
+            return message
+
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, watched_receive, watched_send)
         except ClientDisconnect:
             return
         except Exception as error:
             if started:
                 LOG.exception("failed after the answer had begun: %s", scope["path"])
                 raise
-            await send_failure(error, receive, send)
+            if isinstance(error, HTTPException) and error.status_code == 405 and scope["method"] == "OPTIONS":
+                await Response(status_code=204, headers=error.headers)(scope, receive, send)
+                return
+            await send_failure(error, receive, send, unread=not complete and _large(scope))
 
 
 def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
     if isinstance(error, ServingError):
         return error.status, _body(str(error)), _retry(error.status)
     if isinstance(error, HTTPException):
-        text = error.detail or HTTPStatus(error.status_code).phrase
+        phrase = HTTPStatus(error.status_code).phrase
+        text = PLAIN.get(error.status_code, phrase) if error.detail == phrase else error.detail
         return error.status_code, _body(text), dict(error.headers or {})
     if isinstance(error, MLaaS4HEPError):
         return 400, _body(str(error)), {}
@@ -117,6 +130,14 @@ def _body(text: str) -> bytes:
 
 def _retry(status: int) -> dict[str, str]:
     return {"retry-after": "1"} if status in (429, 503) else {}
+
+
+def _large(scope: Scope) -> bool:
+    """True if the body of a request is large, or of unknown length."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and len(value) > 5):
+            return True
+    return False
 
 
 async def _drain(receive: Receive) -> None:

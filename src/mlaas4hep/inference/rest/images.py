@@ -63,7 +63,7 @@ class PredictImage:
         self._settings = settings
 
     async def __call__(self, request: Request) -> Response:
-        """``{"filename", "labels": [{"label", "probability"}]}`` if the model has class names, else a list of numbers."""
+        """``{"filename", "labels": [{"label", "probability"}]}`` if the model has class names, else numbers."""
         folder = self._settings.repository
         async with receive_form(request, folder, self._settings.limits.body) as form:
             if "image" not in form.files:
@@ -84,8 +84,9 @@ class PredictImage:
 def frame_of(info: ModelInfo) -> Frame:
     """Read from a model's input, its params and their ``options`` what it takes.
 
-    ``options`` of params.json may hold ``{"image": {"scale", "mean", "std", "layout", "height", "width", "channels"}}``;
-    the default is a scale of 255, so that pixels go from 0 to 1 (for inputs of whole numbers a scale of 1).
+    ``options`` of params.json may hold
+    ``{"image": {"scale", "mean", "std", "layout", "height", "width", "channels"}}``. The default is a scale of 255, so
+    that pixels go from 0 to 1; for inputs of whole numbers it is 1.
 
     Raises:
         BadRequestError: the model takes no picture.
@@ -127,13 +128,13 @@ def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
         BadRequestError: it is damaged.
         TooLargeError: it has more than 40 million pixels.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UnsupportedMediaError("the image is neither PNG nor JPEG") from None
     except Image.DecompressionBombError:
         raise _many_pixels() from None
@@ -152,7 +153,8 @@ def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
         except Exception as error:
             raise BadRequestError(f"the image is damaged ({error})") from None
     pixels = np.asarray(converted).reshape(size[1], size[0], frame.channels).astype(np.float32)
-    pixels = (pixels / frame.scale - np.float32(frame.mean)) / np.float32(frame.std)
+    mean, std = np.array(frame.mean, dtype=np.float32), np.array(frame.std, dtype=np.float32)
+    pixels = (pixels / np.float32(frame.scale) - mean) / std
     return _laid_out(pixels.astype(frame.dtype), frame.layout)
 
 
@@ -186,7 +188,8 @@ def _shape(spec: TensorSpec, hint: Any, layout: Any, model: str) -> tuple[str, i
     if layout in ("NHWC", "NCHW") and len(shape) == 4:
         channels_last = layout == "NHWC"
     elif len(shape) == 4:
-        channels_last = shape[3] in MODES or (shape[1] not in MODES and shape[3] == -1)
+        plain = (1, 3)  # a size of 4 may also be a picture's
+        channels_last = shape[3] in plain or (shape[1] not in plain and (shape[3] == 4 or shape[1] != 4))
     else:
         channels_last = True
     if len(shape) == 4:

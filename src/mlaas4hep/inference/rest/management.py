@@ -99,7 +99,7 @@ class Models:
     def _versions(self, name: str) -> list[ModelInfo]:
         found = [info for info in self._plane.models() if info.name == name]
         if not found:
-            raise ModelNotFoundError(f"there is no model {ascii(name[:128])}")
+            raise ModelNotFoundError(f"there is no model {name[:128]!a}")
         return found
 
 

@@ -62,7 +62,7 @@ class Netron:
             return _index(folder, request, info.name)
         path = inside(folder, name)
         if path is None or path.suffix not in TYPES:
-            raise ModelNotFoundError(f"there is no file {ascii(name[:200])}")
+            raise ModelNotFoundError(f"there is no file {name[:200]!a}")
         headers = {"content-disposition": "inline", "cache-control": "max-age=86400"}
         return file_response(path, TYPES[path.suffix], name, headers)
 

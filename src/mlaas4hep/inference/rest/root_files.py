@@ -41,9 +41,9 @@ WAITING = 16
 class PredictRoot:
     """Scores every entry of a file in a process of its own, closed in, with limits on time and memory.
 
-    The body is the file (or a form with the part ``file``), with ``?model=``, ``version``, ``tree`` and ``format``; or JSON
-    with ``url`` and the same. The answer is a ROOT file (tree ``scores``) or Parquet, one row for each entry, with the
-    header ``X-Entries``. The format is that of ``format``, else of the header Accept, else ROOT.
+    The body is the file (or a form with the part ``file``), with ``?model=``, ``version``, ``tree`` and ``format``; or
+    JSON with ``url`` and the same. The answer is a ROOT file (tree ``scores``) or Parquet, one row for each entry, with
+    the header ``X-Entries``. The format is that of ``format``, else of the header Accept, else ROOT.
     """
 
     def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
@@ -166,7 +166,7 @@ async def _work(job: dict[str, Any], place: Path, settings: Settings, *, remote:
 def _format(wanted: str, accept: str) -> str:
     if wanted:
         if wanted not in MEDIA:
-            raise BadRequestError(f"there is no format {ascii(wanted[:40])}", hint="root or parquet")
+            raise BadRequestError(f"there is no format {wanted[:40]!a}", hint="root or parquet")
         return wanted
     return "parquet" if "parquet" in accept else "root"
 

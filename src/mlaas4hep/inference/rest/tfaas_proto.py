@@ -45,9 +45,7 @@ def _messages() -> dict[str, Any]:
     # A pool of its own: a client library with its own tfaaspb in the same process does no harm.
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tfaaspb.{name}")) for name in _MESSAGES
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tfaaspb.{name}")) for name in _MESSAGES}
 
 
 _classes = _messages()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
@@ -21,6 +21,9 @@ from mlaas4hep.bundle.files import remove
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.inference.repository.owners import work_name
 from mlaas4hep.inference.rest.bodies import limited, read_body
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 __all__ = ["Form", "receive_file", "receive_form", "staging"]
 
@@ -83,8 +86,8 @@ async def receive_file(request: Request, path: Path, limit: int) -> int:
 async def receive_form(request: Request, folder: Path, limit: int) -> AsyncIterator[Form]:
     """A form's fields and files, the files in a temporary folder inside `folder` that is removed in the end.
 
-    A part, or the whole request, with ``Content-Encoding: base64`` has its files decoded (TFaaS; of a whole request only
-    the part ``model``).
+    A part, or the whole request, with ``Content-Encoding: base64`` has its files decoded (TFaaS; of a whole request
+    only the part ``model``).
 
     Raises:
         BadRequestError: the form or its base64 is damaged.
@@ -137,7 +140,7 @@ class _Receiver:
         self._base64: _Base64 | None = None
         self._text = bytearray()
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.protocol.classification import classified
@@ -18,6 +17,7 @@ __all__ = ["Infer"]
 
 _LENGTH = b"inference-header-content-length"
 _DIGITS = 18
+_BEFORE = ["", "v2", "models"]
 
 
 class Infer:
@@ -35,13 +35,35 @@ class Infer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors too."""
         try:
-            await self._infer(scope, receive, send)
-        except MLaaS4HEPError as error:
-            await send_failure(error, receive, send)
+            body, length, encoding = await self._infer(scope, receive)
         except ClientDisconnect:
             return
+        except Exception as error:
+            await send_failure(error, receive, send)
+            return
+        if length is None:
+            await v2_body.respond(send, body, encoding=encoding)
+        else:
+            kind, headers = b"application/octet-stream", {_LENGTH: b"%d" % length}
+            await v2_body.respond(send, body, content_type=kind, headers=headers, encoding=encoding)
 
-    async def _infer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @staticmethod
+    def parameters(path: str) -> dict[str, str] | None:
+        """Model and version of ``/v2/models/{model}[/versions/{version}]/infer``, None for another path.
+
+        For applications that find this call without trying all routes; the result is the scope's ``path_params``.
+        """
+        parts = path.split("/")
+        if parts[:3] != _BEFORE or parts[-1] != "infer":
+            return None
+        if len(parts) == 5:
+            return {"model": parts[3]}
+        if len(parts) == 7 and parts[4] == "versions":
+            return {"model": parts[3], "version": parts[5]}
+        return None
+
+    async def _infer(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None, str | None]:
+        """The answer, the length of its JSON part if tensors follow, and the encoding it may be sent in."""
         header: int | None = None
         announced = -1
         encoding = accepted = ""
@@ -64,26 +86,11 @@ class Infer:
         else:
             request = v2_json.read(body, header)
         wanted = request.wanted
-        inferred = await self.plane.infer(
-            model,
-            request.inputs,
-            None if wanted is None else [output.name for output in wanted],
-            version,
-        )
-        content, json_length = v2_json.answer(
-            inferred.model, inferred.version, request.id, self._outputs(request, inferred)
-        )
-        way = v2_body.accepted_encoding(accepted) if accepted else None
-        if json_length is None:
-            await v2_body.respond(send, content, encoding=way)
-        else:
-            await v2_body.respond(
-                send,
-                content,
-                content_type=b"application/octet-stream",
-                headers={_LENGTH: b"%d" % json_length},
-                encoding=way,
-            )
+        names = None if wanted is None else [output.name for output in wanted]
+        inferred = await self.plane.infer(model, request.inputs, names, version)
+        outputs = self._outputs(request, inferred)
+        content, length = v2_json.answer(inferred.model, inferred.version, request.id, outputs)
+        return content, length, v2_body.accepted_encoding(accepted) if accepted else None
 
     def _outputs(self, request: Request, inferred: Inferred) -> list[tuple[str, Array, bool]]:
         if request.wanted is None:

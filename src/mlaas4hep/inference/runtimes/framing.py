@@ -1,7 +1,7 @@
 """Messages between the server and a worker: a JSON head and the bytes of arrays. Nothing is pickled.
 
-A message is: number of bytes of the head (8 bytes, little endian), the head, then the arrays of its ``arrays`` one after
-the other. An array is described by name, dtype and shape; arrays of strings travel inside the head.
+A message is: number of bytes of the head (8 bytes, little endian), the head, then the arrays of its ``arrays`` one
+after the other. An array is described by name, dtype and shape; arrays of strings travel inside the head.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class FramingError(Exception):
 
 
 def send(
-    connection: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], deadline: float | None = None
+    connection: socket.socket,
+    head: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    deadline: float | None = None,
 ) -> None:
     """Send a message.
 
@@ -55,7 +58,7 @@ def send(
             raise FramingError(what)
         described.append({"name": name, "dtype": array.dtype.name, "shape": array.shape})
         if array.size:
-            blocks.append(memoryview(np.ascontiguousarray(array)).cast("B"))
+            blocks.append(_bytes(np.ascontiguousarray(array)))
     text = json.dumps({**head, "arrays": described}).encode()
     _patience(connection, deadline)
     connection.sendall(LENGTH.pack(len(text)) + text)
@@ -100,12 +103,17 @@ def receive(
                     raise FramingError(what)
                 array = np.empty(shape, dtype)
                 if array.size:
-                    _fill(connection, memoryview(array.reshape(-1)).cast("B"), deadline)
+                    _fill(connection, _bytes(array), deadline)
             arrays[str(entry["name"])] = array
     except (ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
         what = f"no message: {error}"
         raise FramingError(what) from error
     return head, arrays
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    """The memory of a contiguous array."""
+    return memoryview(array.reshape(-1).view(np.uint8).data)
 
 
 def _exactly(connection: socket.socket, size: int, deadline: float | None) -> bytearray:

@@ -54,7 +54,10 @@ def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
             what = "this bundle's torch model has no ONNX form, and a server does not run the code in its model.py"
             raise ModelRefusedError(what, hint="export it with torch.jit.script or torch.export, and upload that")
         return _worker(folder, threads, limits)
-    columns = {"features": manifest.layout.columns, "scores": score_names(manifest.classes, manifest.signal, manifest.width)}
+    columns = {
+        "features": manifest.layout.columns,
+        "scores": score_names(manifest.classes, manifest.signal, manifest.width),
+    }
     return _onnx(folder, threads, limits, batched=True, columns=columns)
 
 

@@ -25,7 +25,7 @@ TEMPORARY_BYTES: Final = 64 * 2**20
 
 @cache
 def method() -> str:
-    """What closes the processes in on this machine: ``bubblewrap``, ``unshare`` (no network only) or ``limits`` alone."""
+    """What closes the processes in on this machine: ``bubblewrap``, ``unshare`` (no network) or ``limits`` alone."""
     bwrap = shutil.which("bwrap")
     if bwrap and _works([bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]):
         found = "bubblewrap"
@@ -62,7 +62,7 @@ def command(
     if method() == "limits":
         return python
     line = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    line += ["--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]  # noqa: S108 - inside the sandbox
+    line += ["--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]
     if die_with_parent:
         line.append("--die-with-parent")
     for path in (*SYSTEM, *_python()):
@@ -74,7 +74,7 @@ def command(
     return [*line, "--chdir", "/", *python]
 
 
-def environment(threads: int, temporary: str = "/tmp") -> dict[str, str]:  # noqa: S108 - its own in the sandbox
+def environment(threads: int, temporary: str = "/tmp") -> dict[str, str]:
     """Environment of such a process: nothing secret, frameworks quiet and bounded.
 
     Args:

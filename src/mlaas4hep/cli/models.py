@@ -1,0 +1,200 @@
+"""``models``: a client of the inference server, with the options of the original's client too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mlaas4hep.client import ModelClient
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep models list --url http://localhost:8083
+
+  mlaas4hep models upload higgs.tar.gz
+
+  mlaas4hep models predict higgs --events events.json
+
+  mlaas4hep models tfaas --url http://localhost:8083 --predict=input.json
+"""
+
+Url = Annotated[str, typer.Option(envvar="MLAAS4HEP_URL", help="The server.")]
+Version = Annotated[str, typer.Option(help="Number or label; default: the server's choice.")]
+Name = Annotated[str, typer.Argument(help="Name of the model.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Send a token over plain HTTP.")]
+DEFAULT_URL = "http://127.0.0.1:8083"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    models = typer.Typer(
+        no_args_is_help=True, help="List, upload and use the models of an inference server.", epilog=EXAMPLES
+    )
+    app.add_typer(models, name="models")
+    _reading(models)
+    _managing(models)
+    _original(models)
+
+
+def _reading(app: typer.Typer) -> None:
+    @app.command("list", epilog=EXAMPLES)
+    def list_models(
+        url: Url = DEFAULT_URL,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+        insecure: Insecure = False,
+    ) -> None:
+        """List models, versions and states."""
+        with _client(url, insecure) as client:
+            found = client.models()
+        if as_json:
+            _print(found)
+            return
+        for model in found:
+            for version in model["versions"]:
+                labels = ", ".join(version.get("labels", ()))
+                state = " ".join(filter(None, (version["state"], version.get("reason", ""))))
+                typer.echo(f"{model['name']:30} {version['version']:>4}  {state:10} {labels}".rstrip())
+
+    @app.command(epilog=EXAMPLES)
+    def describe(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
+        """Print what a model takes and gives, as JSON."""
+        with _client(url, insecure) as client:
+            _print(client.metadata(model, version))
+
+    @app.command(epilog=EXAMPLES)
+    def predict(
+        model: Name,
+        events: Annotated[Path, typer.Option(help="JSON file: a list of events, or one object of columns.")],
+        url: Url = DEFAULT_URL,
+        version: Version = "",
+        insecure: Insecure = False,
+    ) -> None:
+        """Print the scores of the events in a JSON file."""
+        with _client(url, insecure) as client:
+            _print(client.predict(_read(events), model, version).tolist())
+
+    @app.command(epilog=EXAMPLES)
+    def download(
+        model: Name,
+        output: Annotated[Path, typer.Option("--output", "-o", help="Name ending in .tar.gz.")],
+        url: Url = DEFAULT_URL,
+        version: Version = "",
+        insecure: Insecure = False,
+    ) -> None:
+        """Fetch a version."""
+        with _client(url, insecure) as client:
+            typer.echo(str(client.download(model, output, version)))
+
+
+def _managing(app: typer.Typer) -> None:
+    @app.command(epilog=EXAMPLES)
+    def upload(
+        file: Annotated[Path, typer.Argument(help="A bundle as tar.gz, or a model of another framework.")],
+        url: Url = DEFAULT_URL,
+        name: Annotated[str | None, typer.Option(help="Name to serve it under.")] = None,
+        insecure: Insecure = False,
+    ) -> None:
+        """Add a version."""
+        with _client(url, insecure) as client:
+            _print(client.upload(_existing(file), name))
+
+    @app.command(epilog=EXAMPLES)
+    def delete(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
+        """Remove a model, or one version of it."""
+        with _client(url, insecure) as client:
+            client.delete(model, version)
+
+    @app.command(epilog=EXAMPLES)
+    def load(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
+        """Bring a model into memory."""
+        with _client(url, insecure) as client:
+            _print(client.load(model, version))
+
+    @app.command(epilog=EXAMPLES)
+    def unload(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
+        """Take a model out of memory."""
+        with _client(url, insecure) as client:
+            client.unload(model, version)
+
+    @app.command(epilog=EXAMPLES)
+    def label(
+        model: Name,
+        label: Annotated[str, typer.Argument(help="E.g. stable or canary.")],
+        version: Annotated[str | None, typer.Argument(help="The version; none removes the label.")] = None,
+        url: Url = DEFAULT_URL,
+        insecure: Insecure = False,
+    ) -> None:
+        """Point a label to a version."""
+        with _client(url, insecure) as client:
+            client.label(model, label, version)
+
+
+def _original(app: typer.Typer) -> None:
+    @app.command(epilog=EXAMPLES)
+    def tfaas(
+        url: Url = DEFAULT_URL,
+        upload: Annotated[Path | None, typer.Option(help="upload.json with name, params, model, labels.")] = None,
+        bundle: Annotated[Path | None, typer.Option(help="model.tar.gz.")] = None,
+        models: Annotated[bool, typer.Option("--models", help="List the models.")] = False,
+        delete: Annotated[str | None, typer.Option(help="Remove this model.")] = None,
+        predict: Annotated[Path | None, typer.Option(help="input.json with keys, values, model.")] = None,
+        image: Annotated[Path | None, typer.Option(help="A png or jpg file; needs --model.")] = None,
+        model: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+        insecure: Insecure = False,
+    ) -> None:
+        """The options of the original's tfaas_client.py."""
+        from mlaas4hep.errors import ConfigError
+
+        with _client(url, insecure) as client:
+            if upload is not None:
+                _print(client.upload_parts(_read(upload), upload.parent))
+            elif bundle is not None:
+                _print(client.upload(_existing(bundle), model))
+            elif models:
+                _print(client.params())
+            elif delete is not None:
+                client.delete(delete)
+            elif predict is not None:
+                data = _read(predict)
+                _print(client.predict_row(data.get("keys", []), data.get("values", []), model or data.get("model")))
+            elif image is not None and model:
+                _print(client.predict_image(_existing(image), model))
+            else:
+                raise ConfigError(
+                    "nothing to do",
+                    hint="give --models, --upload, --bundle, --delete, --predict, or --image with --model",
+                )
+
+
+def _client(url: str, insecure: bool) -> ModelClient:
+    from mlaas4hep.client import ModelClient
+
+    return ModelClient(url, insecure=insecure)
+
+
+def _read(path: Path) -> Any:
+    from mlaas4hep.errors import ConfigError
+
+    try:
+        return json.loads(_existing(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"no valid JSON ({error})", where=str(path)) from error
+
+
+def _existing(path: Path) -> Path:
+    from mlaas4hep.errors import FileReadError
+
+    if not path.is_file():
+        raise FileReadError("no such file", where=str(path))
+    return path
+
+
+def _print(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))

@@ -1,0 +1,120 @@
+"""Keras models, ``.keras`` and ``.h5``, with Keras' own layers only."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.tensorflow_common import export, first_axis_free, runner, tensorflow
+from mlaas4hep.inference.runtimes.base import TensorSpec
+
+__all__ = ["FRAMEWORK", "WORKER", "load", "strange_classes", "to_onnx"]
+
+FRAMEWORK: Final = "Keras"
+WORKER: Final = True
+LIMIT: Final = 64 * 2**20
+CODE: Final = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"}
+PLAIN: Final = {"__tensor__", "__numpy__", "__tuple__", "__bytes__", "slice", "Functional", "Model", "TensorShape"}
+PLACES: Final = ("layers", "initializers", "regularizers", "constraints", "activations", "models", "dtype_policies")
+
+
+def load(source: Source) -> Native:
+    """Load without the training configuration.
+
+    Raises:
+        ModelRefusedError: it holds a Lambda or layers that are not Keras' own, only weights, or no input shape.
+    """
+    config = _config(source)
+    tf = tensorflow(source.threads)
+    import keras
+
+    strange = sorted(set(strange_classes(config, keras)))
+    if strange:
+        what = f"the Keras model holds layers that are not Keras' own ({', '.join(strange[:3])}); they would run code"
+        raise ModelRefusedError(what, hint="upload it as ONNX or as a SavedModel")
+    path = source.path
+    suffix = ".h5" if source.kind == "keras_h5" else ".keras"
+    if path.suffix != suffix:  # Keras goes by the name
+        path = _linked(path, suffix)
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    if not getattr(model, "inputs", None):
+        what = "the shape of the Keras model's input is not in the file"
+        raise ModelRefusedError(what, hint="call the model once, or give it an Input layer, before saving")
+    inputs = _specs(model.inputs, [tensor.name for tensor in model.inputs])
+    outputs = _specs(model.outputs, [_maker(tensor) for tensor in model.outputs])
+
+    def call(tensors: Sequence[Any]) -> list[Any]:
+        return list(tf.nest.flatten(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)))
+
+    batched = first_axis_free((*inputs, *outputs))
+    run = runner(call, inputs, outputs)
+    return Native("tensorflow_keras", inputs, outputs, run, batched, model=(call, model))
+
+
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Convert by tf2onnx."""
+    export(native.model[0], native.inputs, native.outputs, target)
+
+
+def strange_classes(node: object, keras: Any) -> Iterator[str]:
+    """Names of the serialised classes in a model's configuration that are not Keras' own, or that would run code."""
+    if isinstance(node, dict):
+        name, module = node.get("class_name"), node.get("module")
+        if isinstance(name, str) and "config" in node:
+            own = module is None or (isinstance(module, str) and module.partition(".")[0] in {"keras", "builtins"})
+            known = name in PLAIN or any(hasattr(getattr(keras, place), name) for place in PLACES)
+            if not own or not known or name in CODE or node.get("registered_name") not in {None, "", name}:
+                yield name
+        for value in node.values():
+            yield from strange_classes(value, keras)
+    elif isinstance(node, list):
+        for value in node:
+            yield from strange_classes(value, keras)
+
+
+def _config(source: Source) -> Any:
+    """The model's configuration, without loading anything."""
+    if source.kind == "keras":
+        with zipfile.ZipFile(source.path) as archive:
+            if archive.getinfo("config.json").file_size > LIMIT:
+                what = "the configuration of the Keras model is too large"
+                raise ModelRefusedError(what)
+            config = json.loads(archive.read("config.json"))
+        if isinstance(config, dict):
+            config.pop("compile_config", None)
+        return config
+    import h5py  # type: ignore[import-untyped]
+
+    with h5py.File(source.path, "r") as file:
+        text = file.attrs.get("model_config")
+    if text is None:
+        what = "the .h5 file holds no Keras model, or only its weights"
+        raise ModelRefusedError(what, where=source.path.name, hint="save the whole model: model.save('model.keras')")
+    return json.loads(text)
+
+
+def _linked(path: Path, suffix: str) -> Path:
+    import tempfile
+
+    link = Path(tempfile.mkdtemp()) / f"model{suffix}"
+    link.symlink_to(path)
+    return link
+
+
+def _maker(tensor: Any) -> str:
+    """Name of the layer that gives an output."""
+    return str(getattr(getattr(tensor, "_keras_history", None), "operation", tensor).name)
+
+
+def _specs(tensors: Sequence[Any], names: list[str]) -> tuple[TensorSpec, ...]:
+    if len(names) != len(tensors) or len(set(names)) != len(names):
+        names = [f"output_{number}" for number in range(len(tensors))]
+    return tuple(
+        TensorSpec(name, str(tensor.dtype), tuple(-1 if size is None else int(size) for size in tensor.shape))
+        for name, tensor in zip(names, tensors, strict=True)
+    )

@@ -1,0 +1,57 @@
+"""LightGBM models in their text form. Scores are what ``Booster.predict`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.inference.foreign.base import FEATURES, Native, Source
+from mlaas4hep.inference.foreign.trees import cuts_of, save_scores, tree_native
+
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+
+FRAMEWORK: Final = "LightGBM"
+WORKER: Final = True
+OPSET: Final = 15
+
+
+def load(source: Source) -> Native:
+    """Load by LightGBM's own parser."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_file=str(source.path))
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
+        values: NDArray[Any] = np.asarray(booster.predict(rows, num_threads=source.threads))
+        return values
+
+    splits = list(_splits(booster.dump_model()))
+    cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
+    columns = tuple(booster.feature_name())
+    outputs = int(booster.num_model_per_iteration())
+    return tree_native("fil", columns, int(booster.num_feature()), outputs, predict, booster, cuts)
+
+
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Convert by onnxmltools."""
+    from onnxmltools import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
+    model = convert_lightgbm(native.model, initial_types=given, zipmap=False, target_opset=OPSET)
+    save_scores(model, native.outputs[0].shape[1], target)
+
+
+def _splits(model: dict[str, Any]) -> Iterator[tuple[int, float]]:
+    """Column and value of every numerical split."""
+    nodes = [tree["tree_structure"] for tree in model["tree_info"]]
+    while nodes:
+        node = nodes.pop()
+        if "split_feature" in node:
+            nodes.extend((node["left_child"], node["right_child"]))
+            if node["decision_type"] == "<=":
+                yield int(node["split_feature"]), float(node["threshold"])

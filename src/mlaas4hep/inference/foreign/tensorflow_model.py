@@ -1,0 +1,71 @@
+"""TensorFlow SavedModel folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.tensorflow_common import (
+    check_operations,
+    export,
+    first_axis_free,
+    runner,
+    spec_of_tensor,
+    tensorflow,
+)
+
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+
+FRAMEWORK: Final = "TensorFlow SavedModel"
+WORKER: Final = False
+DEFAULT: Final = "serving_default"
+
+
+def load(source: Source) -> Native:
+    """Load the signature ``serving_default``, the one that params.json names as ``signature``, or the only one.
+
+    Raises:
+        ModelRefusedError: there is none, or the graph reaches for files or code outside of it.
+    """
+    tf = tensorflow(source.threads)
+    check_operations(_operations(source.path))
+    model = tf.saved_model.load(str(source.path))
+    signatures = dict(model.signatures)
+    wanted = str(source.params.get("signature") or DEFAULT)
+    if wanted not in signatures and len(signatures) == 1:
+        wanted = next(iter(signatures))
+    if wanted not in signatures:
+        what = f"the SavedModel has no signature {wanted!r} (it has: {', '.join(sorted(signatures)) or 'none'})"
+        raise ModelRefusedError(what, hint="name one as signature in params.json")
+    function = signatures[wanted]
+    given = function.structured_input_signature[1]
+    inputs = tuple(spec_of_tensor(name, given[name]) for name in given)
+    outputs = tuple(spec_of_tensor(name, tensor) for name, tensor in sorted(function.structured_outputs.items()))
+
+    def call(tensors: Sequence[Any]) -> list[Any]:
+        results = function(**dict(zip((spec.name for spec in inputs), tensors, strict=True)))
+        return [results[spec.name] for spec in outputs]
+
+    run = runner(call, inputs, outputs)
+    batched = first_axis_free((*inputs, *outputs))
+    return Native("tensorflow_savedmodel", inputs, outputs, run, batched, model=(call, model))
+
+
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Convert by tf2onnx."""
+    export(native.model[0], native.inputs, native.outputs, target)
+
+
+def _operations(folder: Path) -> Iterator[str]:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for meta in saved.meta_graphs:
+        for node in meta.graph_def.node:
+            yield node.op
+        for function in meta.graph_def.library.function:
+            for node in function.node_def:
+                yield node.op

@@ -1,0 +1,76 @@
+"""XGBoost models, ``.json`` and ``.ubj``. Scores are what ``Booster.predict`` gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.inference.foreign.base import FEATURES, Native, Source
+from mlaas4hep.inference.foreign.trees import cuts_of, save_scores, tree_native
+
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+
+FRAMEWORK: Final = "XGBoost"
+WORKER: Final = True
+OPSET: Final = 15
+
+
+def load(source: Source) -> Native:
+    """Load, up to the best iteration where early stopping has noted one."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(source.path.read_bytes()))
+    booster.set_param({"nthread": source.threads, "device": "cpu"})
+    best = booster.attr("best_iteration")
+    rounds = (0, int(best) + 1) if best is not None else (0, 0)
+    columns = tuple(booster.feature_names or ())
+    booster.feature_names = None
+    booster.feature_types = None
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
+        matrix = xgboost.DMatrix(rows, nthread=source.threads)
+        values: NDArray[Any] = booster.predict(matrix, iteration_range=rounds)
+        return values
+
+    width = int(booster.num_features())
+    outputs = int(np.asarray(predict(np.zeros((1, width), np.float32))).size)
+    splits = list(_splits(booster))
+    cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
+    return tree_native("fil", columns, width, outputs, predict, (booster, rounds), cuts)
+
+
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Convert by onnxmltools."""
+    from onnxmltools import convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    booster, rounds = native.model
+    if rounds[1]:
+        booster = booster[: rounds[1]]
+    kind = json.loads(booster.save_config())["learner"]["objective"]["name"]
+    if kind.startswith(("rank:", "survival:")):
+        msg = f"objective {kind}"
+        raise NotImplementedError(msg)
+    given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
+    model = convert_xgboost(booster, initial_types=given, target_opset=OPSET)
+    save_scores(model, native.outputs[0].shape[1], target)
+
+
+def _splits(booster: Any) -> Iterator[tuple[int, float]]:
+    """Column and value of every split by a number."""
+    nodes = [json.loads(tree) for tree in booster.get_dump(dump_format="json")] if _has_trees(booster) else []
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.get("children", ()))
+        if isinstance(node.get("split_condition"), int | float):
+            yield int(node["split"].removeprefix("f")), float(node["split_condition"])
+
+
+def _has_trees(booster: Any) -> bool:
+    return bool(json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] != "gblinear")

@@ -1,0 +1,72 @@
+"""Puts the parts of one process together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from mlaas4hep.inference.operation.gate import Gate
+from mlaas4hep.inference.operation.limits import Rate
+from mlaas4hep.inference.operation.measured import Measured, model_families, process_families
+from mlaas4hep.inference.operation.metrics import Family, exposition
+from mlaas4hep.inference.operation.security import Authenticator
+from mlaas4hep.inference.operation.shares import Shares
+from mlaas4hep.inference.operation.state import State
+from mlaas4hep.inference.operation.templates import Templates
+from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.server import Server
+from mlaas4hep.inference.settings import Settings
+
+__all__ = ["Parts", "build"]
+
+
+@dataclass
+class Parts:
+    """Of one process.
+
+    Attributes:
+        server: repository and models.
+        plane: the data plane, with its predictions counted.
+        app: all of HTTP.
+        state: what they share.
+        shares: the counters, added up over the processes.
+        authenticator: None: everybody may do everything.
+        rate: None: without limit.
+    """
+
+    server: Server
+    plane: Measured
+    app: ASGIApp
+    state: State
+    shares: Shares
+    authenticator: Authenticator | None
+    rate: Rate | None
+
+
+def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") -> Parts:
+    """The parts, nothing of them started.
+
+    Args:
+        settings: of the server.
+        folder: what the processes of a server share; None: there is only this one.
+        worker: name of this process's place.
+    """
+    server = Server(settings)
+    state = State()
+    plane = Measured(server, state.metrics)
+
+    def families() -> list[Family]:
+        return [
+            *state.metrics.families(),
+            *model_families(server.statistics()),
+            *process_families(server.models(), state.metrics.in_flight, state.connections, state.started, worker),
+        ]
+
+    shares = Shares(families, folder, worker)
+    authenticator = Authenticator(settings.security) if settings.security.issuers else None
+    rate = Rate(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
+    routes = create_app(plane, server, settings)
+    gate = Gate(routes, settings, state, lambda: exposition(shares.all()), authenticator, rate, Templates(routes.routes))
+    return Parts(server, plane, gate, state, shares, authenticator, rate)

@@ -1,0 +1,218 @@
+"""One server process: from its settings to its graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.inference.settings import Settings
+
+__all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
+
+LOG = logging.getLogger("mlaas4hep.serve")
+AFTER = 5.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of a process among those of a server.
+
+    Attributes:
+        worker: its name.
+        folder: what they share; None: it is alone.
+        parent: a descriptor that ends when the process that watches over it does; None: nobody does.
+    """
+
+    worker: str = "0"
+    folder: Path | None = None
+    parent: int | None = None
+
+
+def serve(settings: Settings, say: Say | None = None) -> int:
+    """Serve until a signal says to stop; the exit code.
+
+    Args:
+        settings: of the server.
+        say: is told one line with the addresses once requests are answered; default: standard output.
+
+    Raises:
+        ConfigError: the settings contradict each other, a port is taken, certificates cannot be used.
+    """
+    check_addresses(settings)
+    say = say or _print
+    if settings.workers == 1:
+        return run_process(settings, Place(), lambda line, _http, _grpc: say(line))
+    from mlaas4hep.inference.operation.supervisor import supervise
+
+    return supervise(settings, say)
+
+
+def check_addresses(settings: Settings) -> None:
+    """Raises ConfigError if everybody in the network could do everything without having been asked for."""
+    from mlaas4hep.inference.operation.sockets import is_loopback
+
+    if not (is_loopback(settings.host) or settings.security.issuers or settings.insecure):
+        raise ConfigError(
+            "only loopback addresses are served without authentication",
+            where=settings.host,
+            hint="name security.issuers in --config, or say --insecure",
+        )
+
+
+def addresses(settings: Settings, port: int, grpc_port: int | None) -> str:
+    """The line that says where the server listens."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    secure = settings.tls.certificate is not None
+    line = f"serving {settings.repository} at {'https' if secure else 'http'}://{host}:{port}{settings.base_path}"
+    return line if grpc_port is None else f"{line} and {'grpcs' if secure else 'grpc'}://{host}:{grpc_port}"
+
+
+def run_process(settings: Settings, place: Place, ready: Callable[[str, int, int | None], None]) -> int:
+    """Serve in this process until a signal says to stop; the exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import uvloop
+
+    from mlaas4hep.inference.operation.logs import start_logs
+
+    logs = start_logs(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_Process(settings, place, ready, logs.reopen).run())
+    finally:
+        logs.close()
+
+
+class _Process:
+    def __init__(
+        self,
+        settings: Settings,
+        place: Place,
+        ready: Callable[[str, int, int | None], None],
+        reopen: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._place = place
+        self._ready = ready
+        self._reopen = reopen
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def run(self) -> int:
+        from mlaas4hep.inference.operation.assemble import build
+        from mlaas4hep.inference.operation.certificates import Certificates
+        from mlaas4hep.inference.operation.http_server import HttpServer
+        from mlaas4hep.inference.operation.sockets import bind, hold
+
+        self._listen_to_signals()
+        settings, shared = self._settings, self._place.folder is not None
+        certificates = Certificates(settings.tls) if settings.tls.certificate else None
+        listener = bind(settings.host, settings.port, shared=shared)
+        if settings.grpc_port:  # before models are loaded, and with a better message than gRPC's
+            hold(settings.host, settings.grpc_port, shared=shared).close()
+        parts = build(settings, folder=self._place.folder, worker=self._place.worker)
+        if not await self._unless_stopped(parts.server.start()):
+            await parts.server.stop()
+            listener.close()
+            return 0
+        if parts.authenticator is not None:
+            self._tasks.append(asyncio.create_task(parts.authenticator.keep_fresh()))
+        if certificates is not None:
+            self._tasks.append(asyncio.create_task(_every(1.0, certificates.refresh)))
+        if shared:
+            self._tasks.append(asyncio.create_task(_every(1.0, parts.shares.leave)))
+        http = HttpServer(parts.app, settings, parts.state, certificates)
+        grpc = await self._grpc(parts, certificates)
+        port = listener.getsockname()[1]
+        await http.start([listener])
+        parts.state.ready = True
+        self._ready(addresses(settings, port, grpc.port if grpc else None), port, grpc.port if grpc else None)
+        LOG.info("ready")
+        await self._stop.wait()
+        LOG.info("stops")
+        parts.state.ready = False
+        if settings.notice:
+            await asyncio.sleep(settings.notice)
+        await asyncio.gather(http.stop(), *([grpc.stop(settings.drain)] if grpc else []))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if shared:
+            parts.shares.leave()
+        try:
+            await asyncio.wait_for(parts.server.stop(), settings.drain + AFTER)
+        except TimeoutError:
+            LOG.error("models did not end in time")
+        LOG.info("stopped")
+        return 0
+
+    async def _grpc(self, parts: Any, certificates: Any) -> Any:
+        settings = self._settings
+        if settings.grpc_port is None:
+            return None
+        from mlaas4hep.inference.grpc.server import serve_grpc
+        from mlaas4hep.inference.operation.grpc_gate import GrpcGate
+
+        return await serve_grpc(
+            parts.plane,
+            parts.server,
+            settings.host,
+            settings.grpc_port,
+            credentials=certificates.credentials() if certificates else None,
+            interceptors=[GrpcGate(parts.state, parts.authenticator, parts.rate)],
+            max_message=settings.limits.body,
+            reuse_port=self._place.folder is not None,
+        )
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reopen)
+        if self._place.parent is not None:
+            loop.add_reader(self._place.parent, self._orphaned)
+
+    def _signalled(self, number: int) -> None:
+        if self._stop.is_set():
+            os._exit(128 + number)
+        self._stop.set()
+
+    def _orphaned(self) -> None:
+        if self._place.parent is not None and not os.read(self._place.parent, 4096):
+            asyncio.get_running_loop().remove_reader(self._place.parent)
+            self._stop.set()
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Do it, or leave it when a signal comes; True if it was done."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            await task
+            return True
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+
+
+async def _every(seconds: float, call: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            call()
+        except OSError:
+            LOG.exception("failed, will be tried again")
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

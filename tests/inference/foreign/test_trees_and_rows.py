@@ -1,0 +1,132 @@
+"""XGBoost, LightGBM and scikit-learn models, converted, against the framework called directly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+import xgboost
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC
+
+from mlaas4hep.inference.failures import ModelRefusedError
+from tests.support.foreign_models import close, convert, opened
+
+RANDOM = np.random.default_rng(11)
+X = RANDOM.normal(size=(400, 4)).astype(np.float32)
+X[::7, 1] = np.nan
+FULL = np.nan_to_num(X)
+TWO = (FULL.sum(axis=1) > 0).astype(int)
+THREE = TWO + (FULL[:, 0] > 0.8)
+VALUE = (FULL[:, 0] * 3 + np.abs(FULL[:, 2])).astype(np.float32)
+
+
+def check(folder: Path, rows: NDArray[np.float32], expected: NDArray[Any]) -> None:
+    with opened(folder) as runtime:
+        given = runtime.run({"features": rows}, timeout=60)["scores"]
+        assert close(given, np.asarray(expected).reshape(len(rows), -1))
+        assert runtime.outputs[0].shape == (-1, given.shape[1])
+        assert runtime.batched
+
+
+@pytest.mark.parametrize(
+    ("objective", "labels", "more"),
+    [
+        ("binary:logistic", TWO, {}),
+        ("multi:softprob", THREE, {"num_class": 3}),
+        ("reg:squarederror", VALUE, {}),
+        ("rank:pairwise", TWO, {}),
+        ("count:poisson", TWO, {}),
+        ("binary:logitraw", TWO, {}),
+    ],
+)
+def test_xgboost(tmp_path: Path, objective: str, labels: NDArray[Any], more: dict[str, Any]) -> None:
+    names = ["Jet_pt", "b", "c", "d"]
+    data = xgboost.DMatrix(X, labels, feature_names=names)
+    booster = xgboost.train({"objective": objective, "max_depth": 3, "nthread": 1, **more}, data, 12)
+    file = tmp_path / ("model.ubj" if more else "model.json")
+    booster.save_model(file)
+    served = convert(file, tmp_path / "1")
+    assert served["difference"] is None or served["difference"] <= 1e-5
+    assert served["inputs"][0]["columns"] == names
+    assert (served["runtime"] == "worker") == bool(served["reason"])
+    assert (tmp_path / "1" / "original" / file.name).read_bytes() == file.read_bytes()
+    if objective == "rank:pairwise":
+        assert served["runtime"] == "worker"
+    check(tmp_path / "1", X, booster.predict(data))
+
+
+def test_lightgbm(tmp_path: Path) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    for number, (objective, labels) in enumerate((("binary", TWO), ("multiclass", THREE), ("regression", VALUE))):
+        settings = {"objective": objective, "verbose": -1, "num_threads": 1}
+        if objective == "multiclass":
+            settings["num_class"] = 3
+        booster = lightgbm.train(settings, lightgbm.Dataset(X, labels), 8)
+        file = tmp_path / f"model{number}.txt"
+        booster.save_model(file)
+        convert(file, tmp_path / f"{number}")
+        check(tmp_path / f"{number}", X, booster.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "method", "runtime"),
+    [
+        (LogisticRegression(), np.array(["bkg", "sig"])[TWO], "predict_proba", "onnx"),
+        (RandomForestClassifier(10, random_state=1), THREE, "predict_proba", "onnx"),
+        (LinearSVC(), TWO, "decision_function", "onnx"),
+        (LinearRegression(), VALUE, "predict", "onnx"),
+        (GaussianProcessRegressor(), VALUE, "predict", None),
+    ],
+)
+def test_sklearn(tmp_path: Path, model: Any, labels: NDArray[Any], method: str, runtime: str | None) -> None:
+    model.fit(FULL, labels)
+    skops.io.dump(model, tmp_path / "m.skops")
+    served = convert(tmp_path / "m.skops", tmp_path / "1")
+    assert runtime is None or served["runtime"] == runtime, served["reason"]
+    if method == "predict_proba":
+        assert served["outputs"][0]["columns"] == [str(name) for name in model.classes_]
+    check(tmp_path / "1", FULL, getattr(model, method)(FULL))
+    if isinstance(model, RandomForestClassifier):  # takes missing values at prediction
+        check(tmp_path / "1", X, model.predict_proba(X))
+
+
+def test_labels_and_parameters_travel_along(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    xgboost.train({"objective": "multi:softprob", "num_class": 3}, xgboost.DMatrix(X, THREE), 2).save_model(
+        folder / "m.ubj"
+    )
+    (folder / "labels.txt").write_text("a\nb\nc\n")
+    (folder / "params.json").write_text(json.dumps({"name": "x", "description": "old"}))
+    served = convert(folder, tmp_path / "1", {"description": "new"})
+    assert served["params"] == {"name": "x", "description": "new"}
+    assert served["labels"] == ["a", "b", "c"]
+    with opened(tmp_path / "1") as runtime:
+        assert runtime.outputs[0].columns == ("a", "b", "c")
+    assert sorted(path.name for path in (tmp_path / "1" / "original").iterdir()) == [
+        "labels.txt",
+        "m.ubj",
+        "params.json",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "in"]
+
+
+def test_skops_that_is_refused(tmp_path: Path) -> None:
+    import os
+
+    skops.io.dump(FunctionTransformer(os.getcwd), tmp_path / "m.skops")
+    with pytest.raises(ModelRefusedError, match=r"types that are not trusted \(.*getcwd"):
+        convert(tmp_path / "m.skops", tmp_path / "1")
+    skops.io.dump(StandardScaler().fit(FULL), tmp_path / "m.skops")
+    with pytest.raises(ModelRefusedError, match="a StandardScaler, which is no fitted classifier"):
+        convert(tmp_path / "m.skops", tmp_path / "1")
+    assert not (tmp_path / "1").exists()

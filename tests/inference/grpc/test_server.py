@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+
+from mlaas4hep.errors import ConfigError
+from mlaas4hep.inference.dataplane import ModelInfo
+from mlaas4hep.inference.grpc.server import serve_grpc
+from tests.support.local_plane import LocalPlane
+from tests.support.running import Running
+
+
+@pytest.mark.parametrize("service", ["", "inference.GRPCInferenceService"])
+def test_health(oip: Running, service: str) -> None:
+    with grpc.insecure_channel(oip.grpc) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_lists_the_service(oip: Running) -> None:
+    with grpc.insecure_channel(oip.grpc) as channel:
+        calls = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        answers = list(calls.ServerReflectionInfo(iter([request])))
+    names = {service.name for service in answers[0].list_services_response.service}
+    assert {"inference.GRPCInferenceService", "grpc.health.v1.Health"} <= names
+
+
+def test_calls_that_are_not_there(oip: Running) -> None:
+    with grpc.insecure_channel(oip.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
+        GRPCInferenceServiceStub(channel).TraceSetting(pb.TraceSettingRequest())
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    async def twice() -> None:
+        plane = LocalPlane(tmp_path)
+        first = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        try:
+            with pytest.raises(ConfigError, match=f"127.0.0.1:{first.port}: gRPC cannot listen there"):
+                await serve_grpc(plane, plane, "127.0.0.1", first.port)
+        finally:
+            await first.stop()
+
+    asyncio.run(twice())
+
+
+def test_several_servers_on_one_port_if_told(tmp_path: Path) -> None:
+    async def twice() -> None:
+        plane = LocalPlane(tmp_path)
+        first = await serve_grpc(plane, plane, "127.0.0.1", 0, reuse_port=True)
+        second = await serve_grpc(plane, plane, "127.0.0.1", first.port, reuse_port=True)
+        assert second.port == first.port
+        await first.stop()
+        await second.stop()
+
+    asyncio.run(twice())
+
+
+def test_interceptors_see_every_call(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Watch(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation, details):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            seen.append(details.method)
+            return await continuation(details)
+
+    async def call() -> None:
+        plane = LocalPlane(tmp_path)
+        server = await serve_grpc(plane, plane, "127.0.0.1", 0, interceptors=[Watch()])
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            assert (await GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest())).live
+        await server.stop()
+
+    asyncio.run(call())
+    assert seen == ["/inference.GRPCInferenceService/ServerLive"]
+
+
+def test_what_nobody_foresaw_is_logged_and_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(LocalPlane):
+        def info(self, model: str, version: str = "") -> ModelInfo:
+            raise RuntimeError("the insides of", model, version)
+
+    async def call() -> None:
+        plane = Broken(tmp_path)
+        server = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await GRPCInferenceServiceStub(channel).ModelMetadata(pb.ModelMetadataRequest(name="m"))
+        assert caught.value.code() == grpc.StatusCode.INTERNAL
+        assert caught.value.details() == "internal error"
+        await server.stop()
+
+    asyncio.run(call())
+    assert "the insides of" in caplog.text
+
+
+def test_a_stop_waits_for_calls_in_flight(tmp_path: Path) -> None:
+    async def call() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        class Slow(LocalPlane):
+            async def load(self, name: str, version: str = "") -> ModelInfo:
+                begun.set()
+                await go_on.wait()
+                return ModelInfo(name, version, "READY")
+
+        plane = Slow(tmp_path)
+        server = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            answer = asyncio.ensure_future(
+                _await(stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="m")))
+            )
+            await begun.wait()
+            stopping = asyncio.ensure_future(server.stop(20))
+            await asyncio.sleep(0)
+            go_on.set()
+            assert isinstance(await answer, pb.RepositoryModelLoadResponse)
+            await stopping
+        await server.wait()
+
+    asyncio.run(call())
+
+
+async def _await(call: grpc.aio.UnaryUnaryCall) -> object:
+    return await call
