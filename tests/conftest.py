@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 # The first call of a compiled kernel takes longer than hypothesis allows by default.
 settings.register_profile("mlaas4hep", deadline=None)
 settings.load_profile("mlaas4hep")
+
+# Imported after TensorFlow, XRootD's client brings the process down; the product sees to the order by itself.
+with suppress(ImportError):
+    import XRootD.client  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -36,8 +36,9 @@ def scaler(factor: float, width: int = 2) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def failing() -> onnx.ModelProto:
-    """``x`` FP32 [N, 2] -> ``y``, the row of a table at each index in x; fails if any is not 0 to 3."""
+def failing(table: np.ndarray[Any, np.dtype[np.float32]] | None = None) -> onnx.ModelProto:
+    """``x`` FP32 [N, 2] -> ``y``, the entry of a table (0, 10, 20, 30) at each value; fails if there is none."""
+    entries = np.array([0, 10, 20, 30], np.float32) if table is None else table
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["x"], ["index"], to=TensorProto.INT64),
@@ -46,7 +47,7 @@ def failing() -> onnx.ModelProto:
         "failing",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])],
-        [numpy_helper.from_array(np.array([0, 10, 20, 30], np.float32), "table")],
+        [numpy_helper.from_array(entries, "table")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

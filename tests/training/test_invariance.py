@@ -138,3 +138,12 @@ def test_limited_events_are_shared_in_proportion(reference: dict[str, Any], pyth
         assert abs(len(mine) - expected) < 1.0
         first = np.sort(everybody.entry[everybody.file == index])[: len(mine)]
         np.testing.assert_array_equal(np.sort(mine.entry), first)
+
+
+def test_full_sums_count_events_that_are_not_used(pythia: Path) -> None:
+    sums = []
+    for events in (-1, 500):
+        settings = workflow(pythia, events=events)
+        with opened(settings) as files:
+            sums.append(prepare(settings, files, Collector()).full_sums)
+    assert sums[0] == sums[1]

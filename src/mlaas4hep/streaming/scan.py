@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,19 @@ class ClassCount:
 
 @dataclass
 class Scan:
-    """The result of the pass, in the order of the files."""
+    """The result of the pass.
+
+    Attributes:
+        files: in the order of the files.
+        specs: of the training events.
+        labels: events that are used, by label.
+        passing: sums of weights of all events that pass the cuts, used or not, by label.
+    """
 
     files: list[FileScan]
     specs: Specs
     labels: dict[Hashable, ClassCount]
+    passing: dict[Hashable, ExactSum]
 
     def part(self, part: int) -> int:
         """Events in one part of the split."""
@@ -119,14 +128,17 @@ def scan(
     result = [FileScan() for _ in files]
     specs: Specs | None = None
     labels: dict[Hashable, ClassCount] = {}
+    passing: dict[Hashable, ClassCount] = {}
     total = sum(file.source.entries for file in files)
     with monitor.stage("specs", total) as advance:
-        for task, selected, part_specs in _read(files, pipeline, workers, limits):
+        for task, selected, used, part_specs in _read(files, pipeline, workers, limits):
             found = result[task.number]
             found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
-            _note(found, task, selected)
+            _note(found, task, used)
             _check_labels(task.file, selected, pipeline.label_branch, numbers=not count_labels)
-            _count_labels(labels, task.file, selected, by_label=count_labels)
+            _count_labels(labels, task.file, used, by_label=count_labels)
+            if limits is not None:
+                _count_labels(passing, task.file, selected, by_label=count_labels)
             specs = part_specs if specs is None else specs + part_specs
             advance(task.stop - task.start, "")
     if specs is None or not any(file.used for file in result):
@@ -134,7 +146,8 @@ def scan(
             "no event is left after the cuts" if total else "the files hold no event",
             hint=None if not total else f"cutflow:\n{render(cutflows_of(files, result)).rstrip()}",
         )
-    return Scan(result, specs, labels)
+    sums = {label: reduce(ExactSum.merge, count.weights) for label, count in (passing or labels).items()}
+    return Scan(result, specs, labels, sums)
 
 
 def quotas(passing: Sequence[int], events: int, files: Sequence[DataFile]) -> list[int]:
@@ -185,8 +198,8 @@ def _count(files: Sequence[DataFile], pipeline: Pipeline, workers: int, monitor:
 
 def _read(
     files: Sequence[DataFile], pipeline: Pipeline, workers: int, limits: Sequence[int] | None
-) -> Iterator[tuple[_Task, Selected, Specs]]:
-    """Selected events of every range and the specs of the training events among them."""
+) -> Iterator[tuple[_Task, Selected, Selected, Specs]]:
+    """For every range the events that pass, those of them that are used, and the specs of the training events."""
 
     def read(task: _Task) -> tuple[_Task, Selected, Specs | None]:
         selected = pipeline.apply(task.file, task.start, task.stop)
@@ -199,12 +212,12 @@ def _read(
     left = list(limits) if limits is not None else []
     for task, selected, specs in ordered_map(read, _tasks(files), workers):
         if specs is not None:
-            yield task, selected, specs
+            yield task, selected, selected, specs
             continue
         first = np.arange(len(selected)) < left[task.number]
         used = selected if first.all() else selected.where(first)
         left[task.number] -= len(used)
-        yield task, used, specs_of(used)
+        yield task, selected, used, specs_of(used)
 
 
 def _note(found: FileScan, task: _Task, selected: Selected) -> None:

@@ -111,18 +111,11 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
     totals = class_totals(found.labels, labels, workflow.split)
     weights = training_weights(workflow, labels, totals)
-    return Prepared(
-        files, branches, pipeline, found, labels, totals, weights, _full_sums(workflow, files, found, labels, totals)
-    )
+    return Prepared(files, branches, pipeline, found, labels, totals, weights, _full_sums(found, labels))
 
 
-def _full_sums(
-    workflow: Workflow, files: tuple[DataFile, ...], found: Scan, labels: Labelling, totals: ClassTotals
-) -> tuple[float, ...]:
-    if workflow.label_branch is not None or not labels.classes:
-        return tuple(float(total) for total in totals.weights.sum(axis=1))
+def _full_sums(found: Scan, labels: Labelling) -> tuple[float, ...]:
     sums = [ExactSum() for _ in labels.classes]
-    for file, part in zip(files, found.files, strict=True):
-        if part.cutflow is not None:
-            sums[labels.index(file.sample.label)] += part.cutflow.weights[-1]
+    for label, passing in found.passing.items() if labels.classes else ():
+        sums[labels.index(label)] += passing
     return tuple(total.value() for total in sums)

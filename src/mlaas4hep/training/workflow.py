@@ -12,7 +12,9 @@ from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.streaming.location import resolve
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.xrootd import configure, is_xrootd
 from mlaas4hep.training.assess import Assessment, assess
 from mlaas4hep.training.checkpoint import checkpointing
 from mlaas4hep.training.fit import Trained, load_user_module, train
@@ -93,6 +95,8 @@ def run_training(
     monitor = _Recorder(monitor)
     for notice in notices:
         monitor.warn(notice)
+    if any(is_xrootd(resolve(path, workflow.reading.redirector)) for sample in workflow.samples for path in sample.files):
+        configure()  # before TensorFlow, which may be what the user's file imports: the other way round both crash
     module = load_user_module(workflow, monitor)
     with opened(workflow) as files:
         prepared = prepare(workflow, files, monitor)

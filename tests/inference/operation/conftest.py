@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, models: Path, issuer: Issu
     serving = ServeProcess(tmp_path_factory.mktemp("guarded"), models, settings)
     yield serving
     serving.stop()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_clients() -> None:
+    """Thousands of requests are no lines of a test's log."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mlaas4hep.inference.failures import ModelFailedError, ModelTimeoutError, TooManyRequestsError
+from mlaas4hep.inference.failures import ModelTimeoutError, ServingError, TooManyRequestsError
 from mlaas4hep.inference.plane.execution import CHUNK, Execution
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
@@ -132,7 +132,7 @@ def test_a_failing_row_in_a_batch_hurts_nobody_else(inline: int) -> None:
         made.batch(Batching(max_size=6, max_delay_ms=100))
         rows = [np.full((2, 2), value, np.float32) for value in (1, 99, 3)]
         found = await asyncio.gather(*(made.run({"x": row}, 2) for row in rows), return_exceptions=True)
-        assert isinstance(found[1], ModelFailedError)
+        assert isinstance(found[1], ServingError)
         for row, answer in ((rows[0], found[0]), (rows[2], found[2])):
             assert isinstance(answer, tuple)
             np.testing.assert_array_equal(answer[0]["y"], row * 10)

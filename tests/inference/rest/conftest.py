@@ -44,4 +44,3 @@ def fresh(tmp_path: Path) -> Iterator[Live]:
     settings = Settings(repository=tmp_path / "models", limits=Limits(upload=2**24))
     with live_server(settings) as live:
         yield live
-

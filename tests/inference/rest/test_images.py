@@ -123,7 +123,7 @@ def test_jpeg_is_understood() -> None:
 
 @pytest.mark.parametrize("shape", [(-1, 17), (-1, 5, 6, 7), (-1,), (), (-1, 2, 3, 4, 5)])
 def test_a_model_of_something_else_is_named(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadRequestError, match="the model m takes x .*, not a picture"):
+    with pytest.raises(BadRequestError, match=r"the model m takes x .*, not a picture"):
         frame_of(info(*shape))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from starlette.routing import Mount, Route
 
@@ -16,6 +15,8 @@ from mlaas4hep.inference.rest.openapi import document
 from mlaas4hep.inference.rest.openapi_schemas import SCHEMAS
 from mlaas4hep.inference.settings import Settings
 from tests.support.local_plane import LocalPlane
+
+jsonschema = pytest.importorskip("jsonschema")
 
 
 def routes(app: Application) -> set[tuple[str, str]]:

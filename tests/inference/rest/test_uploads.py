@@ -47,7 +47,10 @@ def send(folder: Path, **options: Any) -> httpx.Response:
 
 def raw(*parts: bytes, end: bytes = b"--XX--\r\n") -> dict[str, Any]:
     """A form, written by hand."""
-    return {"content": b"".join(b"--XX\r\n" + part + b"\r\n" for part in parts) + end, "headers": {"content-type": KIND}}
+    return {
+        "content": b"".join(b"--XX\r\n" + part + b"\r\n" for part in parts) + end,
+        "headers": {"content-type": KIND},
+    }
 
 
 def test_fields_and_files_come_as_they_were_sent(tmp_path: Path) -> None:
@@ -118,7 +121,11 @@ FILE = b'Content-Disposition: form-data; name="model"; filename="m"\r\n\r\nx'
         (raw(FILE, FILE), 400, "the form holds the file model twice"),
         (raw(b"A: " + b"x" * 100_000 + b"\r\n\r\n"), 400, "the form is damaged"),
         (raw(*[b'Content-Disposition: form-data; name="a"\r\n\r\nx'] * 1001), 413, "more than 1000 parts"),
-        (raw(b'Content-Disposition: form-data; name="a"\r\n\r\n' + bytes(2**20 + 1)), 413, "the field a is larger than"),
+        (
+            raw(b'Content-Disposition: form-data; name="a"\r\n\r\n' + bytes(2**20 + 1)),
+            413,
+            "the field a is larger than",
+        ),
         (raw(FILE + bytes(LIMIT)), 413, f"the body is larger than {LIMIT} bytes"),
         ({"content": b"a=b&" * 2000, "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400, "damaged"),
         ({"content": b"\xff=b", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 400, "damaged"),

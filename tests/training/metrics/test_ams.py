@@ -100,3 +100,19 @@ def test_bootstrap_error_equals_replicas_event_by_event(sample: Sample) -> None:
 def test_bootstrap_error_of_nothing_selected() -> None:
     assert ams.bootstrap_error([0, 1], [0.1, 0.2], None, 0.9) == 0.0
     assert math.isnan(ams.bootstrap_error([0, 1], [0.1, 0.2], None, 0.9, scale=(math.nan, 1.0)))
+
+
+def test_threshold_keeps_a_minimum_of_background() -> None:
+    rng = np.random.default_rng(7)
+    y = rng.integers(0, 2, 400)
+    score = (rng.normal(size=400) + y).round(1)
+    for minimum in (1, 10, 30):
+        threshold, value = ams.best_threshold(y, score, minimum_background=minimum)
+        allowed = [
+            (float(ams.ams((y[score >= t] == 1).sum(), (y[score >= t] == 0).sum())), -t)
+            for t in np.unique(score)
+            if (y[score >= t] == 0).sum() >= minimum
+        ]
+        assert (value, -threshold) == pytest.approx(max(allowed))
+    few = ams.best_threshold(y, score, minimum_background=1000)
+    assert few == ams.best_threshold(y, score)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.bundle.scoring.sklearn import trusted
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.base import FEATURES, SCORES, Native, Source
-from mlaas4hep.inference.foreign.trees import cuts_of, tree_native
+from mlaas4hep.inference.foreign.base import FEATURES, Native, Source
+from mlaas4hep.inference.foreign.trees import cuts_of, save_scores, tree_native
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
@@ -56,8 +56,6 @@ def load(source: Source) -> Native:
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
     """Convert by skl2onnx."""
-    import onnx
-    from onnx import TensorProto, helper
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -68,11 +66,8 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
     graph, outputs = made.graph, native.outputs[0].shape[1]
     if native.missing:
         _follow_missing(graph, model)
-    graph.initializer.append(helper.make_tensor("scores_shape", TensorProto.INT64, [2], [-1, outputs]))
-    graph.node.append(helper.make_node("Reshape", [graph.output[-1].name, "scores_shape"], [SCORES]))
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["N", outputs]))
-    onnx.save(made, target)
+    two = method == "decision_function" and outputs == 1
+    save_scores(made, outputs, target, given=2 if two else None)
 
 
 def _cuts(model: Any) -> dict[int, NDArray[Any]]:

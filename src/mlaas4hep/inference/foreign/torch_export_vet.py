@@ -21,7 +21,7 @@ __all__ = ["vet"]
 LIMIT: Final = 256 * 2**20
 NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 TARGET: Final = re.compile(
-    r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|_operator\.(getitem|add|sub|mul|floordiv|mod|neg|pow)"
+    r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|neg|pos|abs|pow|eq|ne|lt|le|gt|ge|and_|or_|not_)"
     r"|math\.(ceil|floor|trunc)|torch\.sym_\w+"
 )
 WORDS: Final = re.compile(r"[A-Za-z_]\w*")

@@ -48,10 +48,16 @@ def cuts_of(columns: Any, values: Any) -> dict[int, NDArray[Any]]:
     return {int(column): np.unique(edges[numbers == column]) for column in np.unique(numbers)}
 
 
-def save_scores(model: Any, outputs: int, target: Path) -> None:
+def save_scores(model: Any, outputs: int, target: Path, given: int | None = None) -> None:
     """Reduce a converted model to one output ``scores`` [N, outputs], and write it.
 
-    Converters give the label first and the numbers last; of two classes the second is kept where `outputs` is 1.
+    Converters put the numbers last, after the label.
+
+    Args:
+        model: changed in place.
+        outputs: columns of the scores, kept from the end: of two classes the second where it is 1.
+        target: the file.
+        given: columns of the converter's numbers; None: as the model states, else as many as `outputs`.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -59,19 +65,15 @@ def save_scores(model: Any, outputs: int, target: Path) -> None:
     graph = model.graph
     last = graph.output[-1]
     columns = last.type.tensor_type.shape.dim
-    size = columns[1].dim_value if len(columns) == 2 else 1
-    kept = [outputs] if size in {outputs, 0} else [1]
-    start = helper.make_tensor("scores_start", TensorProto.INT64, [1], [0 if size in {outputs, 0} else size - 1])
-    end = helper.make_tensor("scores_end", TensorProto.INT64, [1], [kept[0] if size in {outputs, 0} else size])
-    axis = helper.make_tensor("scores_axis", TensorProto.INT64, [1], [1])
-    shape = helper.make_tensor("scores_shape", TensorProto.INT64, [2], [-1, size or outputs])
-    graph.initializer.extend([start, end, axis, shape])
-    graph.node.extend(
-        [
-            helper.make_node("Reshape", [last.name, "scores_shape"], ["scores_matrix"]),
-            helper.make_node("Slice", ["scores_matrix", "scores_start", "scores_end", "scores_axis"], [SCORES]),
-        ]
+    given = given or (columns[1].dim_value if len(columns) == 2 else 0) or outputs
+    numbers = {"shape": [-1, given], "start": [given - outputs], "end": [given], "axis": [1]}
+    graph.initializer.extend(
+        helper.make_tensor(f"{SCORES}_{name}", TensorProto.INT64, [len(values)], values)
+        for name, values in numbers.items()
     )
+    inputs = [f"{SCORES}_{name}" for name in ("matrix", "start", "end", "axis")]
+    graph.node.append(helper.make_node("Reshape", [last.name, f"{SCORES}_shape"], [f"{SCORES}_matrix"]))
+    graph.node.append(helper.make_node("Slice", inputs, [SCORES]))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["N", outputs]))
     model.ir_version = min(model.ir_version, IR_VERSION)

@@ -68,5 +68,7 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
     authenticator = Authenticator(settings.security) if settings.security.issuers else None
     rate = Rate(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
     routes = create_app(plane, server, settings)
-    gate = Gate(routes, settings, state, lambda: exposition(shares.all()), authenticator, rate, Templates(routes.routes))
+    gate = Gate(
+        routes, settings, state, lambda: exposition(shares.all()), authenticator, rate, Templates(routes.routes)
+    )
     return Parts(server, plane, gate, state, shares, authenticator, rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -20,6 +21,11 @@ from mlaas4hep.inference.operation.state import State
 __all__ = ["GrpcGate"]
 
 
+STEP = 0.02
+QUIET_STEPS = 3
+HOLD_STEPS = 50
+
+
 class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Lets calls through that may go on.
 
@@ -34,6 +40,28 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._authenticator = authenticator
         self._rate = rate
         self._wrapped: dict[str, tuple[Any, Any]] = {}
+        self._calls = 0
+        self._held: asyncio.Event | None = None
+
+    async def stop(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Stop a server without failing a call.
+
+        gRPC fails calls that wait to be taken when a server stops. So answers are held back until no call waits any more
+        (clients that wait for an answer send nothing), and go out once clients were told that the server goes away.
+
+        Args:
+            stop: stops the server and waits for calls under way.
+        """
+        self._held = asyncio.Event()
+        seen, quiet, left = -1, 0, HOLD_STEPS
+        while quiet < QUIET_STEPS and left:
+            quiet = quiet + 1 if seen == self._calls else 0
+            seen, left = self._calls, left - 1
+            await asyncio.sleep(STEP)
+        task = asyncio.ensure_future(stop())
+        await asyncio.wait({task}, timeout=QUIET_STEPS * STEP)
+        self._held.set()
+        await task
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
@@ -72,10 +100,14 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
             async def unary(request: Any, context: Any) -> Any:
                 start = time.perf_counter()
+                self._calls += 1
                 try:
                     if limited:
                         await self._limit(context)
-                    return await handler.unary_unary(request, context)
+                    response = await handler.unary_unary(request, context)
+                    if self._held is not None:
+                        await self._held.wait()
+                    return response
                 finally:
                     self._done(method, right, context, start)
 

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.settings import Settings
+
+if TYPE_CHECKING:
+    from mlaas4hep.inference.operation.grpc_gate import GrpcGate
 
 __all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
 
@@ -105,6 +108,7 @@ class _Process:
         self._reopen = reopen
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
+        self._gate: GrpcGate | None = None
 
     async def run(self) -> int:
         from mlaas4hep.inference.operation.assemble import build
@@ -141,7 +145,7 @@ class _Process:
         parts.state.ready = False
         if settings.notice:
             await asyncio.sleep(settings.notice)
-        await asyncio.gather(http.stop(), *([grpc.stop(settings.drain)] if grpc else []))
+        await asyncio.gather(http.stop(), self._stop_grpc(grpc))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -161,16 +165,27 @@ class _Process:
         from mlaas4hep.inference.grpc.server import serve_grpc
         from mlaas4hep.inference.operation.grpc_gate import GrpcGate
 
+        self._gate = GrpcGate(parts.state, parts.authenticator, parts.rate)
         return await serve_grpc(
             parts.plane,
             parts.server,
             settings.host,
             settings.grpc_port,
             credentials=certificates.credentials() if certificates else None,
-            interceptors=[GrpcGate(parts.state, parts.authenticator, parts.rate)],
+            interceptors=[self._gate],
             max_message=settings.limits.body,
             reuse_port=self._place.folder is not None,
         )
+
+    async def _stop_grpc(self, grpc: Any) -> None:
+        if grpc is None or self._gate is None:
+            return
+        from mlaas4hep.inference.operation.sockets import listeners, refuse_connections
+
+        for place in listeners(grpc.port):
+            refuse_connections(place)
+            place.close()
+        await self._gate.stop(lambda: grpc.stop(self._settings.drain))
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -154,9 +154,10 @@ def _own_name(source: Path, archive: Path) -> str:
 
 def _stem(archive: Path) -> str:
     name = archive.name
-    for ending in (".tar.gz", ".tgz", ".tar"):
-        name = name.removesuffix(ending)
-    return bundle_name(name.rsplit(".", 1)[0] or name)
+    for ending in (".tar.gz", ".tgz", ".tar", archive.suffix):
+        if ending and name.endswith(ending):
+            return bundle_name(name.removesuffix(ending))
+    return bundle_name(name)
 
 
 def _gathered(source: Path | None, files: Mapping[str, Path], params: Mapping[str, Any], stage: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.failures import ModelNotFoundError, ModelUnavailableError
@@ -42,6 +43,7 @@ class Memory:
         self._requests = 0
         self._coming = 0
         self._reserved = 0
+        self._closed = False
 
     @property
     def has_room(self) -> bool:
@@ -68,6 +70,8 @@ class Memory:
         """
         end = asyncio.get_running_loop().time() + self._settings.limits.timeout
         while True:
+            if self._closed:
+                raise ModelUnavailableError("the server has stopped")
             model = self.models.get(name)
             if model is None:
                 raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
@@ -87,7 +91,11 @@ class Memory:
             done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
             if not done:
                 raise unavailable(slot, "is being loaded", hint="try again later")
-            self._raise(slot, task)
+            with suppress(Busy):  # since then there may be room
+                self._raise(slot, task)
+                continue
+            if left <= 0:
+                self._raise(slot, task)
 
     async def load(self, model: Model, slot: Slot) -> None:
         """Bring a version into memory, or its files anew if they have changed.
@@ -111,6 +119,7 @@ class Memory:
         if slot.task is None:
             slot.fresh = False
             slot.failure = slot.entry.problem
+            self._coming += 1
             slot.task = asyncio.get_running_loop().create_task(self._load(model, slot))
             self._tasks.add(slot.task)
             slot.task.add_done_callback(self._ended)
@@ -138,7 +147,8 @@ class Memory:
         return True
 
     async def close(self) -> None:
-        """Let go of everything, also of what is still running."""
+        """Let go of everything, also of what is still running. From now on nothing is ready."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -155,7 +165,6 @@ class Memory:
 
     async def _load(self, model: Model, slot: Slot) -> None:
         entry = slot.entry
-        self._coming += 1
         try:
             async with self._gate:
                 await self._make_room(model)
@@ -174,7 +183,6 @@ class Memory:
                         exc_info=None if known else error)  # fmt: skip
             return
         finally:
-            self._coming -= 1
             slot.task = None
             model.refresh()
         served.execution.on_idle = self._retiring.became_idle
@@ -235,6 +243,7 @@ class Memory:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._coming -= 1
         if not task.cancelled():
             task.exception()  # seen, also if nobody waits
 

@@ -19,7 +19,10 @@ from numpy.typing import ArrayLike
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 from mlaas4hep.training.metrics.curves import cumulative
 
-__all__ = ["B_R", "Scale", "ams", "best_threshold", "bootstrap_error", "class_scales", "scan", "selected_sums"]
+__all__ = ["B_R", "MINIMUM_BACKGROUND", "Scale", "ams", "best_threshold", "bootstrap_error", "class_scales", "scan", "selected_sums"]
+
+MINIMUM_BACKGROUND = 10
+"""Background events above a threshold that is reported, so that their sum of weights is measured at all."""
 
 B_R = 10.0
 """Regularisation of the background, in events, as in the challenge."""
@@ -106,8 +109,12 @@ def best_threshold(
     *,
     scale: Scale = (1.0, 1.0),
     b_r: float = B_R,
+    minimum_background: int = 0,
 ) -> tuple[float, float]:
     """The threshold with the largest AMS; to be chosen on validation events, never on test events.
+
+    Beyond the last background events the sum b is not known to be small, only not measured, and the AMS is greatest
+    there by chance: ``minimum_background`` keeps the threshold away from that region.
 
     Args:
         y: class indices [N], 1 is the signal.
@@ -115,11 +122,17 @@ def best_threshold(
         weight: [N]; None: 1 for every event.
         scale: factors for background and signal, see `class_scales`.
         b_r: regularisation, in events.
+        minimum_background: background events (unweighted) that must be selected; fewer are accepted only if there are
+            not so many in all.
 
     Returns:
         The threshold (the lowest of several equally good) and its AMS; (NaN, NaN) where the AMS is nowhere defined.
     """
     thresholds, values = scan(y, score, weight, scale=scale, b_r=b_r)
+    truth = labels(y)
+    background = np.sort(flat_scores(score, len(truth))[truth == 0])
+    if len(background) >= minimum_background > 0:
+        values = np.where(thresholds <= background[-minimum_background], values, np.nan)
     if not np.isfinite(values).any():
         return float("nan"), float("nan")
     best = int(np.nanargmax(values))

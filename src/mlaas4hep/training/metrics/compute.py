@@ -65,8 +65,8 @@ def evaluate(
             {"task", "classes", "threshold",
              "parts": {part: {"events", "sum_of_weights", "classes": {class: {"events", "sum_of_weights"}},
                               "unweighted": {...}, "weighted": {...}}},
-             "ams": {"b_r", "totals", "threshold", "chosen_on", "chosen_value", "evaluated_on", "value", "error",
-                     "signal", "background", "replicas"},    # binary only
+             "ams": {"b_r", "totals", "threshold", "chosen_on", "chosen_value", "minimum_background", "evaluated_on",
+                     "value", "error", "signal", "background", "replicas"},    # binary only
              "ks": {class: {"distance", "p_value"}},    # train against test; regression: of the residuals
              "undefined": [{"what", "reason"}]}
 
@@ -145,7 +145,11 @@ def _ams(
     elif "validation" in parts:
         part = parts["validation"]
         scale = significance.class_scales(part.y, part.weight, full)
-        best = significance.best_threshold(part.y, part.scores, part.weight, scale=scale)
+        minimum = significance.MINIMUM_BACKGROUND
+        best = significance.best_threshold(
+            part.y, part.scores, part.weight, scale=scale, minimum_background=minimum
+        )
+        block["minimum_background"] = minimum
         block["threshold"], block["chosen_value"] = best
         block["chosen_on"] = "validation"
     else:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.foreign.keras_model import strange_classes
+from mlaas4hep.inference.foreign.tensorflow_common import check_operations
+
+PLACES = ("layers", "initializers", "regularizers", "constraints", "activations", "models", "dtype_policies")
+KERAS = SimpleNamespace(**{place: SimpleNamespace() for place in PLACES})
+KERAS.layers = SimpleNamespace(Dense=1, Lambda=1, TFSMLayer=1)
+KERAS.initializers = SimpleNamespace(Zeros=1)
+
+
+def layer(name: str, **more: Any) -> dict[str, Any]:
+    return {"class_name": name, "config": {"bias": {"class_name": "Zeros", "config": {}}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("node", "strange"),
+    [
+        (layer("Dense"), []),
+        (layer("Dense", module="keras.layers", registered_name=None), []),
+        (layer("Functional"), []),
+        (layer("Lambda", module="keras.layers"), ["Lambda"]),
+        (layer("TFSMLayer"), ["TFSMLayer"]),
+        (layer("Mine"), ["Mine"]),
+        (layer("Dense", module="mine"), ["Dense"]),
+        (layer("Dense", module="kerasevil"), ["Dense"]),
+        (layer("Dense", module=3), ["Dense"]),
+        (layer("Dense", registered_name="mine>Dense"), ["Dense"]),
+        ({"layers": [[layer("Dense")], {"deep": layer("os.system")}]}, ["os.system"]),
+        ({"class_name": "__lambda__", "config": {"value": "code"}}, ["__lambda__"]),
+        ({"class_name": "function", "module": "builtins", "config": "f"}, ["function"]),
+    ],
+)
+def test_only_keras_own_classes(node: dict[str, Any], strange: list[str]) -> None:
+    assert list(strange_classes(node, KERAS)) == strange
+
+
+@pytest.mark.parametrize(
+    "name", ["PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "TextLineDataset", "WholeFileReaderV2"]
+)
+def test_graphs_that_reach_out(name: str) -> None:
+    with pytest.raises(ModelRefusedError, match=f"the operation {name}, which reaches"):
+        check_operations(["MatMul", name])
+
+
+def test_graphs_that_do_not() -> None:
+    check_operations(["MatMul", "VarHandleOp", "ReadVariableOp", "RestoreV2", "SaveV2", "MergeV2Checkpoints"])
