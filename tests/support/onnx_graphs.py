@@ -23,7 +23,10 @@ def linear(rows: int | str = "N") -> onnx.ModelProto:
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 2])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 2])],
-        [numpy_helper.from_array(np.float32(2), "two"), numpy_helper.from_array(np.float32(1), "one")],
+        [
+            numpy_helper.from_array(np.array(2, np.float32), "two"),
+            numpy_helper.from_array(np.array(1, np.float32), "one"),
+        ],
     )
     return model_of(graph)
 
@@ -61,7 +64,7 @@ def endless() -> onnx.ModelProto:
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])],
-        [numpy_helper.from_array(np.int64(2**62), "steps"), numpy_helper.from_array(np.float32(0), "zero")],
+        [numpy_helper.from_array(np.array(2**62), "steps"), numpy_helper.from_array(np.array(0, np.float32), "zero")],
     )
     return model_of(graph)
 

@@ -19,7 +19,19 @@ from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits, Settings
 
-__all__ = ["JETS", "event", "failing", "linear", "looping", "make_bundle", "put", "save", "scaler", "serving", "settings"]
+__all__ = [
+    "JETS",
+    "event",
+    "failing",
+    "linear",
+    "looping",
+    "make_bundle",
+    "put",
+    "save",
+    "scaler",
+    "serving",
+    "settings",
+]
 
 JETS = ("Jet_pt", "Jet_eta")
 

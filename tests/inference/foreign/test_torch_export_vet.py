@@ -103,5 +103,5 @@ def test_unknown_members_are_refused(tmp_path: Path, good: Path) -> None:
 def test_old_format(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
         archive.writestr("serialized_exported_program.json", json.dumps({}))
-    with pytest.raises(ModelRefusedError, match="an old format of torch.export"):
+    with pytest.raises(ModelRefusedError, match=r"an old format of torch.export"):
         vet(tmp_path / "m.pt2")

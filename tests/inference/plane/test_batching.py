@@ -30,7 +30,7 @@ class Doubling:
         assert len(inputs["x"]) == rows
         if (inputs["x"] < 0).any():
             raise ModelFailedError("negative")
-        return {name: inputs["x"] * 2 for name in outputs or ("y",)}, 5, 7
+        return dict.fromkeys(outputs or ("y",), inputs["x"] * 2), 5, 7
 
 
 def x(*values: float) -> dict[str, Any]:

@@ -102,7 +102,12 @@ def every_form(physics: Physics, rows: list[dict[str, Any]]) -> list[NDArray[np.
     turned = [dict(reversed(row.items())) for row in rows]
     singles = [physics.row(row) for row in rows]
     pairs = [physics.keys_values(list(row), list(row.values())) for row in turned]
-    return [physics.records(rows), physics.records(turned), physics.columns(columns), *map(np.concatenate, (singles, pairs))]
+    return [
+        physics.records(rows),
+        physics.records(turned),
+        physics.columns(columns),
+        *map(np.concatenate, (singles, pairs)),
+    ]
 
 
 @given(rows=events())
@@ -199,9 +204,7 @@ def test_missing_and_unknown_keys_are_named(plain: Physics) -> None:
         ({"Jet_pt": [1.0, 1.0, 1.0, 1.0, "far behind"]}, r"event 0, Jet_pt\[4\]: 'far behind' where a number"),
     ],
 )
-def test_values_that_do_not_fit(
-    plain: Physics, computed: Physics, change: dict[str, Any], message: str
-) -> None:
+def test_values_that_do_not_fit(plain: Physics, computed: Physics, change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequestError, match=f"^{message}"):
         plain.row(GOOD | change)
     with pytest.raises(BadRequestError, match=f"^{message}"):
@@ -245,7 +248,9 @@ def test_keys_that_are_none(plain: Physics, keys: Any, values: Any, message: str
 
 @pytest.mark.parametrize("events", [[1], ["met"], [None], [GOOD, [1]]])
 def test_events_that_are_none(plain: Physics, events: Any) -> None:
-    with pytest.raises(BadRequestError, match=f"event {len(events) - 1}: .* where an object with a value for each branch"):
+    with pytest.raises(
+        BadRequestError, match=f"event {len(events) - 1}: .* where an object with a value for each branch"
+    ):
         plain.records(events)
 
 

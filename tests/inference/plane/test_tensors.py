@@ -30,7 +30,10 @@ def test_tensors_that_fit() -> None:
     [
         ({"a": zeros((4, 2))}, "input 'b' is missing; it takes a, b"),
         ({"a": zeros((4, 2)), "b": zeros((4, 3, 1), "int64"), "c": zeros((1,))}, "the model has no input 'c'"),
-        ({"a": zeros((4, 2), "float64"), "b": zeros((4, 3, 1), "int64")}, "input a is float64, the model takes float32"),
+        (
+            {"a": zeros((4, 2), "float64"), "b": zeros((4, 3, 1), "int64")},
+            "input a is float64, the model takes float32",
+        ),
         ({"a": zeros((4, 3)), "b": zeros((4, 3, 1), "int64")}, r"input a has the shape \[4, 3\], .* takes \[-1, 2\]"),
         ({"a": zeros((4,)), "b": zeros((4, 3, 1), "int64")}, r"input a has the shape \[4\], .* takes \[-1, 2\]"),
         ({"a": zeros((4, 2)), "b": zeros((5, 3, 1), "int64")}, "input b has 5 rows, a has 4"),

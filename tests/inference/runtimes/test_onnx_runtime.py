@@ -81,7 +81,7 @@ def test_others_are_not_stopped() -> None:
 
 def test_wrong_shape_is_the_callers_mistake() -> None:
     runtime = OnnxRuntime(linear().SerializeToString())
-    with pytest.raises(BadRequestError, match="invalid dimensions for input: x.*Got: 3 Expected: 2"):
+    with pytest.raises(BadRequestError, match=r"invalid dimensions for input: x.*Got: 3 Expected: 2"):
         runtime.run({"x": np.zeros((1, 3), np.float32)})
     with pytest.raises(BadRequestError, match="invalid dimensions"):
         runtime.run({"x": np.zeros((1, 3), np.float32)}, timeout=5)

@@ -81,7 +81,7 @@ def test_bundle_that_needs_its_own_code(tmp_path: Path) -> None:
     (tmp_path / "native" / "model.py").write_text("raise SystemExit")
     (tmp_path / "native" / "model.pt").write_bytes(b"")
     bundle(tmp_path / "b", "native", tmp_path / "native")
-    with pytest.raises(ModelRefusedError, match="a server does not run the code in its model.py"):
+    with pytest.raises(ModelRefusedError, match=r"a server does not run the code in its model.py"):
         opened(tmp_path / "b")
 
 

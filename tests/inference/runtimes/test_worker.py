@@ -69,7 +69,7 @@ def test_many_rows_and_many_threads(worker: WorkerRuntime) -> None:
 
 def test_a_failure_is_told_and_the_worker_lives(worker: WorkerRuntime) -> None:
     pid = worker.pid
-    with pytest.raises(ModelFailedError, match="the model failed on this input: .*too large"):
+    with pytest.raises(ModelFailedError, match=r"the model failed on this input: .*too large"):
         worker.run({"x": first(31)}, timeout=60)
     with pytest.raises(ModelFailedError, match="the model failed on this input"):
         worker.run({"x": first(-100)}, timeout=60)  # as much memory as there is not

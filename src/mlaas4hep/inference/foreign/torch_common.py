@@ -55,7 +55,10 @@ def runner(
         with torch.inference_mode():
             try:
                 found = [tensor.detach().cpu().numpy() for _, tensor in flat(call(tensors))]
-            except (RuntimeError, torch.jit.Error) as error:  # the trace of the interpreter comes first, the reason last
+            except (
+                RuntimeError,
+                torch.jit.Error,
+            ) as error:  # the trace of the interpreter comes first, the reason last
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 raise RuntimeError(lines[-1] if lines else "no reason given") from error
         return {spec.name: np.asarray(array) for spec, array in zip(outputs, found, strict=True)}
