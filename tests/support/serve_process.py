@@ -41,7 +41,13 @@ class ServeProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
         config = folder / "serve.yaml"
-        given = {"repository": str(repository), "port": 0, "grpc_port": 0, "log_file": str(self.log), **(settings or {})}
+        given = {
+            "repository": str(repository),
+            "port": 0,
+            "grpc_port": 0,
+            "log_file": str(self.log),
+            **(settings or {}),
+        }
         config.write_text(yaml.safe_dump(given))
         self.errors = folder / "stderr"
         with self.errors.open("w") as errors:

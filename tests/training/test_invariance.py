@@ -51,7 +51,7 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
         chunks = [list(dataset.chunks(part, Order(1, 0, shuffle))) for part in range(len(PARTS))]
         names = {file.index: file.sample.name for file in files}
         whole = Block.join([block for part in chunks for block in part])
-        order = np.lexsort((whole.entry, [names[index] for index in whole.file]))
+        order = np.lexsort((whole.entry, np.array([names[index] for index in whole.file])))
         ordered = whole.take(order)
         cutflow = {
             file.sample.name: found.cutflow.to_json()

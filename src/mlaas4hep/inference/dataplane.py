@@ -1,7 +1,7 @@
 """The one path from a request, of whatever protocol, to its scores.
 
-Routes decode their bytes, call a method here, and encode what comes back. Choosing the version, the bundle's expressions
-and padding, checking shapes, batching, time limits and statistics happen behind these methods, in one place.
+Routes decode their bytes, call a method here, and encode what comes back. Choosing the version, the bundle's
+expressions and padding, checking shapes, batching, time limits and statistics happen behind these methods, in one place.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class DataPlane(Protocol):
     async def score_events(
         self, model: str | None, events: Sequence[Mapping[str, Any]] | Mapping[str, Any], version: str = ""
     ) -> Scored:
-        """Scores of events given by branch name: records (a list of dicts) or columns (a dict of arrays or lists of lists).
+        """Scores of events given by branch name: records (a list of dicts) or columns (a dict of arrays or lists).
 
         Values are raw: numbers, or lists for jagged branches. Missing and unknown keys are errors that name them.
         ``version`` is a number, a label, or "" for the default (which applies the canary split).

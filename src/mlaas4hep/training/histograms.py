@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import tempfile
@@ -188,7 +187,7 @@ class Histograms:
                 folder.mkdir(exist_ok=True)
                 written = [folder / path.name for path in sorted(beside.iterdir())]
                 for path in written:
-                    os.replace(beside / path.name, path)
+                    (beside / path.name).replace(path)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
         except OSError as error:

@@ -95,7 +95,8 @@ def run_training(
     monitor = _Recorder(monitor)
     for notice in notices:
         monitor.warn(notice)
-    if any(is_xrootd(resolve(path, workflow.reading.redirector)) for sample in workflow.samples for path in sample.files):
+    paths = (resolve(path, workflow.reading.redirector) for sample in workflow.samples for path in sample.files)
+    if any(map(is_xrootd, paths)):
         configure()  # before TensorFlow, which may be what the user's file imports: the other way round both crash
     module = load_user_module(workflow, monitor)
     with opened(workflow) as files:

@@ -271,7 +271,7 @@ def test_lists_of_different_lengths(text: str, left: str, right: str) -> None:
     )
     assert f"{left} has 0 values and {right} has 1 in entry 1001 in" in str(error.shifted(1000))
     assert "in entry 1 in" in str(error.shifted(0))
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - what another process sends
+    again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.event, again.counts) == (str(error), 1, (0, 1))
 
 

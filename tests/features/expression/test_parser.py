@@ -152,7 +152,7 @@ def test_equal_and_picklable() -> None:
     one, two = parse("x[0] + log(y)"), parse("x[0] + log(y)")
     assert one == two
     assert hash(one) == hash(two)
-    again = pickle.loads(pickle.dumps(one))  # noqa: S301 - what another process sends
+    again = pickle.loads(pickle.dumps(one))
     columns = {"x": Jagged.from_lists([[1.0]]), "y": np.ones(1)}
     assert again.evaluate(columns).tolist() == [1.0]
 

@@ -59,7 +59,7 @@ def test_no_rows_give_no_rows(inline: int, batching: Batching | None) -> None:
     run(test)
 
 
-def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread_for_ever() -> None:
+def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread() -> None:
     async def test() -> None:
         made, _ = execution(looping(), inline=10, timeout=0.4)
         short, endless = np.array([[1.0]], np.float32), np.array([[1e18]], np.float32)
@@ -71,6 +71,10 @@ def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread_for_ever() -> No
             await made.run({"x": endless}, 1)
         found, _, _ = await made.run({"x": short}, 1)
         assert found["y"].tolist() == [[1.0]]
+        assert made.inline_rows == 0
+        made._until = 0.0  # the time is over
+        await made.run({"x": short}, 1)
+        assert made.inline_rows == 10
 
     run(test)
 

@@ -166,7 +166,7 @@ def test_no_room_in_time(tmp_path: Path) -> None:
             served = server._memory.pick("a", "")
             assert served is not None
             served.execution.acquire()
-            with pytest.raises(ModelUnavailableError, match="all models in memory are busy|is being loaded"):
+            with pytest.raises(ModelUnavailableError, match=r"all models in memory are busy|is being loaded"):
                 await version(server, "b")
             served.execution.release()
             assert await version(server, "b") == "1"

@@ -17,25 +17,24 @@ from mlaas4hep.inference.server import Server
 from tests.support.serving import put, save, scaler, serving
 
 FACTORS = {"1": 1.0, "2": 3.0, "3": 5.0, "4": 7.0}
-MODES = ("matrix", "infer", "events", "row")
+MODES = ("matrix", "infer", "row")
 
 
-async def ask(server: Server, caller: int, rows: int, mode: str, version: str) -> tuple[str, str]:
-    """One request whose numbers nobody else has; version and way that answered it."""
+async def ask(server: Server, caller: int, rows: int, mode: str, version: str) -> None:
+    """One request whose numbers nobody else has."""
     values = np.arange(rows * 2, dtype=np.float32).reshape(rows, 2) + caller * 1000
-    if mode == "row":
-        values = values[:1] if rows else np.full((1, 2), caller, np.float32)
-        scored = await server.score_row("m", ["a", "b"], values[0].tolist(), version)
-        found: Any = scored.scores
-    elif mode == "infer":
-        scored: Any = await server.infer("m", {"x": values}, None, version)  # type: ignore[no-redef]
-        found = scored.outputs["y"]
+    found: Any
+    if mode == "infer":
+        inferred = await server.infer("m", {"x": values}, None, version)
+        used, found = inferred.version, inferred.outputs["y"]
     else:
-        scored = await server.score_matrix("m", values, version)
-        found = scored.scores
-    assert scored.version in FACTORS
-    np.testing.assert_array_equal(found, values * np.float32(FACTORS[scored.version]))
-    return scored.version, mode
+        if mode == "row":
+            values = values[:1] if rows else np.full((1, 2), caller, np.float32)
+            scored = await server.score_row("m", ["a", "b"], values[0].tolist(), version)
+        else:
+            scored = await server.score_matrix("m", values, version)
+        used, found = scored.version, scored.scores
+    np.testing.assert_array_equal(found, values * np.float32(FACTORS[used]))
 
 
 async def disturb(server: Server, root: Path, actions: list[str]) -> None:

@@ -125,7 +125,7 @@ def test_settings(store: Store) -> None:
     with pytest.raises(ModelNotFoundError, match="there is no model b"):
         store.change("b", lambda now: now)
     (store.root / "a" / "model.json").write_text("{")
-    with pytest.raises(ServingError, match="model.json of a is damaged; repair or remove it"):
+    with pytest.raises(ServingError, match=r"model\.json of a is damaged; repair or remove it"):
         store.change("a", lambda now: now)
 
 

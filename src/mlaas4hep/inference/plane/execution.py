@@ -25,7 +25,9 @@ __all__ = ["CHUNK", "Execution", "blank"]
 CHUNK = 16_384
 """Rows given to a model at a time, so that memory stays bounded."""
 INLINE_TIMEOUT = 0.25
-"""Seconds after which a run in the event loop is stopped, and the model never runs there again."""
+"""Seconds after which a run in the event loop is stopped, and the model is barred from there."""
+BARRED = 10.0
+"""Seconds for the first time; four times as long each further time."""
 
 
 def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -46,6 +48,8 @@ class Execution:
     def __init__(self, runtime: Runtime, limits: Limits, inline_rows: int, statistics: VersionStatistics) -> None:
         self.runtime = runtime
         self.inline_rows = inline_rows
+        self._allowed_rows = inline_rows
+        self._bar, self._until = BARRED, 0.0
         self.batcher: Batcher | None = None
         self.batched = runtime.batched
         self._limits = limits
@@ -84,7 +88,7 @@ class Execution:
         try:
             return self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
         except ModelTimeoutError:
-            self.inline_rows = 0
+            self._barred()
             return None
 
     async def run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> Answer:
@@ -112,7 +116,7 @@ class Execution:
             try:
                 found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
             except ModelTimeoutError:
-                self.inline_rows = 0
+                self._barred()
             else:
                 infer = time.perf_counter_ns() - started
                 self._statistics.executed(rows, infer)
@@ -148,7 +152,15 @@ class Execution:
             gone.set()
             raise
         self._statistics.executed(rows, answer[2])
+        if not self.inline_rows and self._allowed_rows and time.monotonic() > self._until:
+            self.inline_rows = self._allowed_rows
         return answer
+
+    def _barred(self) -> None:
+        """A run was too long for the event loop: perhaps the model, perhaps a busy machine."""
+        self.inline_rows = 0
+        self._until = time.monotonic() + self._bar
+        self._bar *= 4
 
     def _ended(self, future: asyncio.Future[Answer], rows: int) -> None:
         self._waiting -= rows

@@ -14,16 +14,16 @@ __all__ = ["Management"]
 class Management(Protocol):
     """Changes to the models, each whole or not at all, survives kill -9 at any moment. All errors are `ServingError`.
 
-    On disk: ``<root>/<model>/<version>/`` (a bundle folder, or a converted foreign model with its original), written beside
-    and renamed; ``<root>/<model>/model.json`` with labels and settings (batching, canary). Names starting with a dot are
-    work in progress and removed at the next start.
+    On disk: ``<root>/<model>/<version>/`` (a bundle folder, or a converted foreign model with its original), written
+    beside and renamed; ``<root>/<model>/model.json`` with labels and settings (batching, canary). Names starting with a
+    dot are work in progress and removed at the next start.
     """
 
     async def upload(self, archive: Path, *, name: str | None = None, version: str | None = None) -> ModelInfo:
         """Add a version from an uploaded file (a bundle tar.gz, or a tar.gz / single file of a foreign model).
 
-        Unpacked safely, recognised, converted in a process of its own, checked, then published. ``version`` default: the
-        next number.
+        Unpacked safely, recognised, converted in a process of its own, checked, then published. ``version`` default:
+        the next number.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What executes a model: named tensors in, named tensors out. Nothing here knows protocols, names of models or versions."""
+"""What executes a model: named tensors in, named tensors out. Nothing here knows protocols, models or versions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class Runtime(Protocol):
     def batched(self) -> bool:
         """True if the first axis of every input and output counts independent rows, of any number."""
 
-    def run(self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
+    def run(
+        self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
         """Execute.
 
         Args:

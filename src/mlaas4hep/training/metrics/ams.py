@@ -19,7 +19,17 @@ from numpy.typing import ArrayLike
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 from mlaas4hep.training.metrics.curves import cumulative
 
-__all__ = ["B_R", "MINIMUM_BACKGROUND", "Scale", "ams", "best_threshold", "bootstrap_error", "class_scales", "scan", "selected_sums"]
+__all__ = [
+    "B_R",
+    "MINIMUM_BACKGROUND",
+    "Scale",
+    "ams",
+    "best_threshold",
+    "bootstrap_error",
+    "class_scales",
+    "scan",
+    "selected_sums",
+]
 
 MINIMUM_BACKGROUND = 10
 """Background events above a threshold that is reported, so that their sum of weights is measured at all."""

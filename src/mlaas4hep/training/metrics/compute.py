@@ -146,9 +146,7 @@ def _ams(
         part = parts["validation"]
         scale = significance.class_scales(part.y, part.weight, full)
         minimum = significance.MINIMUM_BACKGROUND
-        best = significance.best_threshold(
-            part.y, part.scores, part.weight, scale=scale, minimum_background=minimum
-        )
+        best = significance.best_threshold(part.y, part.scores, part.weight, scale=scale, minimum_background=minimum)
         block["minimum_background"] = minimum
         block["threshold"], block["chosen_value"] = best
         block["chosen_on"] = "validation"
