@@ -58,19 +58,27 @@ MEANINGS = {
 
 def commands_page() -> str:
     """All commands with arguments and options."""
-    group: Any = typer.main.get_command(app)
     sections = [COMMANDS]
-    for name, command in group.commands.items():
-        sections.append(f"## mlaas4hep {name}\n\n{_one_line(command.help)}\n")
+    for name, command in _commands(typer.main.get_command(app), "mlaas4hep"):
+        sections.append(f"## {name}\n\n{_one_line(command.help)}\n")
         rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
         table = "| argument or option | default | meaning |\n|---|---|---|\n" + "".join(rows)
         sections.append(table)
         examples = [
-            line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("mlaas4hep")
+            line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith(f"{name} ")
         ]
         if examples:
             sections.append("```bash\n" + "\n".join(examples) + "\n```\n")
     return "\n".join(sections)
+
+
+def _commands(group: Any, above: str) -> Iterator[tuple[str, Any]]:
+    """All commands with their whole names, those inside groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{above} {name}")
+        else:
+            yield f"{above} {name}", command
 
 
 def _parameter(parameter: Any) -> str:

@@ -56,7 +56,7 @@ class Trained:
         bundles: tar.gz files by kind.
         file: a ROOT file with events that no training saw as they are.
         events: the same events, branch by branch; missing values are None.
-        expected: what ``mlaas4hep predict`` gives for the file, by kind; [N].
+        expected: what ``mlaas4hep predict`` gives for the file, by kind; [N], NaN for events that the cuts remove.
     """
 
     bundles: dict[str, Path]
@@ -101,7 +101,11 @@ def raw_events(file: Path) -> list[RawEvent]:
     """The events of a file as clients have them, without identifiers and weights; NaN becomes None."""
     with uproot.open(file) as opened:
         events = opened["Events"].arrays().to_list()
-    return [{k: _without_nan(v) for k, v in event.items() if k not in NOT_GIVEN} for event in events]
+    counters = {f"n{name}" for name, value in events[0].items() if isinstance(value, list)}  # uproot writes them
+    return [
+        {name: _without_nan(value) for name, value in event.items() if name not in NOT_GIVEN | counters}
+        for event in events
+    ]
 
 
 def write_odd_events(path: Path, source: Path, *, first: int = 5000, number: int = 24) -> Path:
@@ -115,9 +119,9 @@ def write_odd_events(path: Path, source: Path, *, first: int = 5000, number: int
         events = tree.arrays(entry_start=first, entry_stop=first + number).to_list()
     events[3]["MET_pt"] = events[4]["HT"] = events[5]["MET_phi"] = float("nan")
     for name in jagged:
-        events[6][name] = []
-        values = events[7][name] or [1.0]
-        events[7][name] = [values[0]] * 9
+        if name.startswith("Jet_"):
+            events[6][name] = []
+        events[7][name] = [entry[0] for entry in (event[name] for event in events) if entry][:9]
     for name in ("Lepton_iso", "Jet_mass", "Jet_pt"):
         events[8][name] = [float("nan"), *events[8][name][1:]] if events[8][name] else []
     kinds = {"uint32_t": "uint32", "int32_t": "int32", "uint64_t": "uint64", "float": "float32"}

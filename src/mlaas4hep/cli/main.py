@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mlaas4hep import __version__
-from mlaas4hep.cli import evaluate, inspect, predict, reader, serve, specs, train
+from mlaas4hep.cli import evaluate, inspect, models, predict, reader, serve, specs, train
 from mlaas4hep.errors import MLaaS4HEPError
 
 __all__ = ["app", "main"]
@@ -25,9 +25,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict on whole files.",
+    help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict with it, serve it.",
 )
-for module in (train, inspect, specs, predict, evaluate, reader, serve):
+for module in (train, inspect, specs, predict, evaluate, reader, serve, models):
     module.register(app)
 
 

@@ -29,15 +29,15 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def serve(
-        repository: Annotated[Path | None, typer.Option(help="Folder of the models.  [default: models]")] = None,
-        host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+        repository: Annotated[Path | None, typer.Option(help="Folder of the models. Default: models.")] = None,
+        host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
         port: Annotated[
-            int | None, typer.Option(min=0, max=65535, help="HTTP; 0: any free port.  [default: 8083]")
+            int | None, typer.Option(min=0, max=65535, help="HTTP; 0: any free port. Default: 8083.")
         ] = None,
         grpc_port: Annotated[
-            int | None, typer.Option(min=0, max=65535, help="gRPC; 0: any free port.  [default: 8001]")
+            int | None, typer.Option(min=0, max=65535, help="gRPC; 0: any free port. Default: 8001.")
         ] = None,
-        workers: Annotated[int | None, typer.Option(min=1, help="Server processes.  [default: 1]")] = None,
+        workers: Annotated[int | None, typer.Option(min=1, help="Server processes. Default: 1.")] = None,
         config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
         base_path: Annotated[str | None, typer.Option(help="Prefix of all HTTP paths.")] = None,
         default_model: Annotated[str | None, typer.Option(help="Model of requests that name none.")] = None,
@@ -52,8 +52,9 @@ def register(app: typer.Typer) -> None:
 
         What is in flight then is finished; a second signal ends at once.
 
-        Without an OpenID issuer in the settings everybody who reaches the server may do everything; it then serves
-        loopback addresses only, unless told --insecure.
+        Without an OpenID issuer in the settings everybody who reaches the server may do everything.
+
+        It then serves loopback addresses only, unless told --insecure.
         """
         from mlaas4hep.inference.operation.process import serve as run
         from mlaas4hep.inference.operation.settings_file import load_settings

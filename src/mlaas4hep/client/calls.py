@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mlaas4hep.client.events import BINARY, encode_events, encode_matrix, matrix_of, scores_of
+from mlaas4hep.client.events import BINARY, body_of, encode_events, encode_matrix, matrix_of, scores_of, tensors_of
 from mlaas4hep.errors import FileReadError, MLaaS4HEPError
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = ["Call", "ServerError", "failure"]
+
+JSON = {"content-type": "application/json"}
+LARGE = 1000
+PATIENCE = 600.0
+LONGEST = 2000
 
 
 class ServerError(MLaaS4HEPError):
@@ -34,6 +39,7 @@ class Call:
         read: from the answer to what the caller gets.
         arguments: further ones of ``httpx.Client.request``.
         file: sent as the body, piece by piece.
+        patience: seconds to wait at least for the answer.
     """
 
     method: str
@@ -41,13 +47,21 @@ class Call:
     read: Callable[[httpx.Response], Any] = lambda answer: answer.json() if answer.content else None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
+    patience: float = 0.0
 
 
-def predict(events: Any, model: str | None, version: str) -> Call:
-    """Scores of events, float32 [N, K]."""
+def is_large(events: Any, model: str | None) -> bool:
+    """True if the events should travel as bytes, for which the model's own metadata are needed."""
     matrix = matrix_of(events)
-    if matrix is not None and model:
-        body, headers = encode_matrix(matrix)
+    return bool(model) and matrix is not None and len(matrix) >= LARGE
+
+
+def predict(events: Any, model: str | None, version: str, described: Mapping[str, Any] | None = None) -> Call:
+    """Scores of events, float32 [N, K]; with the model's metadata a matrix travels as bytes."""
+    matrix = matrix_of(events)
+    names = tensors_of(described) if described is not None else None
+    if matrix is not None and model and names is not None:
+        body, headers = encode_matrix(matrix, names)
         return Call(
             "POST",
             f"/v2/models/{_part(model)}{_version(version, '/versions/')}/infer",
@@ -57,18 +71,20 @@ def predict(events: Any, model: str | None, version: str) -> Call:
     data: dict[str, Any] = {"rows": matrix.tolist()} if matrix is not None else encode_events(events)
     data |= {"model": model} if model else {}
     data |= {"version": version} if version else {}
-    return Call("POST", "/predict", _scores, {"json": data})
+    return Call("POST", "/predict", _scores, {"content": body_of(data), "headers": JSON})
 
 
-def row(keys: list[str], values: list[Any], model: str | None) -> Call:
+def row(keys: Sequence[str], values: Sequence[Any], model: str | None, version: str) -> Call:
     """TFaaS's call: one event, its probabilities as a list."""
-    data = {"keys": keys, "values": values, **({"model": model} if model else {})}
-    return Call("POST", "/json", arguments={"json": data})
+    data = {"keys": list(keys), "values": list(values)}
+    data |= {"model": model} if model else {}
+    data |= {"version": version} if version else {}
+    return Call("POST", "/json", arguments={"content": body_of(data), "headers": JSON})
 
 
 def image(file: Path, model: str) -> Call:
     """TFaaS's call for an image."""
-    files = {"image": (file.name, file.read_bytes())}
+    files = {"image": (file.name, _content(file))}
     return Call("POST", "/image", arguments={"files": files, "data": {"model": model}})
 
 
@@ -88,10 +104,9 @@ def upload_parts(description: Mapping[str, Any], folder: Path) -> Call:
     for role in ("params", "model", "labels"):
         if role in description:
             path = folder / str(description[role])
-            if not path.is_file():
-                raise FileReadError("no such file", where=str(path), hint=f"look at {role!r} in the upload description")
-            files[role] = (path.name, path.read_bytes())
-    return Call("POST", "/upload", arguments={"data": {"name": str(description.get("name", ""))}, "files": files})
+            files[role] = (path.name, _content(path, f"look at {role!r} in the upload description"))
+    arguments = {"data": {"name": str(description.get("name", ""))}, "files": files}
+    return Call("POST", "/upload", arguments=arguments, patience=PATIENCE)
 
 
 def models() -> Call:
@@ -104,10 +119,14 @@ def metadata(model: str, version: str) -> Call:
     return Call("GET", f"/api/models/{_part(model)}{_version(version, '/versions/')}/metadata")
 
 
-def upload(file: Path, name: str | None) -> Call:
+def upload(file: Path, name: str | None, version: str) -> Call:
     """Add a version from a bundle or a foreign model."""
-    arguments = {"params": {"name": name} if name else {}, "headers": {"content-type": "application/octet-stream"}}
-    return Call("POST", "/api/models", arguments=arguments, file=file)
+    if not file.is_file():
+        hint = "pack the folder into a tar.gz" if file.is_dir() else None
+        raise FileReadError("is a folder" if hint else "no such file", where=str(file), hint=hint)
+    params = {"filename": file.name, **({"name": name} if name else {}), **({"version": version} if version else {})}
+    headers = {"content-type": "application/octet-stream", "content-length": str(file.stat().st_size)}
+    return Call("POST", "/api/models", arguments={"params": params, "headers": headers}, file=file, patience=PATIENCE)
 
 
 def delete(model: str, version: str) -> Call:
@@ -117,7 +136,8 @@ def delete(model: str, version: str) -> Call:
 
 def act(model: str, version: str, action: str) -> Call:
     """Load or unload."""
-    return Call("POST", f"/api/models/{_part(model)}{_version(version, '/versions/')}/{action}")
+    path = f"/api/models/{_part(model)}{_version(version, '/versions/')}/{action}"
+    return Call("POST", path, patience=PATIENCE)
 
 
 def label(model: str, label: str, version: str | None) -> Call:
@@ -147,14 +167,23 @@ def failure(answer: httpx.Response) -> ServerError:
         text = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):
         text = answer.reason_phrase or "the request failed"
-    hint = {401: "get a token (BEARER_TOKEN)", 403: "the token lacks a scope"}.get(answer.status_code)
+    hint = {401: "a token is taken from BEARER_TOKEN or BEARER_TOKEN_FILE"}.get(answer.status_code)
+    text = " ".join(text.split())[:LONGEST]
     return ServerError(f"{text} (status {answer.status_code})", status=answer.status_code, hint=hint)
 
 
 def _scores(answer: httpx.Response) -> Any:
     import numpy as np
 
-    return np.array(answer.json()["scores"], dtype=np.float32)
+    return np.array(answer.json()["scores"], dtype=np.float32)  # null becomes NaN
+
+
+def _content(file: Path, hint: str | None = None) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise FileReadError(reason, where=str(file), hint=hint) from error
 
 
 def _part(text: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlaas4hep.errors import ConfigError
 
-__all__ = ["certificate", "check_token_is_safe", "find_token", "trusted_authorities"]
+__all__ = ["certificate", "check_token", "find_token", "is_loopback", "tls_context"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -17,48 +19,74 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def find_token() -> str | None:
     """The token of the WLCG discovery: BEARER_TOKEN, BEARER_TOKEN_FILE, then the file bt_u<uid> in two places.
 
+    The places are the folders ``$XDG_RUNTIME_DIR`` and the temporary one; a file of another user does not count.
+
     Raises:
-        ConfigError: BEARER_TOKEN_FILE names a file that cannot be read.
+        ConfigError: a file with a token cannot be read.
     """
     token = os.environ.get("BEARER_TOKEN", "").strip()
     if token:
         return token
     named = os.environ.get("BEARER_TOKEN_FILE")
     if named:
-        try:
-            return Path(named).read_text(encoding="utf-8").strip() or None
-        except OSError as error:
-            raise ConfigError(
-                f"the token cannot be read ({error.strerror})", where=named, hint="look at BEARER_TOKEN_FILE"
-            ) from error
+        return _read(Path(named), "look at BEARER_TOKEN_FILE")
     name = f"bt_u{os.getuid()}"
     for folder in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
         path = Path(folder or "", name)
         if folder and path.is_file() and path.stat().st_uid == os.getuid():
-            return path.read_text(encoding="utf-8").strip() or None
+            return _read(path, "renew or remove the file")
     return None
+
+
+def check_token(token: str, url: str, *, insecure: bool) -> None:
+    """Refuse to send a token that is none, or where others may read it.
+
+    Raises:
+        ConfigError: it has characters that no token has, or the URL is plain HTTP to another machine.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigError("the bearer token holds a space, a line break or another character that no token has")
+    if urlsplit(url).scheme != "https" and not is_loopback(url) and not insecure:
+        raise ConfigError("a token would travel unprotected", where=url, hint="use https, or say insecure")
+
+
+def is_loopback(url: str) -> bool:
+    """True if the URL leads to this machine."""
+    return urlsplit(url).hostname in LOOPBACK
 
 
 def certificate() -> str | None:
     """The X.509 proxy in X509_USER_PROXY, or the usual file of this user, if it is there."""
     for place in (os.environ.get("X509_USER_PROXY"), str(Path(tempfile.gettempdir(), f"x509up_u{os.getuid()}"))):
-        if place and Path(place).is_file():
+        if place and Path(place).is_file() and Path(place).stat().st_uid == os.getuid():
             return place
     return None
 
 
-def trusted_authorities() -> str | None:
-    """The folder of certificate authorities in X509_CERT_DIR, if it is there."""
-    folder = os.environ.get("X509_CERT_DIR")
-    return folder if folder and Path(folder).is_dir() else None
-
-
-def check_token_is_safe(url: str, *, insecure: bool) -> None:
-    """Refuse to send a token where others may read it.
+def tls_context() -> ssl.SSLContext:
+    """How to check servers: with the authorities in X509_CERT_DIR if it is set, else the system's.
 
     Raises:
-        ConfigError: the URL is plain HTTP to another machine.
+        ConfigError: the X.509 proxy cannot be used.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
-        raise ConfigError("a token would travel unprotected", where=url, hint="use https, or pass insecure=True")
+    folder = os.environ.get("X509_CERT_DIR")
+    context = ssl.create_default_context(capath=folder if folder and Path(folder).is_dir() else None)
+    proxy = certificate()
+    if proxy:
+        try:
+            context.load_cert_chain(proxy)
+        except OSError as error:
+            raise ConfigError(
+                f"the X.509 proxy cannot be used ({error.strerror or error})", where=proxy, hint="renew or remove it"
+            ) from error
+    return context
+
+
+def _read(path: Path, hint: str) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip() or None
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is no text"
+    raise ConfigError(f"the token cannot be read ({reason})", where=str(path), hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +88,6 @@ def test_files_are_read_only_when_they_change(tmp_path: Path) -> None:
     write(authority, tmp_path)
     assert certificates.refresh()
     assert not certificates.refresh()
-    os.unlink(tmp_path / "key.pem")
+    (tmp_path / "key.pem").unlink()
     assert not certificates.refresh()
     assert certificates.reloaded == 1

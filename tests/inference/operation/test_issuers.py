@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,8 +92,6 @@ def test_a_provider_that_is_down_is_borne_for_a_while(own: Issuer) -> None:
 
 def test_times_and_claims(own: Issuer) -> None:
     """Tokens that the provider would not make, signed with its own key."""
-    import json
-
     data = next(key for key in json.loads(own.keys.read_text()) if key["alg"] == "RS256")
     key, now = jwk.RSAKey.import_key(data), int(time.time())
     good = {"iss": own.url, "sub": "a", "aud": ["x", AUDIENCE], "exp": now + 60, "scope": ["models.read"]}
@@ -103,12 +102,13 @@ def test_times_and_claims(own: Issuer) -> None:
 
     async def run() -> None:
         authenticator = Authenticator(settings(own, leeway=30))
-        for change in ({}, {"exp": now - 20}, {"nbf": now + 20}, {"iat": now + 20}, {"iat": now - 10**6}):
+        within: list[dict[str, Any]] = [{}, {"exp": now - 20}, {"nbf": now + 20}, {"iat": now + 20}, {"iat": 0}]
+        for change in within:
             caller = await authenticator.caller(token(change))
             authenticator.permit(caller, Right.READ)
             with pytest.raises(ScopeMissingError, match=r"lacks the scope models\.predict"):
                 authenticator.permit(caller, Right.PREDICT)
-        for change, message in (
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"exp": None}, "no expiry"),
             ({"exp": now - 40}, "is expired"),
             ({"exp": str(now + 60)}, "exp is no time"),
@@ -123,7 +123,8 @@ def test_times_and_claims(own: Issuer) -> None:
             ({"iss": own.url + "/"}, "not trusted"),
             ({"iss": None}, "not trusted"),
             ({"iss": [own.url]}, "not trusted"),
-        ):
+        ]
+        for change, message in wrong:
             with pytest.raises(UnauthorisedError, match=message):
                 await authenticator.caller(token(change))
         with pytest.raises(UnauthorisedError, match="no access token"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.operation.limits import Rate, RateExceededError, client_key
 from tests.support.issuer import AUDIENCE, Issuer
-from tests.support.serve_process import ServeProcess
+from tests.support.serve_process import ServeProcess, eventually
 
 Start = Callable[..., ServeProcess]
 
@@ -140,6 +141,23 @@ def test_a_kept_connection_may_wait_longer_than_a_request(start: Start) -> None:
         assert exchange(serving.port, b"GET").startswith(b"HTTP/1.1 408")
         assert client.get("/health/live").status_code == 200
         assert 'mlaas4hep_connections{worker="0"} 1' in client.get("/metrics").text
+    serving.stop()
+
+
+def test_a_client_that_does_not_read_its_answer_is_dropped(start: Start) -> None:
+    serving = start({"limits": {"read_timeout": 0.5}})
+    body = b'{"model": "scorer", "rows": [' + b",".join([b"[0.1, 0.2, 0.3]"] * 300_000) + b"]}"
+    with socket.socket() as client, httpx.Client(base_url=serving.url) as other:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", serving.port))
+        client.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+        def connections() -> float:
+            found = re.search(r'mlaas4hep_connections\{worker="0"\} (\d+)', other.get("/metrics").text)
+            return int(found[1]) if found else 0
+
+        assert connections() == 2
+        assert eventually(lambda: connections() == 1)
     serving.stop()
 
 

@@ -114,6 +114,14 @@ def test_all_are_logged_if_wanted_as_text_too(start: Start) -> None:
     assert re.search(r"info request client=127\.0\.0\.1 method=POST path=/predict status=200", serving.log.read_text())
 
 
+def test_clients_behind_proxies_that_are_believed(start: Start) -> None:
+    for proxies, client in ((["127.0.0.1"], "203.0.113.9"), ([], "127.0.0.1")):
+        serving = start({"proxies": proxies})
+        httpx.get(f"{serving.url}/nowhere", headers={"x-forwarded-for": "203.0.113.9"})
+        serving.stop()
+        assert serving.lines("request")[0]["client"] == client
+
+
 def test_request_ids(start: Start) -> None:
     serving = start()
     with httpx.Client(base_url=serving.url) as client:

@@ -20,7 +20,7 @@ from mlaas4hep.inference.operation.measured import model_families
 from mlaas4hep.inference.operation.metrics import BUCKETS, Family, Histogram, Metrics, added, exposition
 from mlaas4hep.inference.operation.shares import Shares
 from mlaas4hep.inference.operation.templates import Templates
-from tests.support.serve_process import ServeProcess
+from tests.support.serve_process import ServeProcess, eventually
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -150,6 +150,8 @@ def test_a_server_counts(start: Callable[..., ServeProcess]) -> None:
             stub.ServerReady(service_pb2.ServerReadyRequest())
             with pytest.raises(grpc.RpcError):
                 stub.ModelConfig(service_pb2.ModelConfigRequest(name="nobody"))
+        # gRPC answers a failed call before it is over for the server.
+        eventually(lambda: 'status="NOT_FOUND"' in client.get("/metrics").text)
         response = client.get("/metrics")
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     samples = parsed(response.text)

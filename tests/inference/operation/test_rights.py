@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def channel(guarded: ServeProcess) -> Iterator[grpc.Channel]:
 def bad(issuer: Issuer, foreign: Issuer) -> dict[str, str | None]:
     """Headers that must not open anything, by what is wrong with them."""
     good = issuer.token()
-    head, claims, signature = good.split(".")
+    head, _, signature = good.split(".")
     content = {
         "iss": issuer.url,
         "sub": "physicist",
@@ -165,7 +165,7 @@ def test_health_is_open(client: httpx.Client) -> None:
         assert client.get(path).status_code == 200
 
 
-def test_a_token_that_expires_is_not_remembered(start: type[ServeProcess], issuer: Issuer) -> None:
+def test_a_token_that_expires_is_not_remembered(start: Callable[..., ServeProcess], issuer: Issuer) -> None:
     serving = start({"security": {"issuers": [issuer.url], "audience": [AUDIENCE], "leeway": 0}})
     token = issuer.token("models.read", ttl=3)
     expires = time.time() + 3

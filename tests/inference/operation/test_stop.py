@@ -167,12 +167,16 @@ def test_a_second_signal_ends_at_once(start: Callable[..., ServeProcess], worker
 
 
 def test_readiness_goes_before_the_door_is_closed(start: Callable[..., ServeProcess]) -> None:
-    serving = start({"notice": 1.5})
+    serving = start({"notice": 3})
     with httpx.Client(base_url=serving.url) as client:
         assert client.get("/health/ready").json() == {"ready": True}
         serving.signal()
         eventually(lambda: client.get("/health/ready").status_code == 503)
         assert client.get("/v2/health/ready").status_code == 503
+        with grpc.insecure_channel(serving.grpc) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            assert not stub.ServerReady(service_pb2.ServerReadyRequest()).ready
+            assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
         assert client.get("/health/live").json() == {"live": True}
         assert client.post("/predict", content=BODY).status_code == 200
     assert serving.wait() == 0

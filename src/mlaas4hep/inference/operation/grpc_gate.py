@@ -46,8 +46,8 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def stop(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Stop a server without failing a call.
 
-        gRPC fails calls that wait to be taken when a server stops. So answers are held back until no call waits any more
-        (clients that wait for an answer send nothing), and go out once clients were told that the server goes away.
+        gRPC fails calls that wait to be taken when a server stops. So answers are held back until no call waits any
+        more (clients that wait for an answer send nothing), and go out once clients know that it goes away.
 
         Args:
             stop: stops the server and waits for calls under way.
@@ -105,6 +105,8 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     if limited:
                         await self._limit(context)
                     response = await handler.unary_unary(request, context)
+                    if method.endswith("/ServerReady") and not self._state.ready:
+                        response.ready = False
                     if self._held is not None:
                         await self._held.wait()
                     return response

@@ -101,13 +101,14 @@ class Issuer:
         return self._tried is None or time.monotonic() - self._tried >= self._pause
 
     async def _look(self) -> bool:
-        self._tried = time.monotonic()
         try:
             async with asyncio.timeout(TIMEOUT):
                 keys = await self._fetch()
         except (OSError, httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             LOG.warning("no keys from issuer %s: %s", self.url, str(error) or type(error).__name__)
             return False
+        finally:
+            self._tried = time.monotonic()
         prints = {kid: key.thumbprint() for kid, key in keys.items()}
         if any(prints.get(kid) != known for kid, known in self._prints.items()):
             self.generation += 1

@@ -57,7 +57,9 @@ def load_settings(
         sources[place] = f"--{key.replace('.', '-').replace('_', '-')}"
 
     def where(place: Place) -> str:
-        named = next((name for at, name in sources.items() if place[: len(at)] == at), None)
+        named = next(
+            (name for at, name in sources.items() if place[: len(at)] == at or at[: len(place)] == place), None
+        )
         if named:
             return named
         return ": ".join(part for part in (str(file) if file else "settings", dotted(place)) if part)

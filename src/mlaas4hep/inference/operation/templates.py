@@ -28,6 +28,7 @@ class Templates:
         self._patterns.sort(key=lambda pattern: not pattern[1].endswith(HOT))
 
     def __call__(self, path: str) -> str:
+        """The template of a path."""
         if path in self._plain:
             return path
         return next((template for pattern, template in self._patterns if pattern.match(path)), OTHER)

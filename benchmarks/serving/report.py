@@ -1,0 +1,138 @@
+"""The page of results."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TypeAlias
+
+from benchmarks.serving.cases import Case
+from benchmarks.serving.load import Measured
+from benchmarks.serving.servers import VERSION
+
+__all__ = ["Runs", "Soak", "page", "soaked"]
+
+Runs: TypeAlias = dict[tuple[str, str], list[Measured]]
+OURS, THEIRS = "mlaas4hep", "MLServer"
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What a long load showed: seconds, requests, errors, resident memory in MiB early on and at the end."""
+
+    seconds: float
+    requests: int
+    errors: int
+    before: float
+    after: float
+
+    @property
+    def growth(self) -> float:
+        """Of the memory, in per cent."""
+        return 100 * (self.after / self.before - 1)
+
+
+def soaked(soak: Soak) -> str:
+    """A sentence."""
+    return (
+        f"{soak.requests} requests in {soak.seconds:.0f} s, {soak.errors} errors; resident memory "
+        f"{soak.before:.0f} MiB early on, {soak.after:.0f} MiB at the end ({soak.growth:+.1f} %)"
+    )
+
+
+def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, load: float) -> str:
+    """RESULTS.md."""
+    rounds = len(next(iter(runs.values())))
+    lines = [
+        "# Serving: measured",
+        "",
+        f"Written by `python -m benchmarks.serving.run {command}` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.",
+        f"{_machine()}, load generators on the same cores. Medians of {rounds} runs each, the two servers in turn.",
+        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} (no parallel workers, no access log,",
+        "uvloop and httptools) with a runtime of a few lines around the same ONNX network 42x128x128x128x64x64x1x1, one",
+        "thread a run. Every kind of request was first answered once and compared with ONNX Runtime alone.",
+        "Clients: wrk (HTTP), h2load (gRPC), one thread. MLServer has no binary HTTP; its batches go over gRPC.",
+        "",
+    ]
+    if load > 0.5:
+        what = f"The machine had other work: its load before the start was {load:.1f}. Ratios hold better than rates."
+        lines += [what, ""]
+    lines += ["| requests | at a time | server | rows/s | p50 ms | p99 ms | ratio |", "|---|--:|---|--:|--:|--:|--:|"]
+    for case in chosen:
+        for name in (OURS, THEIRS):
+            if (case.key, name) in runs:
+                lines.append(_row(case, name, runs))
+    lines += [
+        "",
+        "TFaaS as published: 400 to 480 requests/s on 16 cores.",
+        "",
+        "| target | measured | |",
+        "|---|--:|---|",
+    ]
+    lines += [f"| {text} | {value} | {'reached' if good else 'not reached'} |" for text, value, good in _targets(runs, soak)]
+    lines += ["", f"Long load: {soaked(soak)}." if soak else "No long load in this run."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(case: Case, name: str, runs: Runs) -> str:
+    found = runs[case.key, name]
+    p50, p99 = median(run.p50 for run in found), median(run.p99 for run in found)
+    times = f"{p50:.1f} | {p99:.1f}" if p50 == p50 else "- | -"
+    ratio = f"{_rate(runs, case.key) / _rate(runs, case.key, THEIRS):.1f}" if name == OURS and case.both else ""
+    return (
+        f"| {case.text} | {case.connections * case.streams} | {name} | {_number(_rate(runs, case.key, name) * case.body.rows)}"
+        f" | {times} | {ratio} |"
+    )
+
+
+def _targets(runs: Runs, soak: Soak | None) -> list[tuple[str, str, bool]]:
+    from benchmarks.serving.bodies import BATCH
+
+    json_ratio = _rate(runs, "v2") / _rate(runs, "v2", THEIRS)
+    grpc_ratio = _rate(runs, "grpc") / _rate(runs, "grpc", THEIRS)
+    batch_ratio = _rate(runs, "batch") / _rate(runs, "batch_grpc", THEIRS)
+    slowest = min(_rate(runs, "v2"), _rate(runs, "keys"))
+    p99 = max(median(run.p99 for run in runs[key, OURS]) for key in ("v2_200", "keys_200"))
+    jagged, variables = _rate(runs, "events"), _rate(runs, "variables")
+    rows = _rate(runs, "batch") * BATCH
+    errors = sum(run.errors for (_, name), found in runs.items() if name == OURS for run in found)
+    errors += soak.errors if soak else 0
+    targets = [
+        ("single rows, JSON: at least 5 times MLServer", f"{json_ratio:.1f}", json_ratio >= 5),
+        ("single rows, JSON: at least 15 000/s at 64 connections, both forms", _number(slowest), slowest >= 15_000),
+        ("single rows, JSON: p99 at most 60 ms at 200 connections, both forms", f"{p99:.0f} ms", p99 <= 60),
+        ("keys with jagged branches: at least 5 000/s", _number(jagged), jagged >= 5_000),
+        ("the same with computed variables: at least 5 000/s", _number(variables), variables >= 5_000),
+        ("single rows, gRPC: at least twice MLServer", f"{grpc_ratio:.1f}", grpc_ratio >= 2),
+        ("batches of 4096, binary HTTP: at least 2.5 times MLServer's over gRPC", f"{batch_ratio:.1f}", batch_ratio >= 2.5),
+        ("batches of 4096, binary HTTP: at least 1 million rows/s", _number(rows), rows >= 1e6),
+        ("no error of our server", str(errors), errors == 0),
+    ]
+    if soak:
+        text = f"memory grows by at most 2 % in {soak.seconds:.0f} s of load"
+        targets.append((text, f"{soak.growth:+.1f} %", soak.growth <= 2))
+    return targets
+
+
+def _rate(runs: Runs, key: str, name: str = OURS) -> float:
+    return median(run.rate for run in runs[key, name])
+
+
+def _number(value: float) -> str:
+    """Three digits that count, thousands apart."""
+    return f"{float(f'{value:.3g}'):,.0f}".replace(",", " ")
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    match = re.search(r"model name\s*: (.*)", info.read_text(encoding="utf-8")) if info.exists() else None
+    model = match[1].strip() if match else platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = os.cpu_count() or 1
+    return f"Machine: {cores} cores ({model}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"

@@ -1,0 +1,102 @@
+"""Compares `mlaas4hep serve` with MLServer: the same network, the same machine, the same clients, in turn.
+
+Needs wrk and h2load (Debian: ``apt-get install wrk nghttp2-client``). MLServer gets an environment of its own in
+``benchmarks/.cache`` the first time.
+
+Example:
+    python -m benchmarks.serving.run --seconds 5 --rounds 3 --soak 600
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.serving import report
+from benchmarks.serving.cases import Case, cases
+from benchmarks.serving.load import Measured, check_tools
+from benchmarks.serving.models import repository
+from benchmarks.serving.servers import Server, mlserver, ours
+
+CACHE = Path(__file__).resolve().parents[1] / ".cache"
+RESULTS = Path(__file__).with_name("RESULTS.md")
+WARM = 60.0
+
+
+def compare(own: Server, other: Server | None, chosen: Sequence[Case], rounds: int, seconds: float) -> report.Runs:
+    """All runs, of the two servers in turn; each server is checked and warmed up before."""
+    servers = [server for server in (own, other) if server is not None]
+    pairs = [(case, server) for case in chosen for server in servers if server is own or case.both]
+    for case, server in pairs:
+        case.check(server)
+        case.run(server, 1)
+    runs: report.Runs = {}
+    for number in range(1, rounds + 1):
+        for case, server in pairs:
+            measured = case.run(server, seconds)
+            runs.setdefault((case.key, server.name), []).append(measured)
+            _say(f"{number}/{rounds}", case, server, measured)
+    return runs
+
+
+def soak(own: Server, chosen: Sequence[Case], seconds: float) -> report.Soak:
+    """Load with all kinds of requests in turn; memory after a tenth of the time (at most a minute) and at the end."""
+    begin = time.monotonic()
+    warm = min(WARM, seconds / 10)
+    first, requests, errors = 0.0, 0, 0
+    while (passed := time.monotonic() - begin) < seconds:
+        if not first and passed >= warm:
+            first = own.memory
+        for case in chosen:
+            measured = case.run(own, 2)
+            requests += measured.requests
+            errors += measured.errors
+    return report.Soak(time.monotonic() - begin, requests, errors, first or own.memory, own.memory)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see ``--help``."""
+    parser = argparse.ArgumentParser(description="Compares our server with MLServer.")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--soak", type=float, default=60.0, help="seconds of load for the look at memory; 0: none")
+    parser.add_argument("--only", nargs="*", help="keys of the cases; nothing is written then")
+    parser.add_argument("--alone", action="store_true", help="without MLServer; nothing is written then")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    check_tools()
+    chosen = [case for case in cases() if not options.only or case.key in options.only]
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with ours(repository(folder / "repository"), folder) as own:
+            if options.alone:
+                runs = compare(own, None, chosen, options.rounds, options.seconds)
+            else:
+                with mlserver(CACHE, folder) as other:
+                    runs = compare(own, other, chosen, options.rounds, options.seconds)
+            soaked = soak(own, chosen, options.soak) if options.soak else None
+    if soaked is not None:
+        print(report.soaked(soaked))
+    if not options.only and not options.alone:
+        command = f"--seconds {options.seconds:g} --rounds {options.rounds} --soak {options.soak:g}"
+        text = report.page(chosen, runs, soaked, command, load)
+        options.output.write_text(text, encoding="utf-8")
+        print(f"written: {options.output}")
+
+
+def _say(number: str, case: Case, server: Server, measured: Measured) -> None:
+    rate = measured.rate * case.body.rows
+    print(
+        f"{number}  {case.text:52} {case.connections * case.streams:4}  {server.name:10}"
+        f" {rate:10.0f} rows/s  p99 {measured.p99:6.1f} ms  errors {measured.errors}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
