@@ -64,9 +64,7 @@ def commands_page() -> str:
         rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
         table = "| argument or option | default | meaning |\n|---|---|---|\n" + "".join(rows)
         sections.append(table)
-        examples = [
-            line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith(f"{name} ")
-        ]
+        examples = [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith(f"{name} ")]
         if examples:
             sections.append("```bash\n" + "\n".join(examples) + "\n```\n")
     return "\n".join(sections)

@@ -52,9 +52,9 @@ def workflows(draw: st.DrawFn) -> Workflow:
         split=Split(validation=draw(st.floats(0.0, 0.49)), test=draw(st.floats(0.0, 0.49))),
         reading=Reading(chunk_size=draw(st.sampled_from([-1, 5])), memory_limit=draw(st.none() | st.integers(1))),
         training=draw(
-            st.none() | st.builds(Training, model=st.just(Path("/work/model.py")), signal=st.none() | LABELS)
+            st.none() | st.builds(Training, model=st.just(Path("/analysis/model.py")), signal=st.none() | LABELS)
         ),
-        histograms=draw(st.none() | st.just(Path("/work/plots"))),
+        histograms=draw(st.none() | st.just(Path("/analysis/plots"))),
     )
 
 

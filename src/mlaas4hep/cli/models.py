@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlaas4hep.errors import ConfigError, FileReadError, OutputError
+
 if TYPE_CHECKING:
     from mlaas4hep.client import ModelClient
 
 __all__ = ["register"]
 
-EXAMPLES = """
+GROUP = """
 Examples:
 
   mlaas4hep models list --url http://localhost:8083
 
   mlaas4hep models upload higgs.tar.gz
 
-  mlaas4hep models predict higgs --events events.json
-
-  mlaas4hep models tfaas --url http://localhost:8083 --predict=input.json
+The server is http://127.0.0.1:8083 unless --url or MLAAS4HEP_URL says another. A bearer token is taken from BEARER_TOKEN,
+BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid> or bt_u<uid> in the temporary folder, an X.509 proxy from X509_USER_PROXY.
 """
+
+
+def _examples(*lines: str) -> str:
+    return "\nExamples:\n" + "".join(f"\n  mlaas4hep models {line}\n" for line in lines)
+
 
 Url = Annotated[str, typer.Option(envvar="MLAAS4HEP_URL", help="The server.")]
 Version = Annotated[str, typer.Option(help="Number or label; default: the server's choice.")]
@@ -35,7 +41,7 @@ DEFAULT_URL = "http://127.0.0.1:8083"
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     models = typer.Typer(
-        no_args_is_help=True, help="List, upload and use the models of an inference server.", epilog=EXAMPLES
+        no_args_is_help=True, help="List, upload and use the models of an inference server.", epilog=GROUP
     )
     app.add_typer(models, name="models")
     _reading(models)
@@ -44,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _reading(app: typer.Typer) -> None:
-    @app.command("list", epilog=EXAMPLES)
+    @app.command("list", epilog=_examples("list --url https://models.example.org:8083", "list --json"))
     def list_models(
         url: Url = DEFAULT_URL,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
@@ -62,13 +68,15 @@ def _reading(app: typer.Typer) -> None:
                 state = " ".join(filter(None, (version["state"], version.get("reason", ""))))
                 typer.echo(f"{model['name']:30} {version['version']:>4}  {state:10} {labels}".rstrip())
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("describe higgs", "describe higgs --version stable"))
     def describe(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
         """Print what a model takes and gives, as JSON."""
         with _client(url, insecure) as client:
             _print(client.metadata(model, version))
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(
+        epilog=_examples("predict higgs --events events.json", "predict higgs --events events.json --version canary")
+    )
     def predict(
         model: Name,
         events: Annotated[Path, typer.Option(help="JSON file: a list of events, or one object of columns.")],
@@ -80,50 +88,56 @@ def _reading(app: typer.Typer) -> None:
         with _client(url, insecure) as client:
             _print(client.predict(_read(events), model, version).tolist())
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("download higgs -o higgs.tar.gz", "download higgs --version 2 -o higgs-2.tar.gz"))
     def download(
         model: Name,
         output: Annotated[Path, typer.Option("--output", "-o", help="Name ending in .tar.gz.")],
         url: Url = DEFAULT_URL,
         version: Version = "",
+        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
         insecure: Insecure = False,
     ) -> None:
-        """Fetch a version."""
+        """Fetch a version as a tar.gz."""
+        if output.exists() and not overwrite:
+            raise OutputError("exists already", where=str(output), hint="say --overwrite to replace it")
         with _client(url, insecure) as client:
             typer.echo(str(client.download(model, output, version)))
 
 
 def _managing(app: typer.Typer) -> None:
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("upload higgs.tar.gz", "upload network.onnx --name network"))
     def upload(
         file: Annotated[Path, typer.Argument(help="A bundle as tar.gz, or a model of another framework.")],
         url: Url = DEFAULT_URL,
-        name: Annotated[str | None, typer.Option(help="Name to serve it under.")] = None,
+        name: Annotated[
+            str | None, typer.Option(help="Name to serve it under; default: the one in the bundle, or of the file.")
+        ] = None,
+        version: Annotated[str, typer.Option(help="Its number; default: the next one.")] = "",
         insecure: Insecure = False,
     ) -> None:
         """Add a version."""
         with _client(url, insecure) as client:
-            _print(client.upload(_existing(file), name))
+            _print(client.upload(file, name, version))
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("delete higgs", "delete higgs --version 1"))
     def delete(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
         """Remove a model, or one version of it."""
         with _client(url, insecure) as client:
             client.delete(model, version)
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("load higgs", "load higgs --version 1"))
     def load(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
         """Bring a model into memory."""
         with _client(url, insecure) as client:
             _print(client.load(model, version))
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("unload higgs", "unload higgs --version 1"))
     def unload(model: Name, url: Url = DEFAULT_URL, version: Version = "", insecure: Insecure = False) -> None:
         """Take a model out of memory."""
         with _client(url, insecure) as client:
             client.unload(model, version)
 
-    @app.command(epilog=EXAMPLES)
+    @app.command(epilog=_examples("label higgs stable 2", "label higgs stable"))
     def label(
         model: Name,
         label: Annotated[str, typer.Argument(help="E.g. stable or canary.")],
@@ -137,7 +151,14 @@ def _managing(app: typer.Typer) -> None:
 
 
 def _original(app: typer.Typer) -> None:
-    @app.command(epilog=EXAMPLES)
+    @app.command(
+        epilog=_examples(
+            "tfaas --url http://localhost:8083 --models",
+            "tfaas --bundle=model.tar.gz",
+            "tfaas --predict=input.json",
+            "tfaas --image=file.png --model=mnist",
+        )
+    )
     def tfaas(
         url: Url = DEFAULT_URL,
         upload: Annotated[Path | None, typer.Option(help="upload.json with name, params, model, labels.")] = None,
@@ -150,22 +171,20 @@ def _original(app: typer.Typer) -> None:
         insecure: Insecure = False,
     ) -> None:
         """The options of the original's tfaas_client.py."""
-        from mlaas4hep.errors import ConfigError
-
         with _client(url, insecure) as client:
             if upload is not None:
-                _print(client.upload_parts(_read(upload), upload.parent))
+                _print(client.upload_parts(_object(upload, "name, params, model, labels"), upload.parent))
             elif bundle is not None:
-                _print(client.upload(_existing(bundle), model))
+                _print(client.upload(bundle, model))
             elif models:
                 _print(client.params())
             elif delete is not None:
                 client.delete(delete)
             elif predict is not None:
-                data = _read(predict)
+                data = _object(predict, "keys, values, model")
                 _print(client.predict_row(data.get("keys", []), data.get("values", []), model or data.get("model")))
             elif image is not None and model:
-                _print(client.predict_image(_existing(image), model))
+                _print(client.predict_image(image, model))
             else:
                 raise ConfigError(
                     "nothing to do",
@@ -180,20 +199,21 @@ def _client(url: str, insecure: bool) -> ModelClient:
 
 
 def _read(path: Path) -> Any:
-    from mlaas4hep.errors import ConfigError
-
     try:
-        return json.loads(_existing(path).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileReadError("no such file", where=str(path)) from None
+    except OSError as error:
+        raise FileReadError(f"cannot be read ({error.strerror})", where=str(path)) from error
     except ValueError as error:
         raise ConfigError(f"no valid JSON ({error})", where=str(path)) from error
 
 
-def _existing(path: Path) -> Path:
-    from mlaas4hep.errors import FileReadError
-
-    if not path.is_file():
-        raise FileReadError("no such file", where=str(path))
-    return path
+def _object(path: Path, holds: str) -> dict[str, Any]:
+    data = _read(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"is no JSON object with {holds}", where=str(path))
+    return data
 
 
 def _print(value: object) -> None:

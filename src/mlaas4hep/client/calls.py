@@ -76,7 +76,7 @@ def predict(events: Any, model: str | None, version: str, described: Mapping[str
 
 def row(keys: Sequence[str], values: Sequence[Any], model: str | None, version: str) -> Call:
     """TFaaS's call: one event, its probabilities as a list."""
-    data = {"keys": list(keys), "values": list(values)}
+    data: dict[str, Any] = {"keys": list(keys), "values": list(values)}
     data |= {"model": model} if model else {}
     data |= {"version": version} if version else {}
     return Call("POST", "/json", arguments={"content": body_of(data), "headers": JSON})

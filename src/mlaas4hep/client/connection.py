@@ -18,6 +18,8 @@ from mlaas4hep.errors import ConfigError, OutputError
 __all__ = ["arguments", "awaited", "partial_file", "pieces", "read", "settings", "translated"]
 
 PIECE = 1 << 20
+IDLE = 2.0
+"""Seconds after which an unused connection is not used again: servers close theirs soon after."""
 
 
 def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> 
         check_token(found, url, insecure=insecure)
         headers["authorization"] = f"Bearer {found}"
     made: dict[str, Any] = {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout}
+    made["limits"] = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=IDLE)
     made["trust_env"] = not is_loopback(url)  # a proxy would see the token
     if parts.scheme == "https":
         made["verify"] = tls_context()
@@ -48,7 +51,7 @@ def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> 
 
 def arguments(call: Call, timeout: float) -> dict[str, Any]:
     """Arguments of a request but its file."""
-    return {**call.arguments, "timeout": max(timeout, call.patience)}
+    return {**call.arguments, "timeout": httpx.Timeout(max(timeout, call.patience), pool=None)}
 
 
 def read(call: Call, answer: httpx.Response, url: str) -> Any:

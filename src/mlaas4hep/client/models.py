@@ -48,9 +48,9 @@ class ModelClient:
         """Scores of events.
 
         Args:
-            events: a list of dicts, a dict of columns, an awkward or pandas table, or a numpy array with named fields (raw
-                branch values, jagged lists included; NaN and None are missing values); or a numpy matrix [N, D] of
-                feature columns in the model's order.
+            events: raw values by branch, jagged lists included: a list of dicts, a dict of columns, an awkward or
+                pandas table, a numpy array with named fields; NaN and None are missing values. Or a numpy matrix
+                [N, D] of feature columns in the model's order.
             model: its name; None: the server's default.
             version: number or label; "" is the default.
 
