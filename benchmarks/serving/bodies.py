@@ -75,10 +75,10 @@ def events(model: str) -> Body:
     features = np.zeros((MANY, WIDTHS[0]), np.float32)
     for index in range(MANY):
         jets, leptons = rng.integers(0 if model == "events" else 1, 7, 2)
-        event: dict[str, Any] = {name: float(np.float32(rng.normal(50, 20))) for name in flat}
+        event: dict[str, Any] = {name: float(np.float32(rng.uniform(0, 100))) for name in flat}
         for name in JAGGED:
             number = jets if name.startswith("Jet") else leptons
-            event[name] = rng.normal(50, 20, number).astype(np.float32).tolist()
+            event[name] = rng.uniform(0, 100, number).astype(np.float32).tolist()
         contents.append({"keys": list(event), "values": list(event.values()), "model": model})
         padded = [(event[name] + [np.nan] * LENGTH)[:LENGTH] for name in JAGGED]
         raw = np.array([*(event[name] for name in flat), *_variables(event, model), *np.ravel(padded)], np.float32)

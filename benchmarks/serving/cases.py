@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc as rpc
 import numpy as np
@@ -22,6 +21,7 @@ __all__ = ["Case", "cases"]
 
 INFER = "/v2/models/network/infer"
 TOLERANCE = 1e-5
+FRAME = 5
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Case:
     connections: int
     streams: int = 1
     both: bool = False
-    _answer: int = 0
+    _answers: dict[str, int] = field(default_factory=dict)
 
     def check(self, server: Server) -> None:
         """Ask once, and compare with ONNX Runtime; ends with a message if the answer is another."""
@@ -57,7 +57,7 @@ class Case:
         """Load the server for so long."""
         if self.path:
             return http_load(server.url(self.path), self.body, self.connections, seconds)
-        return grpc_load(server.grpc, self.body, self._answer, self.connections, self.streams, seconds)
+        return grpc_load(server.grpc, self.body, self._answers[server.name], self.connections, self.streams, seconds)
 
     def _http(self, server: Server) -> NDArray[np.float32]:
         request = urllib.request.Request(server.url(self.path), self.body.contents[0], self.body.headers)
@@ -71,8 +71,8 @@ class Case:
     def _grpc(self, server: Server) -> NDArray[np.float32]:
         with rpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
             call: Callable[[bytes], bytes] = channel.unary_unary(GRPC_METHOD)
-            message = call(self.body.contents[0][5:])
-        self._answer = len(struct.pack(">BI", 0, len(message))) + len(message)
+            message = call(self.body.contents[0][FRAME:])
+        self._answers[server.name] = FRAME + len(message)
         answer = service_pb2.ModelInferResponse.FromString(message)
         if answer.raw_output_contents:
             return np.frombuffer(answer.raw_output_contents[0], np.float32)

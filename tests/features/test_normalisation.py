@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from mlaas4hep.features.specs import Specs, legacy_specs
 RNG = np.random.default_rng(5)
 
 
-def specs_of(columns: dict[str, object], missing: tuple[float, ...] = ()) -> Specs:
+def specs_of(columns: Mapping[str, object], missing: tuple[float, ...] = ()) -> Specs:
     first = next(iter(columns.values()))
     return Specs.of(columns, len(first), missing)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Train, serve, predict: every kind of model, every protocol, the same scores as ``mlaas4hep predict`` on the same events."""
+"""Train, serve, predict: for every kind of model, over every protocol, the scores that ``mlaas4hep predict`` gives."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import onnx
@@ -61,7 +61,8 @@ def _number_nodes(nodes: Iterable[onnx.NodeProto], names: dict[str, str], prefix
 
 
 def _number_values(graph: onnx.GraphProto, names: dict[str, str], prefix: str) -> None:
-    for value in (*graph.input, *graph.output, *graph.initializer):
+    values: list[Any] = [*graph.input, *graph.output, *graph.initializer]
+    for value in values:
         value.name = _new(value.name, names, prefix)
     for sparse in graph.sparse_initializer:
         sparse.values.name = _new(sparse.values.name, names, prefix)

@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict with it, serve it.",
+    help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict, serve.",
 )
 for module in (train, inspect, specs, predict, evaluate, reader, serve, models):
     module.register(app)

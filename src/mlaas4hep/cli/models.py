@@ -22,8 +22,9 @@ Examples:
 
   mlaas4hep models upload higgs.tar.gz
 
-The server is http://127.0.0.1:8083 unless --url or MLAAS4HEP_URL says another. A bearer token is taken from BEARER_TOKEN,
-BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid> or bt_u<uid> in the temporary folder, an X.509 proxy from X509_USER_PROXY.
+The server is http://127.0.0.1:8083 unless --url or MLAAS4HEP_URL says another. A bearer token is taken from
+BEARER_TOKEN, BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid> or bt_u<uid> in the temporary folder, an X.509 proxy from
+X509_USER_PROXY.
 """
 
 
@@ -182,7 +183,10 @@ def _original(app: typer.Typer) -> None:
                 client.delete(delete)
             elif predict is not None:
                 data = _object(predict, "keys, values, model")
-                _print(client.predict_row(data.get("keys", []), data.get("values", []), model or data.get("model")))
+                keys, values = data.get("keys"), data.get("values")
+                if not isinstance(keys, list) or not isinstance(values, list):
+                    raise ConfigError("needs two lists, keys and values", where=str(predict))
+                _print(client.predict_row(keys, values, model or data.get("model")))
             elif image is not None and model:
                 _print(client.predict_image(image, model))
             else:

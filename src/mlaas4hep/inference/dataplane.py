@@ -1,7 +1,7 @@
 """The one path from a request, of whatever protocol, to its scores.
 
 Routes decode their bytes, call a method here, and encode what comes back. Choosing the version, the bundle's
-expressions and padding, checking shapes, batching, time limits and statistics happen behind these methods, in one place.
+expressions and padding, checking shapes, batching, time limits and statistics happen behind these methods.
 """
 
 from __future__ import annotations

@@ -144,22 +144,19 @@ def check_inputs(file: DataFile, kinds: Kinds) -> None:
     for name, kind in kinds.items():
         branch = branches.get(name)
         if branch is None:
-            raise missing_branch(name, file.path, branches)
+            raise missing_branch(name, file.path, branches, otherwise="the model needs it")
         if branch.kind == "unsupported":
             raise UnsupportedBranchError(f"branch {name} holds {branch.dtype}, not numbers", where=file.path)
         if branch.kind != kind:
             raise ConfigError(f"branch {name} is {branch.kind} here, {kind} in training", where=file.path)
 
 
-def missing_branch(name: str, path: str, branches: Iterable[str]) -> BranchNotFoundError:
+def missing_branch(
+    name: str, path: str, branches: Iterable[str], *, otherwise: str = "exclude it if it is not needed"
+) -> BranchNotFoundError:
     """The error for a branch that a file lacks, with the names that come close."""
-    names = list(branches)
-    close = difflib.get_close_matches(name, names, n=3)
-    hint = (
-        f"did you mean {', '.join(close)}?"
-        if close
-        else "`mlaas4hep inspect` lists the branches; exclude it if it is not needed"
-    )
+    close = difflib.get_close_matches(name, list(branches), n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"`mlaas4hep inspect` lists the branches; {otherwise}"
     return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)
 
 

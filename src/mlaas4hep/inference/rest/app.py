@@ -27,6 +27,7 @@ from mlaas4hep.inference.rest.predict_json import PredictJson
 from mlaas4hep.inference.rest.predict_proto import PredictProto
 from mlaas4hep.inference.rest.root_files import PredictRoot
 from mlaas4hep.inference.rest.tfaas import TFaaS, json_response
+from mlaas4hep.inference.rest.v2_infer import Infer
 from mlaas4hep.inference.settings import Settings
 
 __all__ = ["Application", "create_app"]
@@ -36,20 +37,26 @@ JSON_PATHS = ("/json", "/predict/json", "/predict")
 
 
 class Application(Starlette):
-    """Starlette, with a short way for the paths in `fast`, which are found by one look into a dictionary.
+    """Starlette, with a short way for the paths in `fast` and the infer call, found without trying all routes.
 
     Attributes:
         fast: applications for POST requests by whole path.
+        infer: application for the infer call.
+        base: prefix of all paths.
         requests: number of requests by method.
     """
 
-    def __init__(self, routes: list[BaseRoute], fast: dict[str, ASGIApp], requests: dict[str, int]) -> None:
+    def __init__(
+        self, routes: list[BaseRoute], fast: dict[str, ASGIApp], infer: Infer, base: str, requests: dict[str, int]
+    ) -> None:
         super().__init__(
             routes=routes,
             middleware=[Middleware(Failures)],
             exception_handlers={HTTPException: pass_on},
         )
         self.fast = fast
+        self.infer = infer
+        self.base = base
         self.requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,10 +66,17 @@ class Application(Starlette):
             if method in self.requests:
                 self.requests[method] += 1
             if method == "POST":
-                fast = self.fast.get(scope["path"])
+                path = scope["path"]
+                fast = self.fast.get(path)
                 if fast is not None:
                     await fast(scope, receive, send)
                     return
+                if path.endswith("/infer") and path.startswith(self.base):
+                    parameters = Infer.parameters(path[len(self.base) :])
+                    if parameters is not None:
+                        scope["path_params"] = parameters
+                        await self.infer(scope, receive, send)
+                        return
         await super().__call__(scope, receive, send)
 
 
@@ -100,7 +114,8 @@ def create_app(plane: DataPlane, management: Management, settings: Settings) -> 
 
     table += [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
     router = Router(routes=table)
-    return Application([Mount(base, app=router)] if base else table, fast, tfaas.requests)
+    infer = Infer(plane, settings.limits.body)
+    return Application([Mount(base, app=router)] if base else table, fast, infer, base, tfaas.requests)
 
 
 def _table(plane: DataPlane, management: Management, settings: Settings, tfaas: TFaaS) -> list[BaseRoute]:
