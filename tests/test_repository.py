@@ -63,13 +63,13 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("page", ["commands", "workflow"])
+@pytest.mark.parametrize("page", ["commands", "server", "workflow"])
 def test_generated_reference_is_up_to_date(page: str) -> None:
     wanted = getattr(load(ROOT / "tools" / "reference.py"), f"{page}_page")()
     assert (REFERENCE / f"{page}.md").read_text() == wanted, "run: make reference"
 
 
-@pytest.mark.parametrize("page", ["commands", "workflow"])
+@pytest.mark.parametrize("page", ["commands", "server", "workflow"])
 def test_every_command_option_and_key_has_a_meaning(page: str) -> None:
     rows = [line for line in (REFERENCE / f"{page}.md").read_text().splitlines() if line.startswith("| `")]
     assert rows
@@ -97,12 +97,15 @@ def commands_in(page: Path) -> Iterator[str]:
 def test_commands_in_the_pages_exist(page: Path) -> None:
     known: Any = typer.main.get_command(app)
     for command in commands_in(page):
-        name = command.split()[1]
-        if name.startswith("-"):
+        words = command.split()[1:]
+        if words[0].startswith("-"):
             continue
-        assert name in known.commands, command
-        options = {option for parameter in known.commands[name].params for option in parameter.opts} | {"--help"}
-        given = [word.split("=")[0] for word in command.split()[2:] if re.match(r"-{1,2}[a-z]", word)]
+        found = known
+        while hasattr(found, "commands"):
+            assert words[0] in found.commands, command
+            found = found.commands[words.pop(0)]
+        options = {option for parameter in found.params for option in parameter.opts} | {"--help"}
+        given = [word.split("=")[0] for word in words if re.match(r"-{1,2}[a-z]", word)]
         assert set(given) <= options, command
 
 

@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: docs/reference/commands.md and docs/reference/workflow.md.
+"""Write the reference pages that follow from the code: commands.md, workflow.md and server.md in docs/reference.
 
 ``make reference`` writes them; a test fails when they are not what this would write.
 """
@@ -17,9 +17,16 @@ from pydantic_core import PydanticUndefined
 from mlaas4hep.cli.main import app
 from mlaas4hep.config.schema import json_schema
 from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.inference.failures import ServingError
+from mlaas4hep.inference.grpc.service import SERVICE, handlers
+from mlaas4hep.inference.operation.access import right_of_grpc, right_of_http
+from mlaas4hep.inference.operation.settings_file import PREFIX
+from mlaas4hep.inference.rest.openapi import document
+from mlaas4hep.inference.settings import Settings
 
-__all__ = ["commands_page", "main", "workflow_page"]
+__all__ = ["commands_page", "main", "server_page", "workflow_page"]
 
+MEBI, GIBI = 1 << 20, 1 << 30
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
 COMMANDS = """# Commands
@@ -38,6 +45,41 @@ Schema for editors.
 Only `samples` is required, and `training.model` for a training. An example is `examples/higgs/workflow.yaml`; what
 expressions may say stands in [expressions](expressions.md).
 """
+
+SERVER = """# The inference server
+
+Every call, every setting. How to start a server and what to send is in [serve a model](../how-to/serve.md); the form of
+each request and answer is in the OpenAPI document of a running server, `/openapi.json`, shown for people at `/docs`.
+
+The right is what a bearer token must allow where [tokens are asked for](../how-to/secure-a-server.md): `read`,
+`predict`, `manage`; `open` is for everybody. Every error is `{"error": "..."}` with one of these codes:
+"""
+
+SETTINGS = f"""## Settings
+
+From a YAML file (`--config`), the environment and options of `mlaas4hep serve`; the last wins. In a file:
+
+```yaml
+limits:
+  body: 64 MiB
+```
+
+In the environment: `{PREFIX}LIMITS__BODY=64MiB`; lists have commas between. Relative paths in a file start at the
+folder of the file. An unknown key is an error with a suggestion.
+"""
+
+OVERRIDES = {"/docs": "The OpenAPI document for people", "/openapi.json": "The OpenAPI document"}
+
+GENERAL_CALLS = (
+    ("GET", "/health/live", "The process lives"),
+    ("GET", "/health/ready", "The server takes requests; no while it stops"),
+    ("GET", "/metrics", "Prometheus metrics of all processes"),
+)
+
+GRPC_OTHERS = (
+    ("/grpc.health.v1.Health/Check", "gRPC's own health protocol, also `Watch`"),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "gRPC's reflection"),
+)
 
 MEANINGS = {
     "WORKFLOW.YAML": "The whole workflow in one file, instead of the options.",
@@ -99,10 +141,48 @@ def _parameter(parameter: Any) -> str:
 
 def workflow_page() -> str:
     """All keys of the YAML file, section by section."""
-    sections = [WORKFLOW, "## Top level\n\n" + _table(Workflow, "")]
+    sections = [WORKFLOW, "## Top level\n\n" + _table(Workflow, "", json_schema())]
     for path, model in _sections(Workflow, ""):
-        sections.append(f"## {path}\n\n{_one_line(model.__doc__)}\n\n{_table(model, path)}")
+        sections.append(f"## {path}\n\n{_one_line(model.__doc__)}\n\n{_table(model, path, json_schema())}")
     return "\n".join(sections)
+
+
+def server_page() -> str:
+    """All calls over HTTP and gRPC, and all settings."""
+    codes = "".join(f"| {e.status} | {e.grpc} | {_cell(_one_line(e.__doc__))} |\n" for e in _failures())
+    sections = [f"{SERVER}\n| status | gRPC | meaning |\n|---|---|---|\n{codes}"]
+    groups: dict[str, list[str]] = {}
+    for path, methods in document("")["paths"].items():
+        for method, call in methods.items():
+            row = _call(method.upper(), path, OVERRIDES.get(path, call["summary"]))
+            groups.setdefault(call["tags"][0], []).append(row)
+    groups["Operation"] = [_call(*call) for call in GENERAL_CALLS]
+    for name, rows in groups.items():
+        sections.append(f"## {name}\n\n| call | right | what it does |\n|---|---|---|\n{''.join(rows)}")
+    service: Any = handlers(Any, Any)  # type: ignore[arg-type]
+    rows = [f"| `{SERVICE}/{name}` | {right_of_grpc(f'/{SERVICE}/{name}')} |\n" for name in grpc_calls(service)]
+    rows += [f"| `{name.strip('/')}`: {meaning} | {right_of_grpc(name)} |\n" for name, meaning in GRPC_OTHERS]
+    sections.append("## gRPC\n\n| call | right |\n|---|---|\n" + "".join(rows))
+    schema = Settings.model_json_schema()
+    sections.append(SETTINGS)
+    sections.append(_table(Settings, "", schema))
+    for path, model in _sections(Settings, ""):
+        sections.append(f"### {path}\n\n{_one_line(model.__doc__)}\n\n{_table(model, path, schema)}")
+    return "\n".join(sections)
+
+
+def _failures() -> list[type[ServingError]]:
+    """All errors but the base of them, by status."""
+    return sorted(ServingError.__subclasses__(), key=lambda kind: kind.status)
+
+
+def grpc_calls(service: Any) -> list[str]:
+    """Names of the methods of a generic handler."""
+    return [name.rpartition("/")[2] for name in service._method_handlers]
+
+
+def _call(method: str, path: str, meaning: str) -> str:
+    return f"| `{method} {path}` | {right_of_http(method, path)} | {_cell(meaning)} |\n"
 
 
 def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -119,8 +199,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _table(model: type[BaseModel], path: str) -> str:
-    whole = json_schema()
+def _table(model: type[BaseModel], path: str, whole: dict[str, Any]) -> str:
     schema = whole if not path else whole["$defs"][model.__name__]
     rows = []
     for name, field in model.model_fields.items():
@@ -134,8 +213,10 @@ def _table(model: type[BaseModel], path: str) -> str:
 
 
 def _default(default: Any) -> str:
-    if default in (PydanticUndefined, None, (), {}) or isinstance(default, BaseModel):
+    if default in (PydanticUndefined, None, (), {}, "") or isinstance(default, BaseModel):
         return ""
+    if type(default) is int and default and default % MEBI == 0:
+        return f"`{default // GIBI} GiB`" if default % GIBI == 0 else f"`{default // MEBI} MiB`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
@@ -175,9 +256,10 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     (FOLDER / "commands.md").write_text(commands_page(), encoding="utf-8")
     (FOLDER / "workflow.md").write_text(workflow_page(), encoding="utf-8")
+    (FOLDER / "server.md").write_text(server_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ def model(idim):
 """
 
 
+def _heed_interrupts() -> None:
+    """A shell starts what runs in its background with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(arguments: list[str | Path], word: str, **environment: str) -> tuple[int, str]:
     """Start the command, send SIGINT once it has printed a word; exit code and standard error."""
     process = subprocess.Popen(
@@ -72,6 +77,7 @@ def interrupt(arguments: list[str | Path], word: str, **environment: str) -> tup
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_interrupts,
     )
     assert process.stdout is not None
     try:

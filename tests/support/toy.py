@@ -1,4 +1,4 @@
-"""A toy bundle with jagged branches: events in every form, and their scores by ONNX Runtime on a matrix made by hand."""
+"""A toy bundle with jagged branches: events, and their scores by ONNX Runtime on a matrix made by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_toy_events(path: Path) -> Path:
         name: "var * float32" if name.startswith("Jet") else np.dtype(np.float32) for name in COLUMNS
     }
     columns = {
-        name: ak.values_astype(ak.Array(column), np.float32) if name.startswith("Jet") else np.float32(column)
+        name: ak.values_astype(ak.Array(column), np.float32) if name.startswith("Jet") else np.array(column, np.float32)
         for name, column in COLUMNS.items()
     }
     with uproot.recreate(path) as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mlaas4hep.client.events import BINARY, body_of, encode_events, encode_matrix, matrix_of, scores_of, tensors_of
-from mlaas4hep.errors import FileReadError, MLaaS4HEPError
+from mlaas4hep.errors import ConfigError, FileReadError, MLaaS4HEPError
 
 if TYPE_CHECKING:
     import httpx
@@ -100,6 +100,10 @@ def upload_parts(description: Mapping[str, Any], folder: Path) -> Call:
         description: ``name`` and the paths of ``params``, ``model`` and ``labels``, relative to the folder.
         folder: where upload.json lies.
     """
+    if not description.get("model"):
+        raise ConfigError(
+            "the upload description names no model", hint="give name, model, and perhaps params and labels"
+        )
     files = {}
     for role in ("params", "model", "labels"):
         if role in description:

@@ -154,5 +154,6 @@ def _fill(low: float, high: float, offset: float, scale: float, features: Featur
     if features.impute == "centre":
         return LOWEST, 0.0
     smallest = (low - offset) * scale
-    unit = 1.0 if features.normalisation != "none" else max(high - low, 1.0, abs(low) * 1e-3)
+    unit = 1.0 if features.normalisation != "none" else max(high - low, 1.0)
+    unit = max(unit, abs(smallest) * 1e-3)  # more than the rounding of float32
     return float(np.float32(smallest - 0.5 * unit)), float(np.float32(smallest - unit))

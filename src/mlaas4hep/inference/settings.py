@@ -65,7 +65,7 @@ class Limits(Section):
     timeout: float = Field(default=30.0, gt=0, description="Seconds a prediction may take.")
     conversion_timeout: float = Field(default=300.0, gt=0, description="Seconds the conversion of an upload may take.")
     conversion_memory: Bytes = Field(default=8 * 2**30, description="Bytes of memory for a conversion or a worker.")
-    queue: int = Field(default=10_000, gt=0, description="Rows that may wait for one model.")
+    queue: int = Field(default=100_000, gt=0, description="Rows that may wait for one model.")
     read_timeout: float = Field(
         default=30.0,
         gt=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,14 @@ def test_urls_elsewhere_are_forbidden(url: str) -> None:
 def test_what_is_no_url_is_refused(url: object) -> None:
     with pytest.raises(BadRequestError, match="the body must hold the url of a file"):
         allowed_url(url, PREFIXES)
+
+
+def test_a_repository_named_relative_to_the_working_folder(
+    small: Small, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "small").mkdir(parents=True)
+    shutil.copytree(small.bundle, tmp_path / "models" / "small" / "1")
+    monkeypatch.chdir(tmp_path)
+    with live_server(Settings(repository=Path("models"))) as live:
+        found = columns(live.client.post("/predict/root", content=small.paths["signal"].read_bytes()))
+    np.testing.assert_allclose(found["score"], expected["score"], atol=1e-6)

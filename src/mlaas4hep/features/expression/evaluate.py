@@ -228,6 +228,10 @@ class _Evaluation:
 
 
 def _element(lists: Jagged, index: int, fill: float) -> NDArray[np.float64]:
+    if len(lists) == 1:
+        first, last = lists.offsets.tolist()
+        place = first + index if index >= 0 else last + index
+        return np.array([lists.content[place] if first <= place < last else fill], dtype=np.float64)
     result = np.full(len(lists), fill)
     found = np.flatnonzero(lists.counts > index if index >= 0 else lists.counts >= -index)
     if len(found):

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlaas4hep.inference.operation.certificates import Certificates
+from mlaas4hep.inference.operation.cycle import Cycle
 from mlaas4hep.inference.operation.sockets import last_connections, refuse_connections
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.settings import Settings
@@ -64,6 +65,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is complete."""
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.__class__ = Cycle  # uvicorn makes its own, and has not begun with it
         self.phase, self.since, self.arrived = BODY, self.loop.time(), 0
         if self.draining and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -77,6 +80,15 @@ class Connection(HttpToolsProtocol):
         """It is complete."""
         self.phase = DONE
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is on its way; without a timer for each: `check` closes connections that stay idle."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.since = self.loop.time()
+        self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -103,6 +115,8 @@ class Connection(HttpToolsProtocol):
         if self.stuck is not None and now - self.stuck > limit:
             self.transport.abort()
             return
+        if self.phase == DONE and self.idle and now - self.since > KEEP_ALIVE:
+            self.transport.close()
         if self.phase == DONE or now - self.since <= limit:
             return
         if self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS):

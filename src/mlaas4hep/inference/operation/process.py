@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from mlaas4hep.inference.settings import Settings
 
 if TYPE_CHECKING:
     from mlaas4hep.inference.operation.grpc_gate import GrpcGate
+    from mlaas4hep.inference.server import Server
 
 __all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
 
@@ -138,6 +140,7 @@ class _Process:
         port = listener.getsockname()[1]
         await http.start([listener])
         parts.state.ready = True
+        self._tasks.append(asyncio.create_task(_freeze(parts.server)))
         self._ready(addresses(settings, port, grpc.port if grpc else None), port, grpc.port if grpc else None)
         LOG.info("ready")
         await self._stop.wait()
@@ -217,6 +220,12 @@ class _Process:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return False
+
+
+async def _freeze(server: Server) -> None:
+    """Keep what will stay out of garbage collections, which would hold up requests to look at it."""
+    await server.loaded()
+    gc.freeze()
 
 
 async def _every(seconds: float, call: Callable[[], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ def check_tensors(inputs: Tensors, specs: Sequence[TensorSpec], *, batched: bool
     rows = None
     for spec in specs:
         array = inputs[spec.name]
-        if array.dtype.name != spec.dtype:
+        if _name(array.dtype) != spec.dtype:
             raise BadRequestError(f"input {spec.name} is {array.dtype.name}, the model takes {spec.dtype}")
         shape, expected = array.shape, spec.shape
         if len(shape) != len(expected) or any(
@@ -41,6 +42,12 @@ def check_tensors(inputs: Tensors, specs: Sequence[TensorSpec], *, batched: bool
                 raise BadRequestError(f"input {spec.name} has {shape[0]} rows, {specs[0].name} has {rows}")
             rows = shape[0]
     return 1 if rows is None else rows
+
+
+@functools.cache
+def _name(dtype: np.dtype[Any]) -> str:
+    """Its name, which numpy puts together each time it is asked."""
+    return dtype.name
 
 
 def check_outputs(names: Sequence[str], specs: Sequence[TensorSpec]) -> None:

@@ -58,7 +58,7 @@ class PredictRoot:
         limit = self._settings.limits.upload
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         options: dict[str, Any] = dict(request.query_params)
-        with staging(self._settings.repository) as place:
+        with staging(self._settings.repository.absolute()) as place:  # for a process that starts elsewhere
             source = place / "input.root"
             if kind == "application/json":
                 options |= await read_json(request, 1 << 20)
@@ -87,7 +87,7 @@ class PredictRoot:
         suffix = _format(options.get("format", ""), request.headers.get("accept", ""))
         output = place / f"scores.{suffix}"
         job = {
-            "bundle": str(self._management.files(info.name, info.version)),
+            "bundle": str(self._management.files(info.name, info.version).absolute()),
             "source": source,
             "output": str(output),
             "place": f"{place}/",
