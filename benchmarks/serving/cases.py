@@ -22,6 +22,8 @@ __all__ = ["Case", "cases"]
 INFER = "/v2/models/network/infer"
 TOLERANCE = 1e-5
 FRAME = 5
+GRPC = ("MLServer",)
+HTTP = ("MLServer", "MLServer + httptools")
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Case:
         body: the requests.
         path: of HTTP; "": gRPC.
         connections, streams: at a time; streams on each connection of gRPC.
-        both: MLServer can be asked the same.
+        others: other servers that can be asked the same.
     """
 
     key: str
@@ -43,7 +45,7 @@ class Case:
     path: str
     connections: int
     streams: int = 1
-    both: bool = False
+    others: tuple[str, ...] = ()
     _answers: dict[str, int] = field(default_factory=dict)
 
     def check(self, server: Server) -> None:
@@ -83,13 +85,13 @@ def cases() -> list[Case]:
     """All of them."""
     v2, keys = bodies.json_v2(), bodies.json_keys()
     return [
-        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, both=True),
+        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, others=HTTP),
         Case("keys", "single rows, JSON keys and values (TFaaS)", keys, "/json", 64),
-        Case("v2_200", "single rows, JSON of the Open Inference Protocol", v2, INFER, 200, both=True),
+        Case("v2_200", "single rows, JSON of the Open Inference Protocol", v2, INFER, 200, others=HTTP),
         Case("keys_200", "single rows, JSON keys and values (TFaaS)", keys, "/json", 200),
         Case("events", "events with jagged branches, JSON keys and values", bodies.events("events"), "/json", 64),
         Case("variables", "the same with two computed variables", bodies.events("variables"), "/json", 64),
-        Case("grpc", "single rows, gRPC", bodies.grpc(1), "", 16, 4, both=True),
+        Case("grpc", "single rows, gRPC", bodies.grpc(1), "", 16, 4, others=GRPC),
         Case("batch", "batches of 4096 rows, binary HTTP", bodies.batch(), INFER, 4),
-        Case("batch_grpc", "batches of 4096 rows, gRPC", bodies.grpc(bodies.BATCH), "", 4, both=True),
+        Case("batch_grpc", "batches of 4096 rows, gRPC", bodies.grpc(bodies.BATCH), "", 4, others=GRPC),
     ]

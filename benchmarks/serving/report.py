@@ -16,7 +16,7 @@ from benchmarks.serving.cases import Case
 from benchmarks.serving.load import Measured
 from benchmarks.serving.servers import VERSION
 
-__all__ = ["Runs", "Soak", "page", "soaked"]
+__all__ = ["OURS", "Runs", "Soak", "page", "soaked"]
 
 Runs: TypeAlias = dict[tuple[str, str], list[Measured]]
 OURS, THEIRS = "mlaas4hep", "MLServer"
@@ -54,18 +54,19 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
         "",
         f"Written by `python -m benchmarks.serving.run {command}` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.",
         f"{_machine()}, load generators on the same cores. Medians of {rounds} runs each, the two servers in turn.",
-        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} (no parallel workers, no access log,",
-        "uvloop and httptools) with a runtime of a few lines around the same ONNX network 42x128x128x128x64x64x1x1, one",
-        "thread a run. Every kind of request was first answered once and compared with ONNX Runtime alone.",
+        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} as pip installs it (no parallel workers,",
+        "no access log), and once more with httptools, with a runtime of a few lines around the same ONNX network",
+        "42x128x128x128x64x64x1x1, one thread a run. Before, every kind of request was answered once and compared with",
+        "ONNX Runtime alone.",
         "Clients: wrk (HTTP), h2load (gRPC), one thread. MLServer has no binary HTTP; its batches go over gRPC.",
         "",
     ]
     if load > 0.5:
         what = f"The machine had other work: its load before the start was {load:.1f}. Ratios hold better than rates."
         lines += [what, ""]
-    lines += ["| requests | at a time | server | rows/s | p50 ms | p99 ms | ratio |", "|---|--:|---|--:|--:|--:|--:|"]
+    lines += ["| requests | at a time | server | rows/s | p50 ms | p99 ms | ours to it |", "|---|--:|---|--:|--:|--:|--:|"]
     for case in chosen:
-        for name in (OURS, THEIRS):
+        for name in (OURS, *case.others):
             if (case.key, name) in runs:
                 lines.append(_row(case, name, runs))
     lines += [
@@ -84,7 +85,7 @@ def _row(case: Case, name: str, runs: Runs) -> str:
     found = runs[case.key, name]
     p50, p99 = median(run.p50 for run in found), median(run.p99 for run in found)
     times = f"{p50:.1f} | {p99:.1f}" if p50 == p50 else "- | -"
-    ratio = f"{_rate(runs, case.key) / _rate(runs, case.key, THEIRS):.1f}" if name == OURS and case.both else ""
+    ratio = "" if name == OURS else f"{_rate(runs, case.key) / _rate(runs, case.key, name):.1f}"
     return (
         f"| {case.text} | {case.connections * case.streams} | {name} | {_number(_rate(runs, case.key, name) * case.body.rows)}"
         f" | {times} | {ratio} |"

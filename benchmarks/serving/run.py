@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.serving import report
@@ -27,10 +28,9 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 WARM = 60.0
 
 
-def compare(own: Server, other: Server | None, chosen: Sequence[Case], rounds: int, seconds: float) -> report.Runs:
-    """All runs, of the two servers in turn; each server is checked and warmed up before."""
-    servers = [server for server in (own, other) if server is not None]
-    pairs = [(case, server) for case in chosen for server in servers if server is own or case.both]
+def compare(servers: Sequence[Server], chosen: Sequence[Case], rounds: int, seconds: float) -> report.Runs:
+    """All runs, of the servers in turn; each server is checked and warmed up before."""
+    pairs = [(case, server) for case in chosen for server in servers if server.name in (report.OURS, *case.others)]
     for case, server in pairs:
         case.check(server)
         case.run(server, 1)
@@ -74,11 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ours(repository(folder / "repository"), folder) as own:
-            if options.alone:
-                runs = compare(own, None, chosen, options.rounds, options.seconds)
-            else:
-                with mlserver(CACHE, folder) as other:
-                    runs = compare(own, other, chosen, options.rounds, options.seconds)
+            with ExitStack() as stack:
+                servers = [own]
+                if not options.alone:
+                    servers.append(stack.enter_context(mlserver(CACHE, folder / "plain")))
+                    servers.append(stack.enter_context(mlserver(CACHE, folder / "quick", quick_parser=True)))
+                runs = compare(servers, chosen, options.rounds, options.seconds)
             soaked = soak(own, chosen, options.soak) if options.soak else None
     if soaked is not None:
         print(report.soaked(soaked))
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _say(number: str, case: Case, server: Server, measured: Measured) -> None:
     rate = measured.rate * case.body.rows
     print(
-        f"{number}  {case.text:52} {case.connections * case.streams:4}  {server.name:10}"
+        f"{number}  {case.text:52} {case.connections * case.streams:4}  {server.name:20}"
         f" {rate:10.0f} rows/s  p99 {measured.p99:6.1f} ms  errors {measured.errors}",
         flush=True,
     )

@@ -59,7 +59,8 @@ def ours(repository: Path, folder: Path) -> Iterator[Server]:
     """``mlaas4hep serve`` with its defaults: one process, metrics and logs on."""
     command = [sys.executable, "-m", "mlaas4hep.cli.main", "serve", "--repository", str(repository)]
     command += ["--port", "0", "--grpc-port", "0", "--log-file", str(folder / "serve.log")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT / "src"), os.getenv("PYTHONPATH"))))}
+    paths = filter(None, (str(ROOT / "src"), os.getenv("PYTHONPATH")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
@@ -76,13 +77,19 @@ def ours(repository: Path, folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def mlserver(cache: Path, folder: Path) -> Iterator[Server]:
-    """MLServer with our runtime for ONNX, in its own environment: one process, no parallel workers, no access log."""
+def mlserver(cache: Path, folder: Path, *, quick_parser: bool = False) -> Iterator[Server]:
+    """MLServer with our runtime for ONNX, in its own environment: one process, no parallel workers, no access log.
+
+    Args:
+        cache: keeps its environment.
+        folder: a new one, for its models and its log.
+        quick_parser: with httptools, which its package does not ask for and uvicorn takes if it is there.
+    """
     python = _environment(cache)
-    model = folder / "models" / "network"
+    model = folder / "network"
     model.mkdir(parents=True)
     (model / "model.onnx").write_bytes(network().SerializeToString())
-    (folder / "models" / "mlserver_runtime.py").write_bytes(RUNTIME.read_bytes())
+    (folder / "mlserver_runtime.py").write_bytes(RUNTIME.read_bytes())
     settings = {"name": "network", "implementation": "mlserver_runtime.OnnxModel", "parameters": {"uri": "./model.onnx"}}
     (model / "model-settings.json").write_text(json.dumps(settings), encoding="utf-8")
     http, grpc, metrics = _ports(3)
@@ -97,15 +104,16 @@ def mlserver(cache: Path, folder: Path) -> Iterator[Server]:
         "gzip_enabled": False,
         "grpc_max_message_length": 2**30,
     }
-    (folder / "models" / "settings.json").write_text(json.dumps(general), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(folder / "models")}
+    (folder / "settings.json").write_text(json.dumps(general), encoding="utf-8")
+    paths = [str(folder), *([str(cache / "httptools")] if quick_parser else [])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with (folder / "mlserver.log").open("w") as log:
         process = subprocess.Popen(
-            [str(python.with_name("mlserver")), "start", "."], cwd=folder / "models", env=environment, text=True,
+            [str(python.with_name("mlserver")), "start", "."], cwd=folder, env=environment, text=True,
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        server = Server("MLServer", http, grpc, process)
+        server = Server("MLServer + httptools" if quick_parser else "MLServer", http, grpc, process)
         _wait(server.url("/v2/models/network/ready"), process)
         yield server
     finally:
@@ -123,7 +131,8 @@ def _environment(cache: Path) -> Path:
         print(f"making MLServer's environment in {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"mlserver=={VERSION}", "onnxruntime", "uvloop", "httptools"], check=True)
+        subprocess.run([*pip, f"mlserver=={VERSION}", "onnxruntime"], check=True)
+        subprocess.run([*pip, "--target", str(cache / "httptools"), "httptools"], check=True)
         stamp.touch()
     return python
 

@@ -197,16 +197,21 @@ class Gate:
 
 
 class _Counted:
-    """Receives a body whose length was not announced, up to a limit."""
+    """Receives a body whose length was not announced, up to a limit; says once that it is passed.
+
+    Whoever goes on reading after that throws away what comes, and has a limit of its own.
+    """
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
         self._limit = limit
         self._size = 0
+        self._told = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._size += len(message.get("body", b""))
-        if self._size > self._limit:
+        if self._size > self._limit and not self._told:
+            self._told = True
             raise UnreadBodyError(f"the body is larger than {self._limit} bytes")
         return message

@@ -14,8 +14,14 @@ from starlette.types import Receive, Scope
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.inference.rest.errors import UnreadBodyError
 
-__all__ = ["decode_json", "limited", "read_body", "read_json", "too_large"]
+__all__ = ["SMALL_JSON", "check_json", "decode_json", "limited", "read_body", "read_json", "too_large"]
 
+JSON_MEMORY = 512 * 2**20
+"""Bytes that the Python objects of one JSON body may take."""
+SMALL_JSON = 2 * 2**20
+"""Bytes up to which nothing is counted."""
+COSTS = ((b",", 40), (b":", 120), (b"[", 100), (b"{", 200))
+"""Bytes of memory for what a character stands for: an entry, a key, a list, an object; measured, rounded up."""
 HEADERS = frozenset((b"content-length", b"content-encoding"))
 
 
@@ -86,7 +92,9 @@ def decode_json(body: bytes) -> dict[str, Any]:
 
     Raises:
         BadRequestError: it is no JSON, or no object.
+        TooLargeError: see `check_json`.
     """
+    check_json(body)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -94,6 +102,16 @@ def decode_json(body: bytes) -> dict[str, Any]:
     if type(data) is not dict:
         raise BadRequestError("the body must be a JSON object")
     return data
+
+
+def check_json(body: bytes) -> None:
+    """See, before it is decoded, that a large JSON body does not become many times larger in memory.
+
+    Raises:
+        TooLargeError: it holds too many values.
+    """
+    if len(body) > SMALL_JSON and sum(cost * body.count(character) for character, cost in COSTS) > JSON_MEMORY:
+        raise TooLargeError("the JSON holds too many values", hint="send fewer events at a time, or binary tensors")
 
 
 def _lenient(body: bytes, error: orjson.JSONDecodeError) -> Any:

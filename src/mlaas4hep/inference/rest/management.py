@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError
 from mlaas4hep.inference.repository.base import Management
-from mlaas4hep.inference.rest.bodies import read_json
+from mlaas4hep.inference.rest.bodies import read_body, read_json
 from mlaas4hep.inference.rest.describe import metadata_json, version_json
 from mlaas4hep.inference.rest.tfaas import json_response, receive_model
 from mlaas4hep.inference.settings import Settings
@@ -65,11 +65,13 @@ class Models:
         return Response(status_code=204)
 
     async def load(self, request: Request) -> Response:
-        """Bring a version into memory."""
+        """Bring a version into memory. A body says nothing."""
+        await read_body(request.scope, request.receive, SMALL)
         return json_response(version_json(await self._management.load(*_named(request))))
 
     async def unload(self, request: Request) -> Response:
-        """Take a version out of memory."""
+        """Take a version out of memory. A body says nothing."""
+        await read_body(request.scope, request.receive, SMALL)
         await self._management.unload(*_named(request))
         return Response(status_code=204)
 

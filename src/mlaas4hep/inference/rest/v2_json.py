@@ -47,7 +47,10 @@ def parse(body: Buffer) -> Any:
 
     Raises:
         BadRequestError: it is not JSON.
+        TooLargeError: it holds too many values.
     """
+    if len(body) > SMALL_JSON:
+        check_json(bytes(body))
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
