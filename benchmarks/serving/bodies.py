@@ -36,7 +36,7 @@ class Body:
     contents: tuple[bytes, ...]
     headers: dict[str, str]
     rows: int
-    expected: Rows | None = None
+    expected: Rows
 
 
 def scores(rows: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""Runs in MLServer's environment, not in ours: a runtime that does for MLServer what our server does for an ONNX model."""
+"""Runs in MLServer's environment, not in ours: it lets MLServer run an ONNX model."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def network() -> onnx.ModelProto:
     rng = np.random.default_rng(1)
     nodes, weights = [], []
     name = "features"
-    for index, (before, after) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False)):
+    for index, (before, after) in enumerate(pairwise(WIDTHS)):
         matrix = rng.normal(0, (2 / before) ** 0.5, (before, after)).astype(np.float32)
         weights += [
             numpy_helper.from_array(matrix, f"w{index}"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
+import math
 import os
 import platform
 import re
@@ -52,10 +53,10 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
     lines = [
         "# Serving: measured",
         "",
-        f"Written by `python -m benchmarks.serving.run {command}` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.",
+        f"Written by `python -m benchmarks.serving.run {command}` on {dt.datetime.now(dt.UTC):%Y-%m-%d}.",
         f"{_machine()}, load generators on the same cores. Medians of {rounds} runs each, the two servers in turn.",
-        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} as pip installs it (no parallel workers,",
-        "no access log), and once more with httptools, with a runtime of a few lines around the same ONNX network",
+        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} as pip installs it (no parallel",
+        "workers, no access log), once more with httptools; a runtime of a few lines around the same ONNX network",
         "42x128x128x128x64x64x1x1, one thread a run. Before, every kind of request was answered once and compared with",
         "ONNX Runtime alone.",
         "Clients: wrk (HTTP), h2load (gRPC), one thread. MLServer has no binary HTTP; its batches go over gRPC.",
@@ -64,7 +65,10 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
     if load > 0.5:
         what = f"The machine had other work: its load before the start was {load:.1f}. Ratios hold better than rates."
         lines += [what, ""]
-    lines += ["| requests | at a time | server | rows/s | p50 ms | p99 ms | ours to it |", "|---|--:|---|--:|--:|--:|--:|"]
+    lines += [
+        "| requests | at a time | server | rows/s | p50 ms | p99 ms | ours to it |",
+        "|---|--:|---|--:|--:|--:|--:|",
+    ]
     for case in chosen:
         for name in (OURS, *case.others):
             if (case.key, name) in runs:
@@ -76,7 +80,9 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
         "| target | measured | |",
         "|---|--:|---|",
     ]
-    lines += [f"| {text} | {value} | {'reached' if good else 'not reached'} |" for text, value, good in _targets(runs, soak)]
+    lines += [
+        f"| {text} | {value} | {'reached' if good else 'not reached'} |" for text, value, good in _targets(runs, soak)
+    ]
     lines += ["", f"Long load: {soaked(soak)}." if soak else "No long load in this run."]
     return "\n".join(lines) + "\n"
 
@@ -84,12 +90,10 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
 def _row(case: Case, name: str, runs: Runs) -> str:
     found = runs[case.key, name]
     p50, p99 = median(run.p50 for run in found), median(run.p99 for run in found)
-    times = f"{p50:.1f} | {p99:.1f}" if p50 == p50 else "- | -"
+    times = f"{p50:.1f} | {p99:.1f}" if math.isfinite(p50) else "- | -"
     ratio = "" if name == OURS else f"{_rate(runs, case.key) / _rate(runs, case.key, name):.1f}"
-    return (
-        f"| {case.text} | {case.connections * case.streams} | {name} | {_number(_rate(runs, case.key, name) * case.body.rows)}"
-        f" | {times} | {ratio} |"
-    )
+    rows = _number(_rate(runs, case.key, name) * case.body.rows)
+    return f"| {case.text} | {case.connections * case.streams} | {name} | {rows} | {times} | {ratio} |"
 
 
 def _targets(runs: Runs, soak: Soak | None) -> list[tuple[str, str, bool]]:
@@ -111,7 +115,11 @@ def _targets(runs: Runs, soak: Soak | None) -> list[tuple[str, str, bool]]:
         ("keys with jagged branches: at least 5 000/s", _number(jagged), jagged >= 5_000),
         ("the same with computed variables: at least 5 000/s", _number(variables), variables >= 5_000),
         ("single rows, gRPC: at least twice MLServer", f"{grpc_ratio:.1f}", grpc_ratio >= 2),
-        ("batches of 4096, binary HTTP: at least 2.5 times MLServer's over gRPC", f"{batch_ratio:.1f}", batch_ratio >= 2.5),
+        (
+            "batches of 4096, binary HTTP: at least 2.5 times MLServer's over gRPC",
+            f"{batch_ratio:.1f}",
+            batch_ratio >= 2.5,
+        ),
         ("batches of 4096, binary HTTP: at least 1 million rows/s", _number(rows), rows >= 1e6),
         ("no error of our server", str(errors), errors == 0),
     ]
@@ -136,4 +144,6 @@ def _machine() -> str:
     model = match[1].strip() if match else platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = os.cpu_count() or 1
-    return f"Machine: {cores} cores ({model}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"Machine: {cores} cores ({model}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    )

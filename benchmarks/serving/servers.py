@@ -90,7 +90,11 @@ def mlserver(cache: Path, folder: Path, *, quick_parser: bool = False) -> Iterat
     model.mkdir(parents=True)
     (model / "model.onnx").write_bytes(network().SerializeToString())
     (folder / "mlserver_runtime.py").write_bytes(RUNTIME.read_bytes())
-    settings = {"name": "network", "implementation": "mlserver_runtime.OnnxModel", "parameters": {"uri": "./model.onnx"}}
+    settings = {
+        "name": "network",
+        "implementation": "mlserver_runtime.OnnxModel",
+        "parameters": {"uri": "./model.onnx"},
+    }
     (model / "model-settings.json").write_text(json.dumps(settings), encoding="utf-8")
     http, grpc, metrics = _ports(3)
     general = {

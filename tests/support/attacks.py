@@ -64,12 +64,13 @@ def trickle(port: int, slowly: bytes) -> bytes:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process has."""
+    """Bytes of memory that a process has; its peak counts anew from here."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
     return _status(pid, "VmRSS")
 
 
 def peak(pid: int) -> int:
-    """Bytes of memory that a process had at most."""
+    """Bytes of memory that a process had at most since `resident`."""
     return _status(pid, "VmHWM")
 
 

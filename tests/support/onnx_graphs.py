@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["add_sub", "endless", "hungry", "linear", "model_of", "words"]
+__all__ = ["add_sub", "endless", "hungry", "laborious", "linear", "model_of", "words"]
 
 
 def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
@@ -76,6 +76,24 @@ def hungry() -> onnx.ModelProto:
         "g",
         [helper.make_tensor_value_info("n", TensorProto.INT64, [1])],
         [helper.make_tensor_value_info("zeros", TensorProto.FLOAT, ["M"])],
+    )
+    return model_of(graph)
+
+
+def laborious() -> onnx.ModelProto:
+    """`n` [1] to `y` [1], after the product of two matrices of n x n ones, which is one operator."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Concat", ["n", "n"], ["size"], axis=0),
+            helper.make_node("ConstantOfShape", ["size"], ["m"], value=numpy_helper.from_array(np.ones(1, np.float32))),
+            helper.make_node("MatMul", ["m", "m"], ["product"]),
+            helper.make_node("ReduceMax", ["product"], ["most"], keepdims=0),
+            helper.make_node("Reshape", ["most", "one"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("n", TensorProto.INT64, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+        [numpy_helper.from_array(np.array([1]), "one")],
     )
     return model_of(graph)
 

@@ -63,7 +63,7 @@ class Versions:
 
 
 def assert_whole(root: Path, url: str, versions: Versions, must: set[str], may: set[str]) -> None:
-    """The repository of a server that was killed and started again: nothing is half there, nothing that was told is lost.
+    """The repository of a server that was killed and started again: nothing is half there, nothing confirmed is lost.
 
     Args:
         root: of the repository.

@@ -161,7 +161,9 @@ async def repeat(change: Callable[[], Awaitable[None]]) -> None:
             await change()
 
 
-async def kill_during(server: Server, load: Pressure, change: Callable[[], Awaitable[None]], rng: random.Random) -> None:
+async def kill_during(
+    server: Server, load: Pressure, change: Callable[[], Awaitable[None]], rng: random.Random
+) -> None:
     """Kill the server at some moment of changes that follow one another, under load; see that all is well again."""
     goal = server.done + 2
     changing = asyncio.create_task(repeat(change))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import StrEnum
 
@@ -44,6 +45,7 @@ _GRPC = {
 }
 
 
+@functools.lru_cache(maxsize=256)
 def right_of_http(method: str, path: str) -> Right:
     """The right that a request needs; what is not known changes something.
 

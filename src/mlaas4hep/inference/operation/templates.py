@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -25,12 +26,16 @@ class Templates:
         self._plain: set[str] = set(OWN)
         self._patterns: list[tuple[re.Pattern[str], str]] = []
         self._add(routes)
+        self._found = functools.lru_cache(maxsize=256)(self._look)
         self._patterns.sort(key=lambda pattern: not pattern[1].endswith(HOT))
 
     def __call__(self, path: str) -> str:
         """The template of a path."""
         if path in self._plain:
             return path
+        return self._found(path)
+
+    def _look(self, path: str) -> str:
         return next((template for pattern, template in self._patterns if pattern.match(path)), OTHER)
 
     def _add(self, routes: Iterable[BaseRoute]) -> None:

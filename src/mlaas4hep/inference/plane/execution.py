@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.failures import ModelTimeoutError, TooManyRequestsError
+from mlaas4hep.inference.failures import ModelTimeoutError, TooLargeError, TooManyRequestsError
 from mlaas4hep.inference.plane.batching import Answer, Batcher
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
@@ -26,6 +26,8 @@ CHUNK = 16_384
 """Rows given to a model at a time, so that memory stays bounded."""
 INLINE_TIMEOUT = 0.25
 """Seconds after which a run in the event loop is stopped, and the model is barred from there."""
+LATE = 0.5
+"""Seconds beyond its time in which a run has to have ended; its caller does not wait for longer."""
 BARRED = 10.0
 """Seconds for the first time; four times as long each further time."""
 
@@ -53,6 +55,7 @@ class Execution:
         self.batcher: Batcher | None = None
         self.batched = runtime.batched
         self._limits = limits
+        self._largest = 2 * limits.body
         self._statistics = statistics
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -103,6 +106,15 @@ class Execution:
             return await batcher.submit(inputs, rows, outputs)
         return await self._threaded(inputs, rows, outputs)
 
+    def check_answer(self, found: dict[str, Any]) -> None:
+        """Raises TooLargeError if the outputs are larger than answers may be, twice the limit of bodies."""
+        size = 0
+        for array in found.values():
+            size += array.nbytes
+        if size > self._largest:
+            what = f"the answer has {size} bytes, at most {self._largest} are sent"
+            raise TooLargeError(what, hint="give fewer rows, or ask for fewer outputs")
+
     def close(self) -> None:
         """Give back memory and threads. Nothing is in flight."""
         if self._threads is not None:
@@ -147,10 +159,14 @@ class Execution:
         future = loop.run_in_executor(self._threads, work)
         future.add_done_callback(lambda done: self._ended(done, rows))
         try:
-            answer = await asyncio.shield(future)
+            async with asyncio.timeout(self._limits.timeout + LATE):
+                answer = await asyncio.shield(future)
         except asyncio.CancelledError:
             gone.set()
             raise
+        except TimeoutError:
+            gone.set()  # a single long operator: its thread goes on, nobody waits for it
+            raise ModelTimeoutError(f"the model did not answer within {self._limits.timeout:g} s") from None
         self._statistics.executed(rows, answer[2])
         if not self.inline_rows and self._allowed_rows and time.monotonic() > self._until:
             self.inline_rows = self._allowed_rows

@@ -19,6 +19,7 @@ from mlaas4hep.inference.plane.tensors import RowForm
 from mlaas4hep.inference.repository.describe import with_runtime
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.runtimes.base import Runtime, TensorSpec
+from mlaas4hep.inference.runtimes.onnx_work import depends_on_values
 from mlaas4hep.inference.settings import Limits, Settings
 
 __all__ = ["OpenRuntime", "load_version"]
@@ -51,6 +52,8 @@ def load_version(
     try:
         physics = _physics(entry) if entry.kind == "bundle" else None
         inline_rows = _warm_up(runtime, limits, physics)
+        if inline_rows and depends_on_values(entry.folder / "model.onnx"):
+            inline_rows = 0  # one request was fast, another may not be
         form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
         execution = Execution(runtime, limits, inline_rows, statistics)
         return Served(entry, with_runtime(entry.facts, runtime), execution, physics, form, statistics)
@@ -88,6 +91,8 @@ def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int:
         if known:
             raise
         return 0  # sizes that may be anything, but not these
+    if not known:
+        return 0  # sizes of a request may be much larger than those of this run
     each = max((many - one) / (MANY - 1), 1e-9)
     return max(1, int((SHORT - one) / each))
 

@@ -131,9 +131,11 @@ class Served:
         if found is not None:
             end = Clock()
             self._statistics.executed(rows, end - ready, ready - started)
+            execution.check_answer(found)
             self._statistics.succeeded(rows, end - started, ready - started, 0, end - ready)
             return found
         found, queued, infer = await execution.run(inputs, rows, outputs)
+        execution.check_answer(found)
         self._statistics.succeeded(rows, Clock() - started, ready - started, queued, infer)
         return found
 

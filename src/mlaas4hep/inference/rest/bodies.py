@@ -20,8 +20,8 @@ JSON_MEMORY = 512 * 2**20
 """Bytes that the Python objects of one JSON body may take."""
 SMALL_JSON = 2 * 2**20
 """Bytes up to which nothing is counted."""
-COSTS = ((b",", 40), (b":", 120), (b"[", 100), (b"{", 200))
-"""Bytes of memory for what a character stands for: an entry, a key, a list, an object; measured, rounded up."""
+COSTS = ((b",", 40), (b'"', 20), (b":", 80), (b"[", 100), (b"{", 200))
+"""Bytes of memory for what a character stands for: an entry, half a string, a key, a list, an object; rounded up."""
 HEADERS = frozenset((b"content-length", b"content-encoding"))
 
 
