@@ -44,6 +44,7 @@ lint: $(VENV)/.stamp
 
 bench: $(VENV)/.stamp
 	$(VENV)/bin/python benchmarks/run.py
+	$(VENV)/bin/python -m benchmarks.serving.run
 
 reference: $(VENV)/.stamp
 	$(VENV)/bin/python tools/reference.py

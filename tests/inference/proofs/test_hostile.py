@@ -189,9 +189,11 @@ def test_as_many_things_as_fit_into_a_body(server: ServeProcess, what: str) -> N
 
 
 FIRST = {"met": 1.0, "charge": 2.0, "Jet_pt": [1.0], "Jet_eta": []}
+FLAT: list[Any] = ["1", [1.0], {}, 1e39, -1e300, 10**400, [[]], "NaN", "\0"]
+JAGGED: list[Any] = [1.0, "1", {}, [[1.0]], ["1"], [{}], [1e39], [None, "x"]]
 EVENTS: list[Any] = [
-    *[{**FIRST, "met": value} for value in ("1", [1.0], {}, 1e39, -1e300, 10**400, [[]], "NaN", b"\0".decode())],
-    *[{**FIRST, "Jet_pt": value} for value in (1.0, "1", {}, [[1.0]], ["1"], [{}], [1e39], [None, "x"])],
+    *({**FIRST, "met": value} for value in FLAT),
+    *({**FIRST, "Jet_pt": value} for value in JAGGED),
     {},
     {**FIRST, "more": 1.0},
     {"met": 1.0},
@@ -283,17 +285,15 @@ def tensor(**changes: Any) -> dict[str, Any]:
     return {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.0], **changes}
 
 
+SHAPES: list[Any] = [[2], [1, 3], [-1, 2], [2, 2], [1, 2, 1], [2**62, 2**62], [10**30], "x", None, [0.5]]
+DATA: list[Any] = [[1.0], [1.0] * 3, ["1", "2"], [[1.0], [2.0, 3.0]], {}, "x", None, [{}, {}], [1e39, 1]]
+INPUTS: list[Any] = [[], None, {}, [tensor(), tensor()], [tensor(), tensor(name="z")]]
+OUTPUTS: list[Any] = [[{"name": "z"}], [{}], 1, [None], [{"name": "y"}, {"name": "y"}] * 2]
 TENSORS = [
-    *[
-        tensor(shape=shape)
-        for shape in ([2], [1, 3], [-1, 2], [2, 2], [1, 2, 1], [2**62, 2**62], [10**30], "x", None, [0.5])
-    ],
-    *[tensor(datatype=kind) for kind in ("FP64", "INT64", "BYTES", "BOOL", "x", None, 1)],
-    *[
-        tensor(data=data)
-        for data in ([1.0], [1.0] * 3, ["1", "2"], [[1.0], [2.0, 3.0]], {}, "x", None, [{}, {}], [1e39, 1])
-    ],
-    *[tensor(name=name) for name in ("y", "", None, 1)],
+    *(tensor(shape=shape) for shape in SHAPES),
+    *(tensor(datatype=kind) for kind in ("FP64", "INT64", "BYTES", "BOOL", "x", None, 1)),
+    *(tensor(data=data) for data in DATA),
+    *(tensor(name=name) for name in ("y", "", None, 1)),
     tensor(parameters={"binary_data_size": 8}),
     {},
     None,
@@ -307,9 +307,9 @@ def test_what_fits_no_model_over_v2(server: ServeProcess) -> None:
         for given in TENSORS:
             answer = client.post(url, json={"inputs": [given]})
             assert 400 <= answer.status_code < 500, (given, answer.text)
-        for inputs in ([], None, {}, [tensor(), tensor()], [tensor(), tensor(name="z")]):
+        for inputs in INPUTS:
             assert 400 <= client.post(url, json={"inputs": inputs}).status_code < 500, inputs
-        for outputs in ([{"name": "z"}], [{}], 1, [None], [{"name": "y"}, {"name": "y"}] * 2):
+        for outputs in OUTPUTS:
             answer = client.post(url, json={"inputs": [tensor()], "outputs": outputs})
             assert answer.status_code < 500, (outputs, answer.text)
         head = json.dumps({"inputs": [{**tensor(parameters={"binary_data_size": 8}), "data": None}]}).encode()
@@ -348,10 +348,10 @@ def test_what_fits_no_model_over_grpc(server: ServeProcess) -> None:
         for made in (*bad, two, both, many):
             with pytest.raises(grpc.RpcError) as caught:
                 stub.ModelInfer(made)
-            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, str(made)[:500]  # type: ignore[attr-defined]
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, str(made)[:500]
         with pytest.raises(grpc.RpcError) as caught:
             stub.ModelInfer(request(raw=bytes(BODY + 1)))
-        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         good = stub.ModelInfer(request(raw=struct.pack("<2f", float("nan"), float("inf"))))
         np.testing.assert_array_equal(np.frombuffer(good.raw_output_contents[0], "<f4"), [np.nan, np.inf])
 
@@ -486,7 +486,7 @@ def test_archives_that_are_traps(server: ServeProcess, what: str) -> None:
     before = resident(server.process.pid)
     content = BOMBS[what]()
     headers = {"content-encoding": "gzip", "content-type": "application/octet-stream"}
-    ways = [
+    ways: list[dict[str, Any]] = [
         {"url": f"{server.url}/upload?name=trap", "content": content, "headers": headers},
         {"url": f"{server.url}/api/models?name=trap", "files": {"file": ("trap.tar.gz", content)}},
     ]

@@ -80,7 +80,7 @@ def as_onnx(network: torch.nn.Sequential, layout: str) -> onnx.ModelProto:
     """The network written down by hand, with softmax; NHWC or NCHW pictures."""
     parts = {name: numpy_helper.from_array(value.detach().numpy(), name) for name, value in network.named_parameters()}
     shape: list[str | int] = ["N", 1, 28, 28] if layout == "NCHW" else ["N", 28, 28, 1]
-    same = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
+    same: dict[str, Any] = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
     turn = helper.make_node("Transpose", ["x"], ["planes"], perm=[0, 3, 1, 2])
     leave = helper.make_node("Identity", ["x"], ["planes"])
     nodes = [
@@ -198,7 +198,7 @@ def test_names_of_the_five_best(server: Live, trained: Trained) -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_torchs_own_file(server: Live, trained: Trained) -> None:
     params = {"model": "model.pt", "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, 1, 28, 28]}]}
-    files = {"params": ("params.json", json.dumps(params)), "model": ("model.pt", exported(trained.network))}
+    files: Any = {"params": ("params.json", json.dumps(params)), "model": ("model.pt", exported(trained.network))}
     answer = server.client.post("/upload", data={"name": "scripted"}, files=files)
     assert answer.status_code == 200, answer.text
     for number in DIGITS:

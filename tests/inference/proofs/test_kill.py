@@ -220,7 +220,7 @@ def test_a_stop_fails_no_request(server: Callable[..., Server], versions: Versio
 def test_one_of_two_processes_is_killed(server: Callable[..., Server], versions: Versions) -> None:
     async def test() -> None:
         serving = server(workers=2)
-        load = Pressure(serving.process.port, versions.bodies, versions.right)
+        load = Pressure(serving.process.port, versions.bodies, versions.right, pause=0.02)
         async with load.on(CONNECTIONS):
             await load.more()
             workers = psutil.Process(serving.process.process.pid).children()

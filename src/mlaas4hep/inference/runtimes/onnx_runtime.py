@@ -108,6 +108,7 @@ def _options() -> Any:
 def _session(path: Path | bytes, threads: int, memory: int | None) -> Any:
     import onnxruntime as ort
 
+    ort.set_default_logger_severity(4)  # allocators report by it
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
