@@ -63,7 +63,7 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
         "",
     ]
     if load > 0.5:
-        what = f"The machine had other work: its load before the start was {load:.1f}. Ratios hold better than rates."
+        what = f"The machine had other work: its load before the start was {load:.1f}. Repeat the command above on an idle machine."
         lines += [what, ""]
     lines += [
         "| requests | at a time | server | rows/s | p50 ms | p99 ms | ours to it |",

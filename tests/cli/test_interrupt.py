@@ -77,7 +77,7 @@ def interrupt(arguments: list[str | Path], word: str, **environment: str) -> tup
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_heed_interrupts,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the call is safe between fork and exec
     )
     assert process.stdout is not None
     try:

@@ -163,7 +163,7 @@ def test_memory_limit(paths: dict[str, tuple[Path, str]]) -> None:
         assert not events.fits()
         with pytest.raises(MemoryLimitError) as caught:
             events.load()
-        size = f"{need / 2**20:.1f} MiB"
+        size = f"{need / 2**10:.1f} KiB"
         assert str(caught.value) == (
             f"the {events.size} events for train need {size} in memory, the limit is {size}; raise memory_limit, use "
             "fewer events (nevts), or a model that streams (a neural network, XGBoost, or one with partial_fit)"
@@ -183,7 +183,7 @@ def test_no_validation(paths: dict[str, tuple[Path, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(512, "0.0 MiB"), (10 * 2**20, "10.0 MiB"), (2**30, "1.00 GiB"), (5 * 2**29, "2.50 GiB")]
+    ("size", "text"), [(512, "512 bytes"), (2048, "2.0 KiB"), (10 * 2**20, "10.0 MiB"), (5 * 2**29, "2.5 GiB")]
 )
 def test_sizes_for_people(size: int, text: str) -> None:
     assert _size(size) == text

@@ -74,7 +74,10 @@ class Manifest(Section):
     selection: tuple[dict[str, Any], ...] = Field(default=(), description="The cuts, in order: name and expression.")
     features: FeatureColumns
     outputs: tuple[Output, ...] = Field(min_length=1)
-    left_out: tuple[LeftOut, ...] = Field(default=(), description="Branches that are no features, and why.")
+    left_out: tuple[LeftOut, ...] = Field(
+        default=(),
+        description="Branches (or single columns) that are no features although nobody excluded them, and why.",
+    )
     weights: dict[str, Any] = Field(default={}, description="How weights were used, policy for negative ones, balance.")
     warnings: tuple[str, ...] = Field(default=(), description="Everything the user was warned of.")
     files: dict[str, FileRecord] = Field(default={}, description="Every file of the bundle but this one.")

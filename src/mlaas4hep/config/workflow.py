@@ -153,7 +153,7 @@ class Split(Section):
 
 
 class Reading(Section):
-    """How events are read; none of this changes a result."""
+    """How events are read. It changes no feature and no split; chunks decide in which order a network sees events."""
 
     chunk_size: Count = Field(default=10_000, description="Events a chunk; -1: all in one.")
     workers: int = Field(default=1, ge=1, description="Files read at the same time.")

@@ -96,7 +96,8 @@ class DataPlane(Protocol):
         """Scores of one event given as keys and values in any order (TFaaS).
 
         For bundles the keys are branch names (values: numbers or lists), or feature columns (``Jet_pt[0]``, ...).
-        For other models the values go by position, and the keys must be unique and of the same number.
+        For models that name their columns, or take several numbers by name, the keys are those names. For other models
+        the values go by position, and the keys must be unique and of the same number.
         """
         ...
 

@@ -14,7 +14,7 @@ from mlaas4hep.bundle.read import Bundle
 from mlaas4hep.bundle.scoring import Scorer
 from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import ExpressionError
-from mlaas4hep.features.columns import Jagged, select
+from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
@@ -67,7 +67,7 @@ def predict_files(
     """Write one row for each entry of each file, in order.
 
     Columns: ``file`` (int32, position among the files), ``entry`` (int64), ``selected`` (bool, passes the bundle's
-    cuts), the scores (float32, NaN where not selected), and the identifiers and the weight where all files have what
+    cuts), the scores (float32, of every entry), and the identifiers and the weight where all files have what
     they need (with ``_`` behind a name that is one of the columns above).
 
     Args:
@@ -159,10 +159,7 @@ class _Job:
         except LengthMismatchError as error:
             located = error.shifted(start)
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
-        chosen = {name: select(computed[name], keep) for name in names}
-        scores = np.full((events, len(self.scores)), np.nan, dtype=np.float32)
-        if keep.any():
-            scores[keep] = self.scorer.scores(raw_matrix(chosen, self.layout.branches, int(keep.sum())))
+        scores = self.scorer.scores(raw_matrix(computed, self.layout.branches, events))
         return {
             "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),

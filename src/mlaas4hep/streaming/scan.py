@@ -124,7 +124,10 @@ def scan(
     """
     limits: list[int] | None = None
     if events >= 0:
-        limits = quotas([f.used for f in _count(files, pipeline, workers, monitor)], events, files)
+        counted = _count(files, pipeline, workers, monitor)
+        if not any(file.used for file in counted):
+            raise _no_event(files, counted)
+        limits = quotas([file.used for file in counted], events, files)
     result = [FileScan() for _ in files]
     specs: Specs | None = None
     labels: dict[Hashable, ClassCount] = {}
@@ -142,10 +145,7 @@ def scan(
             specs = part_specs if specs is None else specs + part_specs
             advance(task.stop - task.start, "")
     if specs is None or not any(file.used for file in result):
-        raise NoEventsError(
-            "no event is left after the cuts" if total else "the files hold no event",
-            hint=None if not total else f"cutflow:\n{render(cutflows_of(files, result)).rstrip()}",
-        )
+        raise _no_event(files, result)
     sums = {label: reduce(ExactSum.merge, count.weights) for label, count in (passing or labels).items()}
     return Scan(result, specs, labels, sums)
 
@@ -191,9 +191,18 @@ def _count(files: Sequence[DataFile], pipeline: Pipeline, workers: int, monitor:
         for task, selected in ordered_map(
             lambda task: (task, counting.apply(task.file, task.start, task.stop)), tasks, workers
         ):
-            _note(result[task.number], task, selected)
+            found = result[task.number]
+            found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
+            _note(found, task, selected)
             advance(task.stop - task.start, "")
     return result
+
+
+def _no_event(files: Sequence[DataFile], found: Sequence[FileScan]) -> NoEventsError:
+    if not any(file.source.entries for file in files):
+        return NoEventsError("the files hold no event")
+    cutflow = render(cutflows_of(files, found)).rstrip()
+    return NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{cutflow}")
 
 
 def _read(

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +26,9 @@ from mlaas4hep.training.prepare import Prepared, memory_limit
 from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file
 
 __all__ = ["Trained", "load_user_module", "train"]
+
+NETWORKS = ("keras", "torch")
+"""Backends whose work is epochs times events."""
 
 QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 """No start-up lines on the terminal; without oneDNN, whose rounding depends on the processor."""
@@ -101,7 +104,8 @@ def train(
         for part in (TRAIN, VALIDATION)
     }
     size = events[TRAIN].size
-    total = size * training.epochs if training.epochs else None
+    epochs = training.epochs if backend.name in NETWORKS else None
+    total = size * epochs if epochs else None
     with monitor.stage("training", total) as advance:
         reached = 0
 
@@ -131,5 +135,6 @@ def train(
             columns=choice.layout.model_columns,
         )
         fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
+    choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
     sys.stdout.flush()
     return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task))

@@ -130,3 +130,30 @@ def test_skops_that_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelRefusedError, match="a StandardScaler, which is no fitted classifier"):
         convert(tmp_path / "m.skops", tmp_path / "1")
     assert not (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize("kind", ["binary:logistic", "multi:softprob"])
+def test_all_trees_of_xgboost_count_after_an_early_stop(tmp_path: Path, kind: str) -> None:
+    labels, more = (THREE, {"num_class": 3}) if kind.startswith("multi") else (TWO, {})
+    shuffled = np.random.default_rng(5).permutation(labels)
+    booster = xgboost.train(
+        {"objective": kind, "eta": 0.9, "nthread": 1, **more},
+        xgboost.DMatrix(X, labels),
+        30,
+        evals=[(xgboost.DMatrix(X, shuffled), "other")],
+        early_stopping_rounds=5,
+        verbose_eval=False,
+    )
+    assert booster.best_iteration + 1 < booster.num_boosted_rounds()
+    booster.save_model(tmp_path / "m.ubj")
+    assert convert(tmp_path / "m.ubj", tmp_path / "1")["runtime"] == "onnx"
+    check(tmp_path / "1", X, xgboost.Booster(model_file=tmp_path / "m.ubj").predict(xgboost.DMatrix(X)))
+
+
+def test_lightgbm_names_that_nobody_gave(tmp_path: Path) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    for names in (None, ["a", "b", "c", "d"]):
+        data = lightgbm.Dataset(X, TWO, feature_name=names or "auto")
+        lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 2).save_model(tmp_path / "m.txt")
+        served = convert(tmp_path / "m.txt", tmp_path / ("named" if names else "plain"))
+        assert served["inputs"][0]["columns"] == (names or [])

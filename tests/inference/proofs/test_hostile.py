@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import io
 import json
 import struct
-import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,10 +19,8 @@ from mlaas4hep.inference.rest.openapi import document
 from mlaas4hep.inference.rest.tfaas_proto import DataFrame, Row
 from mlaas4hep.inference.settings import Limits
 from tests.support.attacks import flood, peak, resident, trickle
-from tests.support.onnx_graphs import endless, hungry, laborious
 from tests.support.pressure import Pressure
-from tests.support.serve_process import ServeProcess, eventually
-from tests.support.serving import make_bundle, put, save
+from tests.support.serve_process import ServeProcess
 
 GIGABYTE = 1 << 30
 MIB = 1 << 20
@@ -36,55 +31,7 @@ ROUTES = sorted(path for path, methods in document("")["paths"].items() if "post
 FORMS = ("/image", "/predict/image")
 FORM = "content-type: multipart/form-data; boundary=XX\r\n"
 PART = b'--XX\r\ncontent-disposition: form-data; name="image"; filename="x.png"\r\n\r\n'
-SETTINGS = {
-    "poll": 0.05,
-    "limits": {
-        "upload": UPLOAD,
-        "timeout": 1.0,
-        "read_timeout": 1.5,
-        "conversion_memory": 1 << 30,
-        "queue": 1000,
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
-    """One process for all attacks; in the end it is still the same, healthy, and nothing surprised it."""
-    root = tmp_path_factory.mktemp("hostile") / "models"
-    put(root, "steady", 1, 2.0)
-    make_bundle(root / "toy" / "1")
-    save(endless(), root / "endless" / "1" / "model.onnx")
-    save(hungry(), root / "hungry" / "1" / "model.onnx")
-    save(laborious(), root / "laborious" / "1" / "model.onnx")
-    serving = ServeProcess(root.parent / "server", root, SETTINGS)
-    names = {"steady", "toy", "endless", "hungry", "laborious"}
-    eventually(
-        lambda: {model["name"] for model in _models(serving) if model["versions"][0]["state"] == "READY"} == names
-    )
-    pid = httpx.get(f"{serving.url}/status").json()["pid"]
-    try:
-        yield serving
-        assert httpx.get(f"{serving.url}/status").json()["pid"] == pid == serving.process.pid
-        assert httpx.get(f"{serving.url}/health/ready").status_code == 200
-        assert {model["name"] for model in _models(serving)} == names
-        assert [line for line in serving.lines() if "unexpected" in str(line) or "Traceback" in str(line)] == []
-        assert [path for path in root.iterdir() if path.name.startswith(".work")] == []
-    finally:
-        serving.stop()
-
-
-@pytest.fixture(autouse=True)
-def healthy(server: ServeProcess) -> Iterator[None]:
-    """After every attack the server answers, and rightly."""
-    yield
-    answer = httpx.post(f"{server.url}/predict", content=b'{"model": "steady", "rows": [[1, 2]]}')
-    assert answer.json()["scores"] == [[2.0, 4.0]]
-
-
-def _models(serving: ServeProcess) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.get(f"{serving.url}/api/models").json()["models"]
-    return found
+pytestmark = pytest.mark.usefixtures("healthy")
 
 
 def others_go_on(server: ServeProcess, attack: Callable[[], Any], number: int = 200) -> Any:
@@ -432,67 +379,3 @@ def test_a_model_with_one_long_operator(server: ServeProcess) -> None:
 
     for answer in others_go_on(server, attack):
         assert (answer.status_code, "did not answer within 1 s" in answer.text) == (504, True), answer.text[:1000]
-
-
-def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A tar.gz."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        for entry, content in entries:
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
-
-
-def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
-    """A link or device."""
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, target
-    return entry, b""
-
-
-def zeros(size: int) -> bytes:
-    """A tar.gz, a thousandth in size, of a model.onnx of so many zeros."""
-    entry = tarfile.TarInfo("toy/model.onnx")
-    entry.size = size
-    stream = io.BytesIO()
-    with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as file:
-        file.write(entry.tobuf())
-        for _ in range(size // MIB):
-            file.write(bytes(MIB))
-        file.write(bytes(1024))
-    return stream.getvalue()
-
-
-MANIFEST = (tarfile.TarInfo("toy/manifest.json"), b"{}")
-BOMBS: dict[str, Callable[[], bytes]] = {
-    "outside": lambda: archive(MANIFEST, (tarfile.TarInfo("../../outside"), b"x")),
-    "absolute": lambda: archive(MANIFEST, (tarfile.TarInfo("/tmp/outside"), b"x")),
-    "symbolic link": lambda: archive(MANIFEST, special("toy/model.onnx", tarfile.SYMTYPE, "/etc/passwd")),
-    "hard link": lambda: archive(MANIFEST, special("toy/model.onnx", tarfile.LNKTYPE, "/etc/passwd")),
-    "device": lambda: archive(MANIFEST, special("toy/model.onnx", tarfile.CHRTYPE)),
-    "pipe": lambda: archive(MANIFEST, special("toy/model.onnx", tarfile.FIFOTYPE)),
-    "many files": lambda: archive(*((tarfile.TarInfo(f"toy/{i}"), b"") for i in range(20_000))),
-    "deep": lambda: archive(MANIFEST, (tarfile.TarInfo("toy/" + "a/" * 400 + "x"), b"")),
-    "zeros": lambda: zeros(256 * MIB),
-    "twice compressed": lambda: gzip.compress(zeros(256 * MIB)),
-    "cut short": lambda: archive(MANIFEST)[:-20],
-    "no tar": lambda: gzip.compress(bytes(64 * MIB)),
-}
-
-
-@pytest.mark.parametrize("what", BOMBS)
-def test_archives_that_are_traps(server: ServeProcess, what: str) -> None:
-    before = resident(server.process.pid)
-    content = BOMBS[what]()
-    headers = {"content-encoding": "gzip", "content-type": "application/octet-stream"}
-    ways: list[dict[str, Any]] = [
-        {"url": f"{server.url}/upload?name=trap", "content": content, "headers": headers},
-        {"url": f"{server.url}/api/models?name=trap", "files": {"file": ("trap.tar.gz", content)}},
-    ]
-    for way in ways:
-        answer = httpx.post(**way, timeout=60)
-        assert 400 <= answer.status_code < 500, answer.text
-        assert answer.json()["error"]
-    assert httpx.get(f"{server.url}/api/models/trap").status_code == 404
-    assert peak(server.process.pid) < before + 256 * MIB

@@ -32,6 +32,8 @@ def load(source: Source) -> Native:
     splits = list(_splits(booster.dump_model()))
     cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
     columns = tuple(booster.feature_name())
+    if columns == tuple(f"Column_{number}" for number in range(len(columns))):
+        columns = ()  # what LightGBM calls columns that were given no names
     outputs = int(booster.num_model_per_iteration())
     return tree_native("fil", columns, int(booster.num_feature()), outputs, predict, booster, cuts)
 

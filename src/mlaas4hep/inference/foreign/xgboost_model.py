@@ -1,4 +1,8 @@
-"""XGBoost models, ``.json`` and ``.ubj``. Scores are what ``Booster.predict`` gives."""
+"""XGBoost models, ``.json`` and ``.ubj``. Scores are what ``Booster.predict`` gives on the file: of all trees.
+
+The best iteration that early stopping notes in the file is not heeded: of XGBoost's interfaces only the one in the
+manner of scikit-learn does so.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +25,27 @@ OPSET: Final = 15
 
 
 def load(source: Source) -> Native:
-    """Load, up to the best iteration where early stopping has noted one."""
+    """Load all trees."""
     import xgboost
 
     booster = xgboost.Booster()
     booster.load_model(bytearray(source.path.read_bytes()))
     booster.set_param({"nthread": source.threads, "device": "cpu"})
-    best = booster.attr("best_iteration")
-    rounds = (0, int(best) + 1) if best is not None else (0, 0)
+    booster.set_attr(best_iteration=None, best_score=None)  # else the conversion would leave out trees
     columns = tuple(booster.feature_names or ())
     booster.feature_names = None
     booster.feature_types = None
 
     def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
         matrix = xgboost.DMatrix(rows, nthread=source.threads)
-        values: NDArray[Any] = booster.predict(matrix, iteration_range=rounds)
+        values: NDArray[Any] = booster.predict(matrix)
         return values
 
     width = int(booster.num_features())
     outputs = int(np.asarray(predict(np.zeros((1, width), np.float32))).size)
     splits = list(_splits(booster))
     cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
-    return tree_native("fil", columns, width, outputs, predict, (booster, rounds), cuts)
+    return tree_native("fil", columns, width, outputs, predict, booster, cuts)
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
@@ -50,9 +53,7 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
     from onnxmltools import convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    booster, rounds = native.model
-    if rounds[1]:
-        booster = booster[: rounds[1]]
+    booster = native.model
     kind = json.loads(booster.save_config())["learner"]["objective"]["name"]
     if kind.startswith(("rank:", "survival:")):
         msg = f"objective {kind}"

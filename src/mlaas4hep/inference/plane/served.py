@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from mlaas4hep.inference.plane.tensors import RowForm, check_outputs, check_tens
 from mlaas4hep.inference.plane.values import numbers
 from mlaas4hep.inference.repository.describe import Facts
 from mlaas4hep.inference.repository.scan import VersionEntry
-from mlaas4hep.inference.runtimes.base import Tensors
+from mlaas4hep.inference.runtimes.base import Tensors, row_names
 
 __all__ = ["Served"]
 
@@ -57,6 +57,7 @@ class Served:
         self._feature_input = facts.inputs[0].name if facts.inputs else ""
         self._outputs = [form.output] if form.output is not None and len(facts.outputs) > 1 else None
         self._classes = facts.classes
+        self._columns = row_names(facts.inputs)
 
     async def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored:
         """Scores of records, or of columns."""
@@ -140,12 +141,27 @@ class Served:
         return found
 
     def _plain_row(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
-        """By position; the keys must fit, or name the model's columns."""
+        """In the order of the model's names; by position if it has none, or no keys are given."""
         if keys and len(keys) != len(values):
             raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
-        if len(set(keys)) != len(keys):
+        given = dict(zip(keys, values, strict=False))
+        if len(given) != len(keys):
             raise BadRequestError("keys are given more than once")
+        names = self._columns
+        if keys and names and names != tuple(keys):
+            self._check_keys(given.keys())
+            return self._numbers([[given[name] for name in names]])
         return self._numbers([values])
+
+    def _check_keys(self, keys: Set[str]) -> None:
+        """See that the keys are the model's names."""
+        names = self._columns
+        missing = [name for name in names if name not in keys]
+        unknown = sorted(keys - set(names))
+        if missing or unknown:
+            parts = [f"keys are missing: {', '.join(missing[:10])}"] if missing else []
+            parts += [f"the model has no {', '.join(ascii(name[:64]) for name in unknown[:10])}"] if unknown else []
+            raise BadRequestError("; ".join(parts), hint=f"the keys must be {', '.join(names[:10])}")
 
     def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
         names = self._names()
@@ -165,11 +181,9 @@ class Served:
 
     def _names(self) -> tuple[str, ...]:
         """Names of the values of a row, where the model has any."""
-        inputs = self.facts.inputs
-        names = inputs[0].columns if len(inputs) == 1 else tuple(spec.name for spec in inputs)
-        if not names:
+        if not self._columns:
             raise BadRequestError("this model knows no names of branches", hint="give its values by position")
-        return names
+        return self._columns
 
     def _numbers(self, rows: Sequence[Sequence[Any]]) -> Rows:
         width = len(rows[0]) if rows else 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mlaas4hep.inference.dataplane import ModelInfo
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.inference.runtimes.base import TensorSpec, row_names
 
 __all__ = ["example_of", "metadata_json", "params_json", "version_json"]
+
+KEYS = 1000
 
 
 def version_json(info: ModelInfo) -> dict[str, Any]:
@@ -59,10 +62,20 @@ def example_of(info: ModelInfo) -> dict[str, Any]:
     if info.branches:
         values = [[1.0, 2.0] if kind == "jagged" else 1.0 for kind in info.branches.values()]
         return {"model": info.name, "keys": list(info.branches), "values": values}
+    names = row_names(info.inputs)
+    if names and len(names) <= KEYS and _in_rows(info):
+        return {"model": info.name, "keys": list(names), "values": [0.0] * len(names)}
     shape = info.inputs[0].shape if len(info.inputs) == 1 else ()
     if len(shape) == 2 and 0 < shape[1] <= 1000:
         return {"model": info.name, "rows": [[0.0] * shape[1]]}
     return {}
+
+
+def _in_rows(info: ModelInfo) -> bool:
+    """True if a row is made of the model's columns, or of one number for each of its inputs."""
+    if len(info.inputs) == 1:
+        return len(info.inputs[0].shape) == 2
+    return all(math.prod(spec.shape[1:] if info.batched else spec.shape) == 1 for spec in info.inputs)
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["Runtime", "TensorSpec", "Tensors"]
+__all__ = ["Runtime", "TensorSpec", "Tensors", "row_names"]
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -28,6 +28,11 @@ class TensorSpec:
     dtype: str
     shape: tuple[int, ...]
     columns: tuple[str, ...] = ()
+
+
+def row_names(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Names of the values of a row of these inputs: of the columns of one, else of the inputs; empty if it has none."""
+    return inputs[0].columns if len(inputs) == 1 else tuple(spec.name for spec in inputs)
 
 
 class Runtime(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlaas4hep.training.backends._onnx import ML_OPSET, OPSET, conversion, finish
+from mlaas4hep.training.backends._sklearn_thresholds import with_float32_thresholds
 from mlaas4hep.training.backends.sklearn_backend import last_step
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _DOUBLE = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassi
 def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
     """As `Backend.to_onnx`."""
     with conversion(model):
+        model = with_float32_thresholds(model)
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 

@@ -17,6 +17,7 @@ __all__ = ["without_sparse_columns"]
 
 SPARSE = 1e-3
 SHOWN = 5
+REASON = "missing in all but one training event of a thousand or fewer, which HistGradientBoosting cannot take"
 
 
 def without_sparse_columns(model: Any, x: NDArray[np.float32], settings: FitSettings) -> Any:
@@ -37,6 +38,7 @@ def without_sparse_columns(model: Any, x: NDArray[np.float32], settings: FitSett
     from sklearn.pipeline import Pipeline
 
     names = [settings.columns[i] if i < len(settings.columns) else f"column {i}" for i in sparse]
+    settings.left_out.update(dict.fromkeys(names, REASON))
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     settings.warn(
         f"{type(model).__name__} cannot take columns that are missing in nearly every event: left out "

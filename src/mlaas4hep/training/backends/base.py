@@ -32,6 +32,7 @@ class FitSettings:
         resume: continue from the checkpoint if there is one.
         progress: called as progress(epoch, events_done_in_epoch, metrics) at least after each chunk.
         warn: called with a sentence for the user; what it gets is shown, logged and kept in the manifest.
+        left_out: filled by a backend with columns its model cannot take, and why.
         columns: names of the columns the model sees, for messages.
         module: the namespace of the user's model file (for `train_clf` / `torch_train`).
     """
@@ -52,6 +53,7 @@ class FitSettings:
     warn: Callable[[str], None]
     module: ModuleType | None = None
     columns: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
