@@ -63,8 +63,8 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
         "",
     ]
     if load > 0.5:
-        what = f"The machine had other work: its load before the start was {load:.1f}. Repeat the command above on an idle machine."
-        lines += [what, ""]
+        what = f"The machine had other work: its load before the start was {load:.1f}."
+        lines += [f"{what} Repeat the command above on an idle machine.", ""]
     lines += [
         "| requests | at a time | server | rows/s | p50 ms | p99 ms | ours to it |",
         "|---|--:|---|--:|--:|--:|--:|",

@@ -37,7 +37,7 @@ def flood(port: int, path: str, size: int, headers: str = "", start: bytes = b""
     length = f"content-length: {size}" if announced else "transfer-encoding: chunked"
     sent = 0
     with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
-        client.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\n{headers}{length}\r\n\r\n".encode())
+        client.sendall(f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}{length}\r\n\r\n".encode())
         try:
             for block in _blocks(start, size):
                 if select.select([client], [], [], 0)[0]:

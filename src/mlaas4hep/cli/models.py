@@ -138,6 +138,39 @@ def _managing(app: typer.Typer) -> None:
         with _client(url, insecure) as client:
             client.unload(model, version)
 
+    @app.command(
+        epilog=_examples(
+            "configure higgs --batching-size 256 --batching-delay-ms 1", "configure higgs --no-batching --canary 10"
+        )
+    )
+    def configure(
+        model: Name,
+        batching_size: Annotated[
+            int | None, typer.Option(help="Rows of several callers that are run together, at most.")
+        ] = None,
+        batching_delay_ms: Annotated[
+            float | None, typer.Option(help="Milliseconds a row may wait for others.")
+        ] = None,
+        no_batching: Annotated[bool, typer.Option("--no-batching", help="Run every request on its own.")] = False,
+        canary: Annotated[
+            float | None, typer.Option(help="Per cent of the requests for the version labelled canary.")
+        ] = None,
+        url: Url = DEFAULT_URL,
+        insecure: Insecure = False,
+    ) -> None:
+        """Change the batching and the canary share of a model; the answer is what holds then."""
+        batching = {"max_size": batching_size, "max_delay_ms": batching_delay_ms}
+        given = {key: value for key, value in batching.items() if value is not None}
+        if no_batching and given:
+            raise ConfigError("--no-batching and settings of batching exclude each other")
+        changes: dict[str, Any] = {"batching": given or None} if given or no_batching else {}
+        if canary is not None:
+            changes["canary"] = canary
+        if not changes:
+            raise ConfigError("nothing to do", hint="give --batching-size, --batching-delay-ms, --no-batching or --canary")
+        with _client(url, insecure) as client:
+            _print(client.configure(model, changes))
+
     @app.command(epilog=_examples("label higgs stable 2", "label higgs stable"))
     def label(
         model: Name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from mlaas4hep.inference.plane.incoming import Convert, Incoming
 from mlaas4hep.inference.plane.loading import OpenRuntime
@@ -39,7 +40,9 @@ class Server(Plane, Manager):
         from mlaas4hep.inference import foreign, runtimes
 
         opens: OpenRuntime = open_runtime or runtimes.open_runtime
-        converts: Convert = convert or foreign.convert_upload
+        converts: Convert = convert or partial(
+            foreign.convert_upload, unsandboxed=settings.security.unsandboxed_conversion
+        )
         self.settings = settings
         store = Store(settings.repository, models=settings.limits.models)
         memory = Memory(settings, opens)

@@ -89,6 +89,13 @@ class Security(Section):
     manage_scope: str = Field(
         default="models.manage", min_length=1, description="Scope for upload, delete, load, unload, label."
     )
+    hosts: Names = Field(
+        default=(),
+        description="Without an issuer: names of the server besides loopback's, in the headers Host and Origin.",
+    )
+    unsandboxed_conversion: bool = Field(
+        default=False, description="Convert models of others where neither bubblewrap nor unshare works."
+    )
     open_metrics: bool = Field(default=False, description="Let everybody read /metrics.")
     leeway: float = Field(default=30.0, ge=0, le=600, description="Seconds that clocks may differ.")
     refresh: float = Field(default=300.0, gt=0, description="Seconds between looks at the issuers' keys.")

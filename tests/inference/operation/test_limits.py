@@ -105,14 +105,14 @@ def exchange(port: int, *parts: bytes) -> bytes:
 
 def test_413_before_and_while_reading(start: Start) -> None:
     serving = start({"limits": {"body": 1000}})
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\n"
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\n"
     announced = exchange(serving.port, head + b"content-length: 1000000000000\r\n\r\n")
     assert announced.startswith(b"HTTP/1.1 413")
     assert announced.endswith(b'{"error":"the body is larger than 1000 bytes"}')
     chunk = b"258\r\n" + b" " * 600 + b"\r\n"
     streamed = exchange(serving.port, head + b"transfer-encoding: chunked\r\n\r\n" + chunk, chunk)
     assert streamed.startswith(b"HTTP/1.1 413")
-    unknown = exchange(serving.port, b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n")
+    unknown = exchange(serving.port, b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999\r\n\r\n")
     assert unknown.startswith(b"HTTP/1.1 413")
     with httpx.Client(base_url=serving.url) as client:
         assert 'route="/nowhere"' not in client.get("/metrics").text
@@ -124,8 +124,8 @@ def test_408_for_slow_heads_and_bodies(start: Start) -> None:
     for sent in (
         b"",
         b"GET /models HTT",
-        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{",
-        b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50\r\n\r\n{",
+        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
     ):
         answer = exchange(serving.port, sent)
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout"), (sent, answer)
@@ -150,7 +150,7 @@ def test_a_client_that_does_not_read_its_answer_is_dropped(start: Start) -> None
     with socket.socket() as client, httpx.Client(base_url=serving.url) as other:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", serving.port))
-        client.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        client.sendall(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
 
         def connections() -> float:
             found = re.search(r'mlaas4hep_connections\{worker="0"\} (\d+)', other.get("/metrics").text)

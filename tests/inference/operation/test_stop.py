@@ -122,7 +122,7 @@ def test_no_request_fails_under_load(start: Callable[..., ServeProcess], workers
 def test_a_request_that_still_arrives_is_finished(start: Callable[..., ServeProcess]) -> None:
     serving = start()
     with socket.create_connection(("127.0.0.1", serving.port)) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY[:10]))
+        client.sendall(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY[:10]))
         eventually(lambda: b"in_flight" in httpx.get(f"{serving.url}/metrics").content)
         serving.signal()
         eventually(lambda: serving.lines("stops"))
@@ -147,7 +147,7 @@ def test_an_idle_connection_does_not_hold_up_the_stop(start: Callable[..., Serve
 def test_a_client_that_never_ends_is_broken_off(start: Callable[..., ServeProcess]) -> None:
     serving = start({"drain": 0.3})
     with socket.create_connection(("127.0.0.1", serving.port)) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        client.sendall(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
         eventually(lambda: httpx.get(f"{serving.url}/health/live"))
         serving.signal()
         assert serving.wait() == 0
@@ -157,7 +157,7 @@ def test_a_client_that_never_ends_is_broken_off(start: Callable[..., ServeProces
 def test_a_second_signal_ends_at_once(start: Callable[..., ServeProcess], workers: int) -> None:
     serving = start({"drain": 600, "workers": workers})
     with socket.create_connection(("127.0.0.1", serving.port)) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        client.sendall(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
         eventually(lambda: httpx.get(f"{serving.url}/health/live"))
         serving.signal(signal.SIGINT)
         eventually(lambda: serving.lines("stops"))
@@ -192,7 +192,7 @@ def test_connections_made_during_the_stop_are_refused_not_reset(start: Callable[
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", serving.port), 30) as client:
-                    client.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                    client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
                     seen.append(read_all(client)[:12].decode())
             except ConnectionRefusedError:
                 return

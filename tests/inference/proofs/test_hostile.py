@@ -304,7 +304,7 @@ def test_what_fits_no_model_over_grpc(server: ServeProcess) -> None:
 
 
 def test_slow_clients_are_cut_off_while_others_are_served(server: ServeProcess) -> None:
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n"
     slow = [head, b"GET /health/live HTTP/1.1\r\nx: " + b"y" * 1000, head[:-2] + b"x: " + b"y" * 1000]
 
     def attack() -> list[bytes]:

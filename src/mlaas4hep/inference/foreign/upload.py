@@ -25,7 +25,7 @@ MODULE: Final = "mlaas4hep.inference.foreign.convert_main"
 THREADS: Final = 2
 
 
-async def convert_upload(source: Path, target: Path, params: Mapping[str, Any], limits: Limits) -> None:
+async def convert_upload(source: Path, target: Path, params: Mapping[str, Any], limits: Limits, *, unsandboxed: bool = False) -> None:
     """Recognise a foreign model, convert it in a process of its own, compare, and write what can be served.
 
     Args:
@@ -35,11 +35,17 @@ async def convert_upload(source: Path, target: Path, params: Mapping[str, Any], 
             It must not exist, or be empty. Nothing is left there when this fails.
         params: what the client said about the model (params.json of TFaaS); goes before a params.json in `source`.
         limits: time and memory of the conversion, size of the result.
+        unsandboxed: convert even where no way to close processes in works, with limits on time and memory alone.
 
     Raises:
         ModelRefusedError: a pickle, code of the maker's own, an unknown or damaged format, a model that can neither be
-            converted nor be run safely, or whose conversion exceeds the limits. The message says which.
+            converted nor be run safely, nothing here that closes its conversion in, or one whose conversion exceeds the limits. The message says which.
     """
+    if not unsandboxed and await asyncio.to_thread(sandbox.method) == "limits":
+        raise ModelRefusedError(
+            "this server cannot convert models of others safely",
+            hint="install bubblewrap on it, or set security.unsandboxed_conversion",
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".convert-", dir=target.parent))
     try:

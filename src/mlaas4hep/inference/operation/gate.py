@@ -18,6 +18,7 @@ from mlaas4hep.inference.failures import ServingError, UnauthorisedError
 from mlaas4hep.inference.operation.access import Right, right_of_http
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import ACCESS, REQUEST_ID
+from mlaas4hep.inference.operation.origins import Origins
 from mlaas4hep.inference.operation.refusal import refuse
 from mlaas4hep.inference.operation.security import Authenticator
 from mlaas4hep.inference.operation.state import State
@@ -28,6 +29,7 @@ from mlaas4hep.inference.settings import Settings
 __all__ = ["Gate"]
 
 _WANTED = frozenset((b"authorization", b"x-request-id", b"content-length", b"transfer-encoding"))
+_HEADERS = frozenset((b"host", b"origin"))
 _PLAIN = re.compile(r"/(?:v2/)?health/(live|ready)")
 _UPLOADS = frozenset({"/upload", "/api/models", "/predict/root"})
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -60,6 +62,8 @@ class Gate:
         self._state = state
         self._metrics = metrics
         self._authenticator = authenticator
+        self._origins = Origins(settings) if authenticator is None else None
+        self._wanted = _WANTED | _HEADERS if authenticator is None else _WANTED
         self._rate = rate
         self._template = templates
         self._base = settings.base_path.rstrip("/")
@@ -73,20 +77,26 @@ class Gate:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        authorization = given = length = coding = None
+        authorization = given = length = coding = host = origin = None
+        wanted = self._wanted
         for name, value in scope["headers"]:
-            if name in _WANTED:
-                if name == b"authorization":
+            if name in wanted:
+                if name == b"host":
+                    host = value
+                elif name == b"authorization":
                     authorization = value
                 elif name == b"x-request-id":
                     given = value
                 elif name == b"content-length":
                     length = value
+                elif name == b"origin":
+                    origin = value
                 else:
                     coding = value
         method, path = scope["method"], scope["path"]
+        ours = not self._base
         if self._base and path.startswith(f"{self._base}/"):
-            path = path[len(self._base) :]
+            path, ours = path[len(self._base) :], True
         right = right_of_http(method, path)
         number = self._state.request_id(given)
         REQUEST_ID.set(number)
@@ -104,8 +114,10 @@ class Gate:
         metrics.in_flight += 1
         try:
             try:
+                if self._origins is not None and right is not Right.OPEN:
+                    self._origins.check(method, host, origin)
                 await self._enter(scope, method, path, right, authorization, length)
-                inner = (
+                inner = ours and (
                     path.startswith("/health/")
                     or path == "/metrics"
                     or (path == "/v2/health/ready" and not self._state.ready)

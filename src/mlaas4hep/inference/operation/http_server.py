@@ -108,6 +108,10 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP; uvicorn would say so in plain text."""
+        self.turn_away(b"400 Bad Request", b'{"error":"the request is no valid HTTP"}')
+
     def check(self, now: float, limit: float) -> None:
         """End the connection if its client let it wait for too long."""
         if self.transport.is_closing():

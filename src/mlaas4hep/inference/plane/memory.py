@@ -167,7 +167,7 @@ class Memory:
         entry = slot.entry
         try:
             async with self._gate:
-                await self._make_room(model)
+                await self._make_room(model, slot)
                 self._reserved += 1
                 try:
                     served = await self._in_thread(slot)

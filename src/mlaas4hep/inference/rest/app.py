@@ -54,6 +54,7 @@ class Application(Starlette):
             middleware=[Middleware(Failures)],
             exception_handlers={HTTPException: pass_on},
         )
+        self.router.redirect_slashes = False
         self.fast = fast
         self.infer = infer
         self.base = base
@@ -113,7 +114,7 @@ def create_app(plane: DataPlane, management: Management, settings: Settings) -> 
         return home_page(plane.models())
 
     table += [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
-    router = Router(routes=table)
+    router = Router(routes=table, redirect_slashes=False)
     infer = Infer(plane, settings.limits.body)
     return Application([Mount(base, app=router)] if base else table, fast, infer, base, tfaas.requests)
 

@@ -45,15 +45,27 @@ def params_json(info: ModelInfo) -> dict[str, Any]:
     """A model's params.json as TFaaS lists it; what the model has none of is made up from what is known."""
     params = dict(info.params or {})
     metadata: Mapping[str, Any] = info.metadata or {}
+    source = info.inputs[0].name if info.inputs else ""
+    result = info.outputs[0].name if info.outputs else ""
+    for new, old in (("input_node", "inputNode"), ("output_node", "outputNode")):
+        if not params.get(new) and params.get(old):
+            params[new] = params[old]
     for key, value in (
         ("model", "model.onnx"),
         ("labels", ""),
+        ("op", ""),
+        ("input_name", source),
+        ("output_name", result),
+        ("img_channels", 0),
+        ("options", []),
+        ("input_node", source),
+        ("output_node", result),
         ("description", metadata.get("description", "")),
         ("timestamp", metadata.get("created", "")),
-        ("input_name", info.inputs[0].name if info.inputs else ""),
-        ("output_name", info.outputs[0].name if info.outputs else ""),
     ):
         params.setdefault(key, value)
+    params.setdefault("inputNode", params["input_node"])
+    params.setdefault("outputNode", params["output_node"])
     return {**params, "name": info.name, "version": info.version}
 
 

@@ -104,13 +104,21 @@ async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
         yield block
 
 
+def _plain(folder: Path, entry: Path) -> bool:
+    """A file, and no link on the way to it."""
+    if entry.is_symlink() or not entry.is_file():
+        return False
+    inner = entry.relative_to(folder).parents
+    return not any((folder / parent).is_symlink() for parent in inner if parent.parts)
+
+
 def _pack(folder: Path, path: Path, top: str) -> None:
-    """A tar.gz of the plain files; of a model without a version number, not what belongs to no version."""
+    """A tar.gz of the plain files, without links; of a model without a version number, not what belongs to no version."""
     bare = folder.name == top
     with tarfile.open(path, "w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
         for entry in sorted(folder.rglob("*")):
             name = entry.relative_to(folder)
-            if not entry.is_file() or name.parts[0].startswith(".") or (bare and name.as_posix() == "model.json"):
+            if not _plain(folder, entry) or name.parts[0].startswith(".") or (bare and name.as_posix() == "model.json"):
                 continue
             info = tarfile.TarInfo(f"{top}/{name.as_posix()}")
             with entry.open("rb") as file:

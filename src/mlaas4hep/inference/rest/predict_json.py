@@ -119,11 +119,16 @@ class PredictJson:
         self._check_number(len(rows))
         try:
             with np.errstate(over="ignore"):
-                matrix = np.array(rows, dtype=np.float32)
+                given = np.array(rows)
+                if given.dtype.kind not in "biuf":
+                    given = _numbers(rows)
+                matrix = given.astype(np.float32)
         except (ValueError, TypeError, OverflowError):
             raise BadRequestError("rows must be lists of numbers, all of one length") from None
         if matrix.ndim != 2:
             raise BadRequestError("rows must be lists of numbers, all of one length")
+        if not np.array_equal(np.isfinite(given), np.isfinite(matrix)):
+            raise BadRequestError("rows hold a number that float32 cannot hold")
         return matrix
 
     def _check_number(self, rows: int) -> None:
@@ -143,6 +148,14 @@ def encode_scores(scored: Scored) -> bytes:
         "version": scored.version,
     }
     return orjson.dumps(answer, option=NUMPY)
+
+
+def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Rows with nulls, which become NaN, or whole numbers beyond 64 bits; TypeError for texts."""
+    allowed = (float, int, bool, type(None))
+    if any(type(row) is not list or any(type(value) not in allowed for value in row) for row in rows):
+        raise TypeError
+    return np.array(rows, dtype=np.float64)
 
 
 def _version(version: Any) -> str:

@@ -50,7 +50,10 @@ class PredictProto:
             raise BadRequestError(f"there are {len(keys)} keys and {len(values)} values")
         model = row.model or None
         if any(key.endswith("]") for key in keys):
-            branches = self._plane.info(row.model, version).branches
+            info = self._plane.info(row.model, version)
+            if any(set(keys) == set(spec.columns) for spec in info.inputs):
+                return await self._plane.score_row(model, keys, values, version)
+            branches = info.branches
             keys, values = combine(keys, values, {name for name, kind in (branches or {}).items() if kind == "jagged"})
         return await self._plane.score_row(model, keys, values, version)
 

@@ -29,11 +29,13 @@ from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
 from mlaas4hep.inference.runtimes.sandbox import command, environment
 from mlaas4hep.inference.settings import Settings
 
-__all__ = ["MAGIC", "PredictRoot", "allowed_url"]
+__all__ = ["MAGIC", "PredictRoot", "allowed_url", "final_url", "remote_environment"]
 
 MODULE = "mlaas4hep.inference.rest.root_worker"
 MAGIC = b"root"
 MEDIA = {"root": "application/x-root", "parquet": "application/vnd.apache.parquet"}
+GRID = ("X509_USER_PROXY", "X509_CERT_DIR", "BEARER_TOKEN", "BEARER_TOKEN_FILE")
+REDIRECTS = 5
 AT_ONCE = 2
 WAITING = 16
 
@@ -63,6 +65,7 @@ class PredictRoot:
             if kind == "application/json":
                 options |= await read_json(request, 1 << 20)
                 url = allowed_url(options.get("url"), self._settings.root_urls)
+                url = await final_url(url, self._settings.root_urls)
                 return await self._answer(url, place, options, request)
             if kind == "multipart/form-data":
                 async with receive_form(request, self._settings.repository, limit) as form:
@@ -133,10 +136,39 @@ def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
     raise ForbiddenError("this server does not read files from there", where=ascii(url[:200]))
 
 
+async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
+    """Where the redirects of an HTTP URL end; other URLs as they are.
+
+    Raises:
+        BadRequestError: there are too many redirects, or nobody answers.
+        ForbiddenError: one of them leads where `allowed_url` does not.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        return url
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=20) as client:
+            for _ in range(REDIRECTS):
+                answer = await client.head(url)
+                if not answer.has_redirect_location:
+                    return url
+                url = allowed_url(str(answer.url.join(answer.headers["location"])), prefixes)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise BadRequestError(f"the file cannot be reached ({type(error).__name__})", where=ascii(url[:200])) from None
+    raise BadRequestError("the file is redirected too often", where=ascii(url[:200]))
+
+
+def remote_environment(threads: int, temporary: str) -> dict[str, str]:
+    """What a process that reads over the network needs: as `environment`, and the means of Grid authentication."""
+    kept = {name: value for name, value in os.environ.items() if name in GRID or name.startswith("XRD_")}
+    return {**environment(threads, temporary), **kept}
+
+
 async def _work(job: dict[str, Any], place: Path, settings: Settings, *, remote: bool) -> dict[str, Any]:
     """Run the worker; a client that goes away, or the time limit, ends it."""
     if remote:  # needs the network and the user's credentials; what it may read is checked already
-        line, variables = [sys.executable, "-P", "-m", MODULE], dict(os.environ)
+        line, variables = [sys.executable, "-P", "-m", MODULE], remote_environment(settings.threads, str(place))
     else:
         line = command(MODULE, (), readable=(Path(job["bundle"]),), writable=(place,))
         variables = environment(settings.threads, str(place))

@@ -41,6 +41,8 @@ class TFaaS:
     async def delete(self, request: Request) -> Response:
         """Remove a model: the one in the path, or in the form's field ``model``."""
         name = request.path_params.get("model") or request.query_params.get("model")
+        if not name and "content-type" not in request.headers:
+            raise BadRequestError("name the model", hint="in the path, or in the form's field model")
         if not name:
             async with receive_form(request, self._settings.repository, SMALL) as form:
                 name = form.text("model") or form.text("name")
