@@ -18,7 +18,19 @@ from tests.support.onnx_models import scorer, write
 from tests.support.serving import make_bundle
 from tests.support.toy import COLUMNS, RECORDS, toy_scores
 
-SUBCOMMANDS = ("list", "describe", "predict", "download", "upload", "delete", "load", "unload", "label", "tfaas")
+SUBCOMMANDS = (
+    "list",
+    "describe",
+    "predict",
+    "download",
+    "upload",
+    "delete",
+    "load",
+    "unload",
+    "label",
+    "tfaas",
+    "configure",
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +90,13 @@ def test_the_life_of_a_model(tmp_path: Path) -> None:
         f"{'other':30}    5  READY      latest",
     ]
     models("label", "other", "stable")
+    configured = models("configure", "other", "--batching-size", 64, "--batching-delay-ms", 0.5, "--canary", 10)
+    assert json.loads(configured.out) == {"batching": {"max_size": 64, "max_delay_ms": 0.5}, "canary": 10.0}
+    configured = models("configure", "other", "--no-batching")
+    assert json.loads(configured.out) == {"batching": None, "canary": 10.0}
+    assert "nothing to do; give --batching-size" in refused("configure", "other")
+    assert "exclude each other" in refused("configure", "other", "--no-batching", "--batching-size", 4)
+    assert "canary" in refused("configure", "other", "--canary", 101)
     models("unload", "other", "--version", "5")
     assert "UNLOADED" in models("list").out
     assert json.loads(models("load", "other", "--version", "5").out)["state"] == "READY"

@@ -147,7 +147,8 @@ async def ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: bytes, method: str = "POST"
 ) -> tuple[int, bytes, bytes]:
     """Send a request and read its answer: status, head, body. Raises OSError or EOFError if the connection breaks."""
-    writer.write(b"%b %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (_(method), _(path), len(body), body))
+    head = b"%b %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (_(method), _(path), len(body))
+    writer.write(head + body)
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)

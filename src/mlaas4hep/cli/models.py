@@ -148,9 +148,7 @@ def _managing(app: typer.Typer) -> None:
         batching_size: Annotated[
             int | None, typer.Option(help="Rows of several callers that are run together, at most.")
         ] = None,
-        batching_delay_ms: Annotated[
-            float | None, typer.Option(help="Milliseconds a row may wait for others.")
-        ] = None,
+        batching_delay_ms: Annotated[float | None, typer.Option(help="Milliseconds a row may wait for others.")] = None,
         no_batching: Annotated[bool, typer.Option("--no-batching", help="Run every request on its own.")] = False,
         canary: Annotated[
             float | None, typer.Option(help="Per cent of the requests for the version labelled canary.")
@@ -167,7 +165,9 @@ def _managing(app: typer.Typer) -> None:
         if canary is not None:
             changes["canary"] = canary
         if not changes:
-            raise ConfigError("nothing to do", hint="give --batching-size, --batching-delay-ms, --no-batching or --canary")
+            raise ConfigError(
+                "nothing to do", hint="give --batching-size, --batching-delay-ms, --no-batching or --canary"
+            )
         with _client(url, insecure) as client:
             _print(client.configure(model, changes))
 

@@ -27,6 +27,7 @@ class ModelInfo:
         version: a number as text.
         state: READY, LOADING, UNLOADED, FAILED (Triton's UNAVAILABLE is everything but READY).
         reason: why it is not ready.
+        on_demand: not in memory, but loaded by the first request for it; clients may ask it as one that is ready.
         labels: of this version: latest, stable, canary, ...
         platform: e.g. ``onnxruntime_onnx``.
         inputs, outputs: tensors of the model itself (for bundles ``features`` and ``scores``).
@@ -50,6 +51,7 @@ class ModelInfo:
     classes: tuple[str, ...] = ()
     params: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -122,7 +122,8 @@ def test_no_request_fails_under_load(start: Callable[..., ServeProcess], workers
 def test_a_request_that_still_arrives_is_finished(start: Callable[..., ServeProcess]) -> None:
     serving = start()
     with socket.create_connection(("127.0.0.1", serving.port)) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY[:10]))
+        head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+        client.sendall(head + BODY[:10])
         eventually(lambda: b"in_flight" in httpx.get(f"{serving.url}/metrics").content)
         serving.signal()
         eventually(lambda: serving.lines("stops"))

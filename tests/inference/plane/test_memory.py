@@ -136,6 +136,61 @@ def test_so_many_are_in_memory_and_the_least_recently_used_goes(tmp_path: Path) 
     run(test)
 
 
+def test_so_many_are_in_memory_also_of_one_model(tmp_path: Path) -> None:
+    async def test() -> None:
+        for number in range(1, 5):
+            put(tmp_path, "m", number, number)
+        async with serving(tmp_path, limits={"loaded": 2}) as server:
+            await looked(server)
+            for asked in ("1", "2", "3", ""):
+                await version(server, asked=asked)
+                assert sum(state == "READY" for state in states(server).values()) <= 2
+            assert states(server) == {"m/1": "UNLOADED", "m/2": "UNLOADED", "m/3": "READY", "m/4": "READY"}
+            await asyncio.gather(*(version(server, asked=asked) for asked in "123412341234"))
+            assert sum(state == "READY" for state in states(server).values()) <= 2
+            put(tmp_path, "m", 5, 5)
+            await looked(server)
+            assert await version(server) == "5"
+            assert sum(state == "READY" for state in states(server).values()) <= 2
+
+    run(test)
+
+
+def test_a_version_that_cannot_be_served_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def warned() -> list[str]:
+        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "cannot be served" in r.message]
+
+    async def test() -> None:
+        put(tmp_path, "m", 1, 1)
+        (tmp_path / "m" / "2").mkdir()
+        (tmp_path / "m" / "2" / "manifest.json").write_text("{")
+        async with serving(tmp_path) as server:
+            for _ in range(2):
+                await looked(server)
+            assert len(warned()) == 1
+            assert warned()[0].startswith("version 2 of model m cannot be served: ")
+            (tmp_path / "m" / "2" / "manifest.json").unlink()
+            (tmp_path / "m" / "2" / "model.pkl").write_bytes(b"x")
+            await looked(server)
+            await looked(server)
+            assert len(warned()) == len(set(warned())) == 2
+
+    run(test)
+
+
+def test_one_place_for_two_versions(tmp_path: Path) -> None:
+    async def test() -> None:
+        for number in (1, 2):
+            put(tmp_path, "m", number, number)
+        async with serving(tmp_path, limits={"loaded": 1}) as server:
+            await looked(server)
+            for asked, expected in (("", "2"), ("1", "1"), ("", "2"), ("1", "1")):
+                assert await version(server, asked=asked) == expected
+                assert sum(state == "READY" for state in states(server).values()) == 1
+
+    run(test)
+
+
 def test_one_in_flight_never_goes(tmp_path: Path) -> None:
     async def test() -> None:
         save(looping(), tmp_path / "slow" / "1" / "model.onnx")

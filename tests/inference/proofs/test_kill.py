@@ -130,7 +130,8 @@ class Server:
         version = self.new()
         body = self.versions.archive(version)
         async with connected(self.process.port) as (reader, writer):
-            head = f"POST /api/models?version={version} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+            head = f"POST /api/models?version={version} HTTP/1.1\r\nhost: localhost\r\n"
+            head += f"content-length: {len(body)}\r\n\r\n"
             writer.write(head.encode() + body[:-1])
             await writer.drain()
             await until(lambda: list(self.root.glob(".work-*/body")))

@@ -46,4 +46,4 @@ def test_what_is_not_allowed(changes: dict[str, Any], key: str) -> None:
 
 def test_without_a_version() -> None:
     settings = ModelSettings(labels={"stable": "1", "canary": "2"}, canary=5, unloaded=("1", "3"))
-    assert settings.without("1") == ModelSettings(labels={"canary": "2"}, canary=5, unloaded=("3",))
+    assert settings.without("1") == ModelSettings(labels={"canary": "2"}, canary=5, unloaded=("3",), highest=1)

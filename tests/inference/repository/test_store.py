@@ -79,10 +79,22 @@ def test_delete_a_version_then_the_model(store: Store) -> None:
     write_settings(store.root / "a", ModelSettings(labels={"stable": "1", "canary": "2"}, unloaded=("1",)))
     store.delete("a", "1")
     assert visible(store) == ["a/2", "a/model.json"]
-    assert read_settings(store.root / "a") == ModelSettings(labels={"canary": "2"})
+    assert read_settings(store.root / "a") == ModelSettings(labels={"canary": "2"}, highest=1)
     store.delete("a", "2")
     assert visible(store) == []
     assert store.names() == []
+
+
+def test_the_number_of_a_deleted_version_is_not_given_again(store: Store) -> None:
+    for _ in range(3):
+        store.publish(staged(store), "a")
+    store.delete("a", "3")
+    store.delete("a", "2")
+    assert store.publish(staged(store), "a") == 4
+    assert visible(store) == ["a/1", "a/4", "a/model.json"]
+    assert store.publish(staged(store), "a", 2) == 2
+    store.delete("a")
+    assert store.publish(staged(store), "a") == 1
 
 
 def test_delete_what_is_not_there(store: Store) -> None:

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper
 
 from mlaas4hep.inference.rest.tfaas_proto import Predictions, Row
 from mlaas4hep.inference.settings import Settings
-from tests.support.foreign_models import convert
 from tests.support.live import Live, live_server
 from tests.support.serving import put, save
 
@@ -33,7 +32,7 @@ def scalars() -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module")
-def booster(tmp_path_factory: pytest.TempPathFactory) -> xgboost.Booster:
+def booster() -> xgboost.Booster:
     rows = np.random.default_rng(3).normal(size=(300, 3)).astype(np.float32) * (3, 2, 0.1)
     target = rows @ (1.0, -0.3, 4.0)
     data = xgboost.DMatrix(rows, target, feature_names=NAMES)
@@ -45,11 +44,12 @@ def live(booster: xgboost.Booster, tmp_path_factory: pytest.TempPathFactory) -> 
     root = tmp_path_factory.mktemp("named")
     booster.save_model(root / "trees.ubj")
     models = root / "models"
-    (models / "trees").mkdir(parents=True)
-    convert(root / "trees.ubj", models / "trees" / "1")
     save(scalars(), models / "scalars" / "1" / "model.onnx")
     put(models, "plain", 1, 2)
     with live_server(Settings(repository=models)) as there:
+        form = {"name": "trees"}
+        answer = there.client.post("/upload", data=form, files={"model": (root / "trees.ubj").read_bytes()})
+        assert answer.is_success, answer.text
         yield there
 
 
@@ -95,6 +95,6 @@ def test_without_names_the_position_counts(live: Live) -> None:
 
 @pytest.mark.parametrize(("model", "names"), [("trees", NAMES), ("scalars", ["a", "b"])])
 def test_the_example_has_the_keys(live: Live, model: str, names: list[str]) -> None:
-    example: dict[str, Any] = live.client.get(f"/models/{model}").json()["example"]
+    example: dict[str, Any] = live.client.get(f"/api/models/{model}/metadata").json()["example"]
     assert example == {"model": model, "keys": names, "values": [0.0] * len(names)}
     assert live.client.post("/json", json=example).status_code == 200

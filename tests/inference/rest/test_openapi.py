@@ -27,6 +27,8 @@ def routes(app: Application) -> set[tuple[str, str]]:
         prefix = route.path if isinstance(route, Mount) else ""
         for one in inner:
             assert isinstance(one, Route)
+            if not one.include_in_schema:
+                continue
             for method in (one.methods or set()) - {"HEAD"}:
                 found.add((prefix + one.path.replace(":path}", "}"), method.lower()))
     return found

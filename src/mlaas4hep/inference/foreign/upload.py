@@ -25,7 +25,9 @@ MODULE: Final = "mlaas4hep.inference.foreign.convert_main"
 THREADS: Final = 2
 
 
-async def convert_upload(source: Path, target: Path, params: Mapping[str, Any], limits: Limits, *, unsandboxed: bool = False) -> None:
+async def convert_upload(
+    source: Path, target: Path, params: Mapping[str, Any], limits: Limits, *, unsandboxed: bool = False
+) -> None:
     """Recognise a foreign model, convert it in a process of its own, compare, and write what can be served.
 
     Args:
@@ -39,7 +41,8 @@ async def convert_upload(source: Path, target: Path, params: Mapping[str, Any], 
 
     Raises:
         ModelRefusedError: a pickle, code of the maker's own, an unknown or damaged format, a model that can neither be
-            converted nor be run safely, nothing here that closes its conversion in, or one whose conversion exceeds the limits. The message says which.
+            converted nor be run safely, or whose conversion exceeds the limits; or nothing here closes conversions in.
+            The message says which.
     """
     if not unsandboxed and await asyncio.to_thread(sandbox.method) == "limits":
         raise ModelRefusedError(

@@ -103,10 +103,11 @@ class _Calls:
             info = self.plane.info(request.name, request.version)
         except ModelNotFoundError:
             return pb.ModelReadyResponse(ready=False)
-        return pb.ModelReadyResponse(ready=info.state == description.READY)
+        return pb.ModelReadyResponse(ready=description.is_ready(info))
 
     async def model_metadata(self, request: Any) -> Any:
         """Tensors of a model."""
+        await description.make_known(self.plane, self.management, request.name, request.version)
         return json_format.ParseDict(
             description.metadata(self.plane, request.name, request.version),
             pb.ModelMetadataResponse(),
@@ -115,6 +116,7 @@ class _Calls:
 
     async def model_config(self, request: Any) -> Any:
         """Triton's configuration of a model."""
+        await description.make_known(self.plane, self.management, request.name, request.version)
         sums = await checksums(self.plane, self.management, request.name, request.version)
         config = description.config(self.plane, request.name, request.version, sums)
         return json_format.ParseDict({"config": config}, pb.ModelConfigResponse())

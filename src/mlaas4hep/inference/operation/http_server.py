@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -110,7 +111,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP; uvicorn would say so in plain text."""
-        self.turn_away(b"400 Bad Request", b'{"error":"the request is no valid HTTP"}')
+        self.turn_away(b"400 Bad Request", orjson.dumps({"error": msg}))
 
     def check(self, now: float, limit: float) -> None:
         """End the connection if its client let it wait for too long."""

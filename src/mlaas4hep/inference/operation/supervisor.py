@@ -8,21 +8,25 @@ import logging
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.operation.logs import start_logs
 from mlaas4hep.inference.operation.process import addresses
 from mlaas4hep.inference.operation.sockets import hold
+from mlaas4hep.inference.repository.owners import is_dead, work_name
 from mlaas4hep.inference.settings import Settings
 
 __all__ = ["supervise"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
+PREFIX = "mlaas4hep-serve-"
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 STEADY = 60.0
@@ -46,7 +50,7 @@ def supervise(settings: Settings, say: Callable[[str], None]) -> int:
         kept.append(hold(settings.host, port, shared=True))
         ports.append(kept[-1].getsockname()[1])
     logs = start_logs(settings)
-    folder = Path(tempfile.mkdtemp(prefix="mlaas4hep-serve-"))
+    folder = _own_folder()
     chosen = settings.model_copy(update={"port": ports[0], "grpc_port": ports[1]})
     try:
         return asyncio.run(_Supervisor(chosen, folder, say, logs.reopen).run())
@@ -55,6 +59,20 @@ def supervise(settings: Settings, say: Callable[[str], None]) -> int:
         logs.close()
         for place in kept:
             place.close()
+
+
+def _own_folder() -> Path:
+    """A new folder for what the processes share; those that killed supervisors of this user left behind are removed."""
+    place = Path(tempfile.gettempdir())
+    for other in place.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            facts = other.lstat()
+            own = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+            if own and is_dead(other.name.removeprefix(PREFIX)):
+                shutil.rmtree(other, ignore_errors=True)
+    folder = place / f"{PREFIX}{work_name()}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 class _Supervisor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from mlaas4hep.inference.plane.memory import Memory
 from mlaas4hep.inference.plane.slots import Model, Slot
 from mlaas4hep.inference.repository.model_json import ModelSettings
-from mlaas4hep.inference.repository.scan import ModelEntry
+from mlaas4hep.inference.repository.scan import ModelEntry, VersionEntry
 
 __all__ = ["follow", "follow_one"]
+
+LOG = logging.getLogger("mlaas4hep.inference")
 
 
 def follow(memory: Memory, found: Mapping[str, ModelEntry]) -> None:
@@ -35,12 +38,19 @@ def follow_one(memory: Memory, name: str, entry: ModelEntry | None) -> None:
         slot = model.slots.get(version)
         if slot is None:
             model.slots[version] = Slot(there)
+            _warn(there, "")
         elif slot.entry is not there and slot.entry != there:
+            _warn(there, slot.entry.problem)
             slot.replace(there)
     if model.settings != entry.settings:
         _settings(memory, model, entry.settings)
     model.refresh()
     _load_what_is_wanted(memory, model)
+
+
+def _warn(entry: VersionEntry, before: str) -> None:
+    if entry.problem and entry.problem != before:
+        LOG.warning("version %s of model %s cannot be served: %s", entry.version, entry.name, entry.problem)
 
 
 def _drop(memory: Memory, model: Model, versions: list[str]) -> None:

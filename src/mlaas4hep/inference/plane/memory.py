@@ -218,25 +218,28 @@ class Memory:
             work.add_done_callback(_discard)
             raise
 
-    async def _make_room(self, model: Model) -> None:
-        """Take the least recently used version out until there is room. What this load will replace may stay."""
+    async def _make_room(self, model: Model, slot: Slot) -> None:
+        """Take the least recently used version out until there is room; defaults and canaries of this model go last.
+
+        A version that will go when this one has come counts as room, and stays until then.
+        """
         end = asyncio.get_running_loop().time() + self._settings.limits.timeout
         while True:
-            own = any(slot.served is not None for slot in model.slots.values())
-            if self._loaded() + self._reserved < self._settings.limits.loaded + own:
+            goes = slot.served or model.replaced_by(slot)
+            if self._loaded() + self._reserved < self._settings.limits.loaded + (goes is not None):
                 return
             idle = [
-                (slot.served.used, owner, slot, slot.served)
+                (served in {model.default, model.canary}, served.used, owner, other, served)
                 for owner in self.models.values()
-                for slot in owner.slots.values()
-                if slot.served is not None and not slot.served.execution.in_flight and owner is not model
+                for other in owner.slots.values()
+                if (served := other.served) is not None and not served.execution.in_flight and served is not goes
             ]
             if idle:
-                _, owner, slot, served = min(idle, key=lambda entry: entry[0])
-                slot.served = None
+                _, _, owner, other, served = min(idle, key=lambda entry: entry[:2])
+                other.served = None
                 owner.refresh()
                 await self._retiring.close(served)
-            elif own:
+            elif goes is not None:
                 return
             elif not await self._retiring.until_idle(end):
                 raise Busy("all models in memory are busy, and there is no room for one more", hint="try again later")

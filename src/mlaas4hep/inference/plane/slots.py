@@ -100,6 +100,15 @@ class Model:
             slot = self.slots.get(self.settings.labels.get(version, ""))
         return None if slot is None else slot.served
 
+    def replaced_by(self, slot: Slot) -> Served | None:
+        """The version in memory that is let go of when another one has been loaded, because that answers instead."""
+        default = self.default
+        if default is None or default.entry.version in self.settings.labels.values() or slot.served is not None:
+            return None
+        stable = self.slots.get(self.settings.labels.get(STABLE, ""))
+        takes_over = slot is stable if stable else int(slot.entry.version) > int(default.entry.version)
+        return default if takes_over else None
+
     def find(self, version: str) -> Slot:
         """The version a number, a label or "" stands for.
 
@@ -193,6 +202,7 @@ class Model:
             classes=facts.classes,
             params=facts.params,
             metadata=facts.metadata,
+            on_demand=state == "UNLOADED" and not self.is_unloaded(slot),
         )
 
     def ordered(self) -> list[Slot]:

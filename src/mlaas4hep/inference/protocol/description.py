@@ -9,9 +9,10 @@ from mlaas4hep.bundle.clients import MAX_BATCH
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.failures import ModelUnavailableError
 from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
+from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
-__all__ = ["EXTENSIONS", "READY", "config", "index", "metadata", "server_metadata"]
+__all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "make_known", "metadata", "server_metadata"]
 
 READY = "READY"
 
@@ -30,6 +31,23 @@ EXTENSIONS = (
 def server_metadata() -> dict[str, Any]:
     """Name, version and extensions of the server."""
     return {"name": "mlaas4hep", "version": __version__, "extensions": list(EXTENSIONS)}
+
+
+def is_ready(info: ModelInfo) -> bool:
+    """True if a request is answered: by a version in memory, or by one that is loaded when it is asked for."""
+    return info.state == READY or info.on_demand
+
+
+async def make_known(plane: DataPlane, management: Management, model: str, version: str) -> None:
+    """Load a version whose tensors are not known before, if a request for it would load it, too.
+
+    Raises:
+        ModelNotFoundError: no such model or version.
+        ModelUnavailableError: it cannot be loaded.
+    """
+    info = plane.info(model, version)
+    if info.on_demand and not info.inputs:
+        await management.load(info.name, info.version)
 
 
 def metadata(plane: DataPlane, model: str, version: str) -> dict[str, Any]:
@@ -91,11 +109,11 @@ def index(plane: DataPlane, *, ready: bool = False) -> list[dict[str, Any]]:
         {
             "name": info.name,
             "version": info.version,
-            "state": info.state if info.state in {READY, "LOADING", "UNLOADING"} else "UNAVAILABLE",
+            "state": READY if is_ready(info) else info.state if info.state == "LOADING" else "UNAVAILABLE",
             "reason": info.reason or ("" if info.state in {READY, "LOADING"} else info.state.lower()),
         }
         for info in plane.models()
-        if info.state == READY or not ready
+        if is_ready(info) or not ready
     ]
 
 

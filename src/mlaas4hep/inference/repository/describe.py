@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ def describe(folder: Path, kind: Kind) -> Facts:
         batched=bool(served.get("batched", True)),
         classes=tuple(str(name) for name in classes),
         params=params,
-        metadata={key: value for key, value in served.items() if key in DESCRIBED},
+        metadata={
+            **{key: value for key, value in served.items() if key in DESCRIBED},
+            "created": datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        },
     )
 
 

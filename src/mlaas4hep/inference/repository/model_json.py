@@ -35,6 +35,7 @@ class ModelSettings(BaseModel):
     labels: dict[str, Number] = Field(default={}, description="Version of each label; `latest` follows by itself.")
     canary: float = Field(default=0.0, ge=0, le=100, description="Per cent of requests for the version `canary`.")
     batching: Batching | None = Field(default=None, description="Null: every request is run on its own.")
+    highest: int = Field(default=0, ge=0, description="Highest number of a version that was deleted.")
     unloaded: tuple[Number, ...] = Field(default=(), description="Versions not to be loaded until asked for.")
 
     @field_validator("labels")
@@ -60,9 +61,10 @@ class ModelSettings(BaseModel):
             raise BadRequestError(f"setting {key}: {first['msg']}") from error
 
     def without(self, version: str) -> ModelSettings:
-        """The settings after a version has gone."""
+        """The settings after a version has gone; its number is not given again."""
         labels = {label: number for label, number in self.labels.items() if number != version}
-        return self.changed({"labels": labels, "unloaded": tuple(n for n in self.unloaded if n != version)})
+        unloaded = tuple(n for n in self.unloaded if n != version)
+        return self.changed({"labels": labels, "unloaded": unloaded, "highest": max(self.highest, int(version))})
 
 
 def read_settings(model: Path) -> ModelSettings:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlaas4hep.bundle.files import remove
 
-__all__ = ["PREFIX", "clean", "is_work", "work_name"]
+__all__ = ["PREFIX", "clean", "is_dead", "is_work", "work_name"]
 
 PREFIX = ".work-"
 PATTERN = re.compile(r"\.work-(?P<host>[^@]*)@(?P<pid>\d+)@(?P<start>\d+)@[0-9a-f]+")
@@ -28,6 +28,12 @@ def work_name() -> str:
 def is_work(name: str) -> bool:
     """True for names made by `work_name`."""
     return PATTERN.fullmatch(name) is not None
+
+
+def is_dead(name: str) -> bool:
+    """True if the process of this host that made the name with `work_name` lives no more."""
+    found = PATTERN.fullmatch(name)
+    return found is not None and found["host"] == _host() and _start_of(int(found["pid"])) != int(found["start"])
 
 
 def clean(folder: Path, *, now: float | None = None) -> list[str]:

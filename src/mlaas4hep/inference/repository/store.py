@@ -83,7 +83,7 @@ class Store:
         Args:
             folder: complete, from `stage` or below one.
             name: the model; is made if there is none.
-            version: default: one more than the highest there is.
+            version: default: one more than the highest there is or was; only with the whole model it is forgotten.
 
         Raises:
             ModelConflictError: there is such a version, or the repository is being changed.
@@ -95,7 +95,7 @@ class Store:
             with locked(self.root):
                 self.check_room(name, version)
                 self._adopt(model)
-                number = version or max(numbers(model), default=0) + 1
+                number = version or max([*numbers(model), self._deleted(model)]) + 1
                 while not self._placed(folder, model, number):
                     if version is not None:
                         raise ModelConflictError(f"model {name} has a version {version} already")
@@ -210,6 +210,13 @@ class Store:
         for entry in model.iterdir():
             if entry.name not in BESIDE and entry.name != "1":
                 remove(entry)
+
+    @staticmethod
+    def _deleted(model: Path) -> int:
+        try:
+            return read_settings(model).highest
+        except ValueError:
+            return 0
 
     def _forget(self, model: Path, version: str) -> None:
         try:

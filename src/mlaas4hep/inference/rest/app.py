@@ -113,10 +113,15 @@ def create_app(plane: DataPlane, management: Management, settings: Settings) -> 
         """The models."""
         return home_page(plane.models())
 
+    async def enter(_: Request) -> Response:
+        """To the models, whatever the header Host says."""
+        return Response(status_code=307, headers={"location": f"{base}/"})
+
     table += [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
     router = Router(routes=table, redirect_slashes=False)
     infer = Infer(plane, settings.limits.body)
-    return Application([Mount(base, app=router)] if base else table, fast, infer, base, tfaas.requests)
+    mounted: list[BaseRoute] = [Route(base, enter, include_in_schema=False), Mount(base, app=router)] if base else []
+    return Application(mounted if base else table, fast, infer, base, tfaas.requests)
 
 
 def _table(plane: DataPlane, management: Management, settings: Settings, tfaas: TFaaS) -> list[BaseRoute]:

@@ -113,12 +113,14 @@ def _plain(folder: Path, entry: Path) -> bool:
 
 
 def _pack(folder: Path, path: Path, top: str) -> None:
-    """A tar.gz of the plain files, without links; of a model without a version number, not what belongs to no version."""
+    """A tar.gz of the plain files, without links; of a model without a version number, nothing of the model's."""
     bare = folder.name == top
     with tarfile.open(path, "w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
         for entry in sorted(folder.rglob("*")):
             name = entry.relative_to(folder)
-            if not _plain(folder, entry) or name.parts[0].startswith(".") or (bare and name.as_posix() == "model.json"):
+            if not _plain(folder, entry) or name.parts[0].startswith("."):
+                continue
+            if bare and name.as_posix() == "model.json":
                 continue
             info = tarfile.TarInfo(f"{top}/{name.as_posix()}")
             with entry.open("rb") as file:

@@ -86,17 +86,20 @@ class _Calls:
     async def model_ready(self, request: Request) -> Response:
         """200 if the model is ready, 503 if not, 404 if there is none."""
         info = self.plane.info(*_named(request))
-        ready = info.state == description.READY
+        ready = description.is_ready(info)
         answer = {"name": info.name, "ready": ready}
         return _json(answer if ready else {**answer, "error": info.reason or info.state}, 200 if ready else _UNREADY)
 
     async def metadata(self, request: Request) -> Response:
         """Tensors of a model."""
-        return _json(description.metadata(self.plane, *_named(request)))
+        model, version = _named(request)
+        await description.make_known(self.plane, self.management, model, version)
+        return _json(description.metadata(self.plane, model, version))
 
     async def config(self, request: Request) -> Response:
         """Triton's configuration of a model; with ``?format=pbtxt`` as the text that its clients keep."""
         model, version = _named(request)
+        await description.make_known(self.plane, self.management, model, version)
         sums = await checksums(self.plane, self.management, model, version)
         config = description.config(self.plane, model, version, sums)
         wanted = request.query_params.get("format", "json")

@@ -1,0 +1,93 @@
+"""Requests that web pages make a browser send, and other names that lead to loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from mlaas4hep.inference.failures import ForbiddenError
+from mlaas4hep.inference.operation.origins import Origins
+from mlaas4hep.inference.settings import Security, Settings
+from tests.inference.operation.test_limits import exchange
+from tests.support.issuer import AUDIENCE, Issuer
+from tests.support.serve_process import ServeProcess
+
+Start = Callable[..., ServeProcess]
+LOCAL = Settings(security=Security(hosts=("Models.example.org",)))
+PUBLIC = Settings(host="0.0.0.0", insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "host", "origin"),
+    [
+        (LOCAL, "POST", b"localhost:8083", None),
+        (LOCAL, "POST", b"LOCALHOST", None),
+        (LOCAL, "POST", b"127.0.0.1:1", b"http://127.0.0.1:1"),
+        (LOCAL, "POST", b"[::1]:8083", b"http://[::1]:8083"),
+        (LOCAL, "POST", b"models.example.org:8443", None),
+        (LOCAL, "POST", b"localhost", b"https://models.example.org:8443"),
+        (LOCAL, "GET", b"localhost", b"https://elsewhere.example.org"),
+        (LOCAL, "POST", None, None),
+        (PUBLIC, "POST", b"any.example.org", b"https://any.example.org"),
+    ],
+)
+def test_allowed(settings: Settings, method: str, host: bytes | None, origin: bytes | None) -> None:
+    Origins(settings).check(method, host, origin)
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "host", "origin", "says"),
+    [
+        (LOCAL, "GET", b"evil.example.org", None, "does not go by the name 'evil.example.org'"),
+        (LOCAL, "POST", b"localhost.evil.org:8083", None, "does not go by the name"),
+        (LOCAL, "POST", b"localhost@evil.org", None, "does not go by the name"),
+        (LOCAL, "POST", b"", None, "does not go by the name"),
+        (LOCAL, "POST", b"localhost:x", None, "does not go by the name"),
+        (LOCAL, "POST", b"[::1", None, "does not go by the name"),
+        (LOCAL, "POST", b"localhost:8083", b"http://localhost:9000", "pages of 'http://localhost:9000'"),
+        (LOCAL, "DELETE", b"localhost", b"null", "pages of 'null' may not do this"),
+        (LOCAL, "POST", None, b"http://evil.example.org", "pages of"),
+        (PUBLIC, "PUT", b"any.example.org", b"https://evil.example.org", "pages of"),
+        (PUBLIC, "PATCH", b"any.example.org", b"file://any.example.org", "pages of"),
+    ],
+)
+def test_refused(settings: Settings, method: str, host: bytes | None, origin: bytes | None, says: str) -> None:
+    with pytest.raises(ForbiddenError, match=says):
+        Origins(settings).check(method, host, origin)
+
+
+def test_over_http(start: Start) -> None:
+    serving = start({"base_path": "/ml"})
+    with httpx.Client(base_url=serving.url.removesuffix("/ml") + "/ml") as client:
+        evil = {"origin": "http://evil.example.org"}
+        answer = client.post("/upload", headers=evil, files={"model": b"x"}, data={"name": "n"})
+        assert answer.status_code == 403
+        assert "pages of 'http://evil.example.org' may not do this" in answer.json()["error"]
+        rebound = client.get("/models", headers={"host": "evil.example.org:8083"})
+        assert (rebound.status_code, list(rebound.json())) == (403, ["error"])
+        assert client.get("/models", headers=evil).status_code == 200
+        slash = client.get("/models/", follow_redirects=False)
+        assert (slash.status_code, list(slash.json())) == (404, ["error"])
+        assert client.get("/health/live").status_code == 200
+        for path in ("/health/live", "/health/ready", "/metrics"):
+            assert client.get(httpx.URL(serving.url).copy_with(path=path)).status_code == 404
+    serving.stop()
+
+
+def test_tokens_are_enough(start: Start, issuer: Issuer) -> None:
+    serving = start({"security": {"issuers": [issuer.url], "audience": [AUDIENCE]}})
+    headers = {"authorization": f"Bearer {issuer.token('models.read')}", "host": "models.example.org"}
+    assert httpx.get(f"{serving.url}/models", headers=headers).status_code == 200
+    serving.stop()
+
+
+def test_what_is_no_http_is_told_so_in_json(start: Start) -> None:
+    serving = start()
+    answer = exchange(serving.port, b"no http at all\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body) == {"error": "Invalid HTTP request received."}
+    serving.stop()
