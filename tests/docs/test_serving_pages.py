@@ -107,7 +107,7 @@ def test_clients(desk: Desk) -> None:
 def test_models_trained_elsewhere(desk: Desk) -> None:
     write(scorer(), desk.folder / "network.onnx")
     (desk.folder / "labels.txt").write_text("background\nsignal\n")
-    first, upload, ask, _picture = blocks("serve-foreign-models.md")
+    first, upload, ask, _named, _picture = blocks("serve-foreign-models.md")
     desk.run(first.splitlines()[0])
     printed = desk.run(upload) + desk.run(ask)
     assert '"classes":["background","signal"]' in printed
