@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from mlaas4hep.cli.main import app
 from mlaas4hep.config.schema import json_schema
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.inference.failures import ServingError
+from mlaas4hep.inference import failures
 from mlaas4hep.inference.grpc.service import SERVICE, handlers
 from mlaas4hep.inference.operation.access import right_of_grpc, right_of_http
 from mlaas4hep.inference.operation.settings_file import PREFIX
@@ -171,9 +171,10 @@ def server_page() -> str:
     return "\n".join(sections)
 
 
-def _failures() -> list[type[ServingError]]:
-    """All errors but the base of them, by status."""
-    return sorted(ServingError.__subclasses__(), key=lambda kind: kind.status)
+def _failures() -> list[type[failures.ServingError]]:
+    """All errors but the base of them, by status: those of their module, whatever else is imported."""
+    kinds: list[type[failures.ServingError]] = [getattr(failures, name) for name in failures.__all__]
+    return sorted((kind for kind in kinds if kind is not failures.ServingError), key=lambda kind: kind.status)
 
 
 def grpc_calls(service: Any) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from tritonclient.grpc import service_pb2
 
+import mlaas4hep.inference
 from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.templates import OWN
 from mlaas4hep.inference.rest.app import create_app
@@ -65,6 +68,10 @@ def test_every_setting_is_listed_with_a_meaning(rows: list[str]) -> None:
     assert [name for name, meaning in table.items() if not meaning] == []
 
 
-def test_every_status_is_listed(rows: list[str]) -> None:
-    listed = {row.split(" ")[1] for row in rows}
-    assert {str(kind.status) for kind in ServingError.__subclasses__()} <= listed
+def test_every_kind_of_error_is_listed(rows: list[str]) -> None:
+    for module in pkgutil.walk_packages(mlaas4hep.inference.__path__, "mlaas4hep.inference."):
+        importlib.import_module(module.name)
+    kinds = [kind for kind in ServingError.__subclasses__() if kind.__module__.startswith("mlaas4hep.")]
+    assert {kind.__module__ for kind in kinds} == {"mlaas4hep.inference.failures"}
+    wanted = {f"| {kind.status} | {kind.grpc} | {' '.join((kind.__doc__ or '').split())} |" for kind in kinds}
+    assert wanted == {row for row in rows if row.split(" ")[1].isdigit()}

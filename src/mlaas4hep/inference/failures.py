@@ -7,6 +7,7 @@ from mlaas4hep.errors import MLaaS4HEPError
 __all__ = [
     "BadRequestError",
     "ForbiddenError",
+    "IssuerUnavailableError",
     "ModelConflictError",
     "ModelFailedError",
     "ModelNotFoundError",
@@ -100,6 +101,13 @@ class ModelFailedError(ServingError):
 
 class ModelUnavailableError(ServingError):
     """The model is known but not ready: loading, unloaded, or the server stops."""
+
+    status = 503
+    grpc = "UNAVAILABLE"
+
+
+class IssuerUnavailableError(ServingError):
+    """The issuer of a token cannot be reached and its keys are not known, so nothing can be said about the token."""
 
     status = 503
     grpc = "UNAVAILABLE"

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from joserfc import jwk, jwt
 
-from mlaas4hep.inference.failures import UnauthorisedError
+from mlaas4hep.inference.failures import IssuerUnavailableError, UnauthorisedError
 from mlaas4hep.inference.operation.access import Right
-from mlaas4hep.inference.operation.issuers import IssuerUnavailableError
 from mlaas4hep.inference.operation.security import Authenticator, ScopeMissingError, TokenMissingError
 from mlaas4hep.inference.settings import Security
 from tests.support.issuer import AUDIENCE, Issuer

@@ -16,9 +16,9 @@ import httpx
 from joserfc import jwk
 from joserfc.errors import JoseError
 
-from mlaas4hep.inference.failures import ServingError
+from mlaas4hep.inference.failures import IssuerUnavailableError
 
-__all__ = ["ALGORITHMS", "Issuer", "IssuerUnavailableError"]
+__all__ = ["ALGORITHMS", "Issuer"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 ALGORITHMS = ("RS256", "ES256")
@@ -27,13 +27,6 @@ TIMEOUT = 10.0
 LARGEST = 1 << 20
 MIN_RSA_BITS = 2048
 Key = jwk.RSAKey | jwk.ECKey
-
-
-class IssuerUnavailableError(ServingError):
-    """The issuer of a token cannot be reached and its keys are not known, so nothing can be said about the token."""
-
-    status = 503
-    grpc = "UNAVAILABLE"
 
 
 class Issuer:
