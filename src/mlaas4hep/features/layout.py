@@ -8,11 +8,14 @@ same order), so that both give the same bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mlaas4hep.features.gather import Transform
 
 __all__ = ["FeatureBranch", "Layout"]
 
@@ -56,6 +59,7 @@ class Layout:
     nan: bool = False
     mask: bool = False
     normalisation: str = "minmax"
+    _prepared: list[Transform] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,17 +100,16 @@ class Layout:
         Returns:
             float32 [N, D], or [N, 2 D] with the mask.
         """
-        real = np.isfinite(raw)
-        for value in self.missing:
-            real &= raw != np.float32(value)
-        with np.errstate(invalid="ignore", over="ignore"):
-            scaled = (raw - self.expand("offset")) * self.expand("scale")
-        if self.nan:
-            scaled[~real] = np.nan
-        else:
-            np.maximum(scaled, self.expand("floor"), out=scaled)
-            np.copyto(scaled, self.expand("fill"), where=~real)
-        return np.concatenate([scaled, real.astype(np.float32)], axis=1) if self.mask else scaled
+        return self.prepared(raw)
+
+    @property
+    def prepared(self) -> Transform:
+        """The transformation with its numbers as arrays, made once."""
+        if not self._prepared:
+            from mlaas4hep.features.gather import Transform
+
+            self._prepared.append(Transform.of(self))
+        return self._prepared[0]
 
 
 def rows_of(branches: Sequence[FeatureBranch]) -> list[tuple[str, int]]:

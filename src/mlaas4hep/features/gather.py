@@ -1,0 +1,224 @@
+"""Rows from several blocks in any order into one block, transformed for the model on the way: one pass over memory.
+
+The arithmetic of `Layout.transform` stands here, for one row as for a billion: every result is the same bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.features.compiled import address_of, carray, compiled, pointer, prefetch, rows_of_output
+
+if TYPE_CHECKING:
+    from mlaas4hep.features.layout import Layout
+
+__all__ = ["Sources", "Transform", "gather"]
+
+_AT_ONCE = 4  # values that mean missing and are looked for in the main loop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """What is done to raw columns, as arrays.
+
+    Attributes:
+        width: number D of raw columns.
+        mask: true if D more columns follow, 1.0 where the value is real and 0.0 where it is missing.
+        numbers: offset, scale, floor and fill of each column, float32 [4, D]. Where the model understands NaN the floor
+            is -inf, which changes nothing, and the fill NaN.
+        missing: values that mean missing, float32 [4 or more]; NaN, which equals nothing, where there are fewer.
+    """
+
+    width: int
+    mask: bool
+    numbers: NDArray[np.float32]
+    missing: NDArray[np.float32]
+
+    @staticmethod
+    def of(layout: Layout) -> Transform:
+        """From a layout."""
+        offset, scale, floor, fill = (layout.expand(name) for name in ("offset", "scale", "floor", "fill"))
+        if layout.nan:
+            floor, fill = np.full_like(floor, -np.inf), np.full_like(fill, np.nan)
+        missing = np.full(max(_AT_ONCE, len(layout.missing)), np.nan, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            missing[: len(layout.missing)] = layout.missing
+        return Transform(layout.width, layout.mask, np.stack([offset, scale, floor, fill]), missing)
+
+    @property
+    def model_width(self) -> int:
+        """Number of columns the model sees: D, or 2 D with the mask."""
+        return self.width * 2 if self.mask else self.width
+
+    def __call__(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw columns, [N, D], to what the model sees, float32 [N, model_width].
+
+        Raises:
+            ValueError: another number of columns.
+        """
+        rows = np.ascontiguousarray(raw, dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            msg = f"raw columns are {list(raw.shape)}, not [N, {self.width}]"
+            raise ValueError(msg)
+        out = np.empty((len(rows), self.model_width), dtype=np.float32)
+        _transform(address_of(out), 4 * self.model_width, len(rows), 0, address_of(rows), *self._parts())
+        return out
+
+    def _parts(self) -> tuple[int, int, int, int, int]:
+        """What the loop needs of it. Never kept: they are of this process."""
+        return self.width, address_of(self.numbers), address_of(self.missing), len(self.missing), int(self.mask)
+
+
+class Sources:
+    """Blocks of raw rows from which rows are gathered; they live as long as this object.
+
+    Args:
+        arrays: at least one, each float32 [*, D], C-contiguous; memory maps and read-only arrays too.
+
+    Raises:
+        ValueError: an array is something else, or they differ in D.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[np.float32]]) -> None:
+        self.arrays = tuple(arrays)
+        if not self.arrays or self.arrays[0].ndim != 2:
+            msg = "rows are gathered from at least one array [rows, columns]"
+            raise ValueError(msg)
+        self.width: int = self.arrays[0].shape[1]
+        for number, array in enumerate(self.arrays):
+            if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != self.width:
+                msg = f"source {number} is {array.dtype} {list(array.shape)}, not float32 [rows, {self.width}]"
+                raise ValueError(msg)
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                msg = f"source {number} is not contiguous"
+                raise ValueError(msg)
+        self.table: NDArray[np.int64] = np.array([[address_of(a), len(a)] for a in self.arrays], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def gather(
+    out: NDArray[np.float32],
+    sources: Sources,
+    block: NDArray[np.int32] | None,
+    row: NDArray[np.int64],
+    transform: Transform | None = None,
+) -> None:
+    """Write row ``row[j]`` of source ``block[j]`` into row j of the output, transformed if so wanted.
+
+    Releases the GIL: several threads may write different rows at the same time. With a wrong index nothing is written.
+
+    Args:
+        out: float32 [n, model_width] ([n, D] without transformation) that shares no memory with the sources; the
+            columns of a row lie side by side.
+        sources: where the rows are.
+        block: number of the source of each row, int32 [n]; None: all from the first.
+        row: number of the row in its source, int64 [n].
+        transform: what is done to the raw values; None: nothing.
+
+    Raises:
+        IndexError: there is no such source or row.
+        ValueError: shapes or dtypes do not fit.
+    """
+    width = sources.width if transform is None else transform.model_width
+    if (transform is not None and transform.width != sources.width) or out.shape[1:] != (width,):
+        msg = f"{sources.width} raw columns cannot become an output of {list(out.shape)}"
+        raise ValueError(msg)
+    address, stride = rows_of_output(out, width)
+    if row.dtype != np.int64 or row.shape != out.shape[:1]:
+        msg = f"rows are {row.dtype} {list(row.shape)}, not int64 [{len(out)}]"
+        raise ValueError(msg)
+    if block is not None and (block.dtype != np.int32 or block.shape != row.shape):
+        msg = f"sources are {block.dtype} {list(block.shape)}, not int32 [{len(out)}]"
+        raise ValueError(msg)
+    rows = np.ascontiguousarray(row)
+    blocks = np.zeros(len(rows), dtype=np.int32) if block is None else np.ascontiguousarray(block)
+    addresses = np.empty(len(rows), dtype=np.int64)
+    wrong = _locate(
+        address_of(addresses), len(rows), address_of(sources.table), len(sources), address_of(blocks), address_of(rows),
+        4 * sources.width,
+    )  # fmt: skip
+    if wrong >= 0:
+        msg = f"there is no row {rows[wrong]} of source {blocks[wrong]} (index {wrong})"
+        raise IndexError(msg)
+    if transform is None:
+        _copy(address, stride, len(rows), address_of(addresses), sources.width)
+    else:
+        _transform(address, stride, len(rows), address_of(addresses), 0, *transform._parts())
+
+
+@compiled
+def _locate(out: int, size: int, table: int, sources: int, block: int, row: int, stride: int) -> int:
+    """Write the address of each row, int64 [size]; the first index for which there is none, -1 if there is no such."""
+    addresses = carray(pointer(out), (size,), np.int64)
+    blocks = carray(pointer(block), (size,), np.int32)
+    rows = carray(pointer(row), (size,), np.int64)
+    blocks_there = carray(pointer(table), (sources, 2), np.int64)
+    for j in range(size):
+        b = blocks[j]
+        if b < 0 or b >= sources or rows[j] < 0 or rows[j] >= blocks_there[b, 1]:
+            return j
+        addresses[j] = blocks_there[b, 0] + rows[j] * stride
+    return -1
+
+
+@compiled
+def _copy(out: int, stride: int, size: int, rows: int, width: int) -> None:
+    """Copy rows of 32-bit words from the addresses in ``rows``, int64 [size]."""
+    addresses = carray(pointer(rows), (size,), np.int64)
+    for j in range(size):
+        if j + 1 < size:
+            for byte in range(0, 4 * width, 64):
+                prefetch(addresses[j + 1] + byte)
+        raw = carray(pointer(addresses[j]), (width,), np.uint32)
+        to = carray(pointer(out + j * stride), (width,), np.uint32)
+        for k in range(width):
+            to[k] = raw[k]
+
+
+@compiled
+def _transform(
+    out: int, stride: int, size: int, rows: int, base: int, width: int, numbers: int, missing: int, sentinels: int,
+    mask: int,
+) -> None:  # fmt: skip
+    """Transform rows of float32 from the addresses in ``rows``, int64 [size], or (if that is 0) from ``base`` on.
+
+    The maximum is that of x86: the floor where both are equal, the scaled value where it is NaN.
+    """
+    addresses = carray(pointer(rows), (size,), np.int64)
+    number = carray(pointer(numbers), (4 * width,), np.float32)
+    absent = carray(pointer(missing), (sentinels,), np.float32)
+    a, b, c, d = absent[0], absent[1], absent[2], absent[3]
+    infinity = np.float32(np.inf)
+    for j in range(size):
+        if rows != 0 and j + 1 < size:
+            for byte in range(0, 4 * width, 64):
+                prefetch(addresses[j + 1] + byte)
+        at = addresses[j] if rows != 0 else base + j * 4 * width
+        raw = carray(pointer(at), (width,), np.float32)
+        to = carray(pointer(out + j * stride), (width,), np.float32)
+        for k in range(width):
+            v = raw[k]
+            x = (v - number[k]) * number[width + k]
+            floor = number[2 * width + k]
+            x = x if (x > floor or x != x) else floor  # noqa: PLR0124 - NaN stays NaN
+            real = (abs(v) < infinity) & (v != a) & (v != b) & (v != c) & (v != d)
+            to[k] = x if real else number[3 * width + k]
+        for s in range(4, sentinels):
+            for k in range(width):
+                to[k] = number[3 * width + k] if raw[k] == absent[s] else to[k]
+        if mask != 0:
+            flags = carray(pointer(out + j * stride + 4 * width), (width,), np.float32)
+            for k in range(width):
+                v = raw[k]
+                real = (abs(v) < infinity) & (v != a) & (v != b) & (v != c) & (v != d)
+                flags[k] = np.float32(1.0) if real else np.float32(0.0)
+            for s in range(4, sentinels):
+                for k in range(width):
+                    flags[k] = np.float32(0.0) if raw[k] == absent[s] else flags[k]
