@@ -6,7 +6,7 @@ expressions and padding, checking shapes, batching, time limits and statistics h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -115,6 +115,18 @@ class DataPlane(Protocol):
         A bundle also accepts its branches as inputs instead of ``features``: flat ones [N] or [N, 1]; jagged ones
         [N, length] padded with NaN.
         """
+        ...
+
+    def score_row_soon(
+        self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
+    ) -> Scored | Awaitable[Scored]:
+        """As `score_row`: the scores if they can be had at once, else something to await; both raise its errors."""
+        ...
+
+    def infer_soon(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
+    ) -> Inferred | Awaitable[Inferred]:
+        """As `infer`: the outputs if they can be had at once, else something to await; both raise its errors."""
         ...
 
     def info(self, model: str, version: str = "") -> ModelInfo:

@@ -14,6 +14,7 @@ __all__ = [
     "ModelRefusedError",
     "ModelTimeoutError",
     "ModelUnavailableError",
+    "OverloadedError",
     "ServingError",
     "TooLargeError",
     "TooManyRequestsError",
@@ -101,6 +102,13 @@ class ModelFailedError(ServingError):
 
 class ModelUnavailableError(ServingError):
     """The model is known but not ready: loading, unloaded, or the server stops."""
+
+    status = 503
+    grpc = "UNAVAILABLE"
+
+
+class OverloadedError(ServingError):
+    """The server holds as many bytes of other requests as it may; see `limits.bodies`."""
 
     status = 503
     grpc = "UNAVAILABLE"

@@ -57,6 +57,9 @@ class Limits(Section):
     """What one client, request or model may take."""
 
     body: Bytes = Field(default=64 * 2**20, description="Bytes of a request body (predictions).")
+    bodies: Bytes = Field(
+        default=2**30, description="Bytes of all request bodies that a process holds at a time; 503 beyond that."
+    )
     upload: Bytes = Field(default=2 * 2**30, description="Bytes of an upload, and of what its archive unpacks to.")
     rows: int = Field(default=1_000_000, gt=0, description="Rows a request.")
     keys: int = Field(default=10_000, gt=0, description="Keys of one event.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.types import ASGIApp
-
 from mlaas4hep.inference.operation.gate import Gate
 from mlaas4hep.inference.operation.limits import Rate
 from mlaas4hep.inference.operation.measured import Measured, model_families, process_families
@@ -38,7 +36,7 @@ class Parts:
 
     server: Server
     plane: Measured
-    app: ASGIApp
+    app: Gate
     state: State
     shares: Shares
     authenticator: Authenticator | None

@@ -5,24 +5,27 @@ It looks at the headers once, and wraps nothing but the sending of the answer.
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.inference.failures import ServingError, UnauthorisedError
 from mlaas4hep.inference.operation.access import Right, right_of_http
+from mlaas4hep.inference.operation.accounts import Accounts
+from mlaas4hep.inference.operation.held import Held, Incoming
 from mlaas4hep.inference.operation.limits import Rate, client_key
-from mlaas4hep.inference.operation.logs import ACCESS, REQUEST_ID
+from mlaas4hep.inference.operation.logs import REQUEST_ID
 from mlaas4hep.inference.operation.origins import Origins
 from mlaas4hep.inference.operation.refusal import refuse
 from mlaas4hep.inference.operation.security import Authenticator
+from mlaas4hep.inference.operation.short_way import ShortWay
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.operation.templates import OTHER
+from mlaas4hep.inference.rest.app import Application
 from mlaas4hep.inference.rest.errors import UnreadBodyError
 from mlaas4hep.inference.settings import Settings
 
@@ -46,11 +49,14 @@ class Gate:
         authenticator: None: everybody may do everything.
         rate: None: without limit.
         templates: gives a path's template, for metrics.
+
+    Attributes:
+        short_way: answers small predictions without it; None: nothing does.
     """
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Application,
         settings: Settings,
         state: State,
         metrics: Callable[[], bytes],
@@ -69,7 +75,14 @@ class Gate:
         self._base = settings.base_path.rstrip("/")
         self._open_metrics = settings.security.open_metrics
         self._body, self._upload = settings.limits.body, max(settings.limits.upload, settings.limits.body)
-        self._share = settings.log_requests
+        self._accounts = Accounts(state, settings.log_requests)
+        self._held = Held(settings.limits.bodies)
+        self.short_way = None
+        if not settings.proxies:  # whose headers say where a request comes from
+            self.short_way = ShortWay(
+                app.answering, templates, self._base, state, self._accounts, self._held, self._body, self._origins,
+                authenticator, rate,
+            )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,6 +125,7 @@ class Gate:
 
         metrics = self._state.metrics
         metrics.in_flight += 1
+        incoming: Incoming | None = None
         try:
             try:
                 if self._origins is not None and right is not Right.OPEN:
@@ -124,8 +138,10 @@ class Gate:
                 )
                 if inner and await self._own(method, path, answer):
                     return
-                if coding is not None:
-                    receive = _Counted(receive, self._limit(method, path))
+                if coding is not None or length is not None:
+                    stored = method == "POST" and path in _UPLOADS
+                    incoming = Incoming(receive, self._limit(method, path), None if stored else self._held)
+                    receive = incoming
                 await self._app(scope, receive, answer)
             except ServingError as error:
                 if status:
@@ -134,10 +150,11 @@ class Gate:
                 await refuse(error, receive, answer, unread=large)
         finally:
             metrics.in_flight -= 1
-            seconds = time.perf_counter() - start
-            metrics.request("http", method if len(method) < 8 else "OTHER", self._template(path), str(status), seconds)
-            if status >= 400 or status == 0 or right is Right.MANAGE or (self._share and random.random() < self._share):
-                self._log(scope, method, path, status, seconds)
+            if incoming is not None:
+                incoming.end()
+            self._accounts.ended(
+                method, path, self._template(path), right, status, start, scope.get("client"), scope.get("caller")
+            )
 
     async def _enter(
         self, scope: Scope, method: str, path: str, right: Right, authorization: bytes | None, length: bytes | None
@@ -194,36 +211,3 @@ class Gate:
         await send({"type": "http.response.start", "status": int(status), "headers": headers})
         await send({"type": "http.response.body", "body": body if method != "HEAD" else b""})
         return True
-
-    def _log(self, scope: Scope, method: str, path: str, status: int, seconds: float) -> None:
-        client, caller = scope.get("client"), scope.get("caller")
-        fields = {
-            "client": client[0] if client else "",
-            "subject": caller.subject if caller else "",
-            "method": method,
-            "path": path[:500],
-            "status": status,
-            "milliseconds": round(seconds * 1000, 3),
-        }
-        ACCESS.info("request", extra={"fields": fields})
-
-
-class _Counted:
-    """Receives a body whose length was not announced, up to a limit; says once that it is passed.
-
-    Whoever goes on reading after that throws away what comes, and has a limit of its own.
-    """
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._limit = limit
-        self._size = 0
-        self._told = False
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        if self._size > self._limit and not self._told:
-            self._told = True
-            raise UnreadBodyError(f"the body is larger than {self._limit} bytes")
-        return message

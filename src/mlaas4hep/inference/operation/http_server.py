@@ -1,4 +1,4 @@
-"""uvicorn with time limits for slow clients, a limit on connections, and a stop that loses no request."""
+"""uvicorn with our connections, and a stop that loses no request."""
 
 from __future__ import annotations
 
@@ -8,133 +8,18 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlaas4hep.inference.operation.certificates import Certificates
-from mlaas4hep.inference.operation.cycle import Cycle
+from mlaas4hep.inference.operation.connection import KEEP_ALIVE, Connection
+from mlaas4hep.inference.operation.gate import Gate
 from mlaas4hep.inference.operation.sockets import last_connections, refuse_connections
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.settings import Settings
 
 __all__ = ["HttpServer"]
 
-KEEP_ALIVE = 75
-PROGRESS = 64 * 1024
 LINGER = 1.0
-FULL = b'{"error":"too many connections"}'
-LATE = b'{"error":"the request did not arrive in time"}'
-NEW, HEAD, BODY, DONE = range(4)
-
-
-class Connection(HttpToolsProtocol):
-    """One connection; knows since when it waits for its client.
-
-    Attributes:
-        phase: nothing arrived yet, in the head, in the body, the request is complete.
-        since: when the phase began, by the loop's clock.
-        arrived: bytes of the body since then.
-        stuck: when the client stopped to read the answer; None: it reads.
-    """
-
-    limit = 10_000
-    state: State
-    cycle: Any
-    draining = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse one too many."""
-        super().connection_made(transport)
-        self.phase, self.since, self.arrived = NEW, self.loop.time(), 0
-        self.stuck: float | None = None
-        self.state.connections = len(self.connections)
-        if len(self.connections) > self.limit:
-            self.turn_away(b"503 Service Unavailable", FULL, b"retry-after: 1\r\n")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Count."""
-        super().connection_lost(exc)
-        self.state.connections = len(self.connections)
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self.phase, self.since = HEAD, self.loop.time()
-
-    def on_headers_complete(self) -> None:
-        """Its head is complete."""
-        super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.__class__ = Cycle  # uvicorn makes its own, and has not begun with it
-        self.phase, self.since, self.arrived = BODY, self.loop.time(), 0
-        if self.draining and self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        """A part of its body."""
-        self.arrived += len(body)
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """It is complete."""
-        self.phase = DONE
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """The answer is on its way; without a timer for each: `check` closes connections that stay idle."""
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.since = self.loop.time()
-        self.flow.resume_reading()
-
-    def pause_writing(self) -> None:
-        """The client does not read."""
-        super().pause_writing()
-        self.stuck = self.loop.time()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        super().resume_writing()
-        self.stuck = None
-
-    def turn_away(self, status: bytes, body: bytes, header: bytes = b"") -> None:
-        """Answer without a request, and close."""
-        self.transport.write(
-            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
-            % (status, len(body), header, body)
-        )
-        self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP; uvicorn would say so in plain text."""
-        self.turn_away(b"400 Bad Request", orjson.dumps({"error": msg}))
-
-    def check(self, now: float, limit: float) -> None:
-        """End the connection if its client let it wait for too long."""
-        if self.transport.is_closing():
-            return
-        if self.stuck is not None and now - self.stuck > limit:
-            self.transport.abort()
-            return
-        if self.phase == DONE and self.idle and now - self.since > KEEP_ALIVE:
-            self.transport.close()
-        if self.phase == DONE or now - self.since <= limit:
-            return
-        if self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS):
-            self.since, self.arrived = now, 0
-        elif self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.abort()
-        else:
-            self.turn_away(b"408 Request Timeout", LATE)
-
-    @property
-    def idle(self) -> bool:
-        """Between two requests, or before the first."""
-        return self.phase == NEW or (self.phase == DONE and (self.cycle is None or self.cycle.response_complete))
 
 
 class HttpServer(uvicorn.Server):
@@ -147,10 +32,9 @@ class HttpServer(uvicorn.Server):
         certificates: for HTTPS.
     """
 
-    def __init__(
-        self, app: ASGIApp, settings: Settings, state: State, certificates: Certificates | None = None
-    ) -> None:
-        kind: Any = type("Connection", (Connection,), {"limit": settings.limits.connections, "state": state})
+    def __init__(self, app: Gate, settings: Settings, state: State, certificates: Certificates | None = None) -> None:
+        own = {"limit": settings.limits.connections, "state": state, "short_way": app.short_way}
+        kind: Any = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
             http=kind,

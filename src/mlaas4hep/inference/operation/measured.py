@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from mlaas4hep.inference.runtimes.base import Tensors
 
 __all__ = ["Measured", "model_families", "process_families"]
 
+Answer = TypeVar("Answer", Scored, Inferred)
 DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
@@ -39,51 +40,62 @@ class Measured:
         self, model: str | None, events: Sequence[Mapping[str, Any]] | Mapping[str, Any], version: str = ""
     ) -> Scored:
         """See `DataPlane`."""
-        start = time.perf_counter()
-        try:
-            scored = await self._plane.score_events(model, events, version)
-        except ServingError as error:
-            self._failed(model, error)
-            raise
-        self._metrics.predicted(scored.model, scored.version, time.perf_counter() - start)
-        return scored
+        return await self._timed(model, self._plane.score_events(model, events, version), time.perf_counter())
 
     async def score_row(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored:
         """See `DataPlane`."""
-        start = time.perf_counter()
-        try:
-            scored = await self._plane.score_row(model, keys, values, version)
-        except ServingError as error:
-            self._failed(model, error)
-            raise
-        self._metrics.predicted(scored.model, scored.version, time.perf_counter() - start)
-        return scored
+        return await self._timed(model, self._plane.score_row(model, keys, values, version), time.perf_counter())
 
     async def score_matrix(self, model: str | None, rows: NDArray[np.float32], version: str = "") -> Scored:
         """See `DataPlane`."""
-        start = time.perf_counter()
-        try:
-            scored = await self._plane.score_matrix(model, rows, version)
-        except ServingError as error:
-            self._failed(model, error)
-            raise
-        self._metrics.predicted(scored.model, scored.version, time.perf_counter() - start)
-        return scored
+        return await self._timed(model, self._plane.score_matrix(model, rows, version), time.perf_counter())
 
     async def infer(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred:
         """See `DataPlane`."""
+        return await self._timed(model, self._plane.infer(model, inputs, outputs, version), time.perf_counter())
+
+    def score_row_soon(
+        self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
+    ) -> Scored | Awaitable[Scored]:
+        """See `DataPlane`."""
         start = time.perf_counter()
         try:
-            inferred = await self._plane.infer(model, inputs, outputs, version)
+            scored = self._plane.score_row_soon(model, keys, values, version)
         except ServingError as error:
             self._failed(model, error)
             raise
+        if not isinstance(scored, Scored):
+            return self._timed(model, scored, start)
+        self._metrics.predicted(scored.model, scored.version, time.perf_counter() - start)
+        return scored
+
+    def infer_soon(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
+    ) -> Inferred | Awaitable[Inferred]:
+        """See `DataPlane`."""
+        start = time.perf_counter()
+        try:
+            inferred = self._plane.infer_soon(model, inputs, outputs, version)
+        except ServingError as error:
+            self._failed(model, error)
+            raise
+        if not isinstance(inferred, Inferred):
+            return self._timed(model, inferred, start)
         self._metrics.predicted(inferred.model, inferred.version, time.perf_counter() - start)
         return inferred
+
+    async def _timed(self, model: str | None, work: Awaitable[Answer], start: float) -> Answer:
+        try:
+            answer = await work
+        except ServingError as error:
+            self._failed(model, error)
+            raise
+        self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plane, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,15 +46,15 @@ class Plane:
         else:
             self._check_rows(len(events))
         served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        return await served.events(events)
+        scored = served.events(events)
+        return scored if isinstance(scored, Scored) else await scored
 
     async def score_row(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored:
         """See `DataPlane.score_row`."""
-        self._check_keys(len(keys))
-        served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        return await served.row(keys, values)
+        scored = self.score_row_soon(model, keys, values, version)
+        return scored if isinstance(scored, Scored) else await scored
 
     async def score_matrix(self, model: str | None, rows: NDArray[np.float32], version: str = "") -> Scored:
         """See `DataPlane.score_matrix`."""
@@ -62,18 +62,34 @@ class Plane:
             raise BadRequestError(f"rows of the shape {list(rows.shape)} are given, [N, D] is expected")
         self._check_rows(len(rows))
         served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        return await served.matrix(rows)
+        scored = served.matrix(rows)
+        return scored if isinstance(scored, Scored) else await scored
 
     async def infer(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred:
         """See `DataPlane.infer`."""
+        inferred = self.infer_soon(model, inputs, outputs, version)
+        return inferred if isinstance(inferred, Inferred) else await inferred
+
+    def score_row_soon(
+        self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
+    ) -> Scored | Awaitable[Scored]:
+        """See `DataPlane.score_row_soon`."""
+        self._check_keys(len(keys))
+        served = self._memory.pick(model or self._default(), version)
+        return self._row_later(model, keys, values, version) if served is None else served.row(keys, values)
+
+    def infer_soon(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
+    ) -> Inferred | Awaitable[Inferred]:
+        """See `DataPlane.infer_soon`."""
         self._check_keys(len(inputs))
         for array in inputs.values():
             if array.ndim:
                 self._check_rows(len(array))
-        served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        return await served.infer(inputs, outputs)
+        served = self._memory.pick(model or self._default(), version)
+        return self._infer_later(model, inputs, outputs, version) if served is None else served.infer(inputs, outputs)
 
     def info(self, model: str, version: str = "") -> ModelInfo:
         """See `DataPlane.info`."""
@@ -112,6 +128,14 @@ class Plane:
             for slot in model.slots.values()
             if slot.served is not None
         ]
+
+    async def _row_later(self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str) -> Scored:
+        scored = (await self._find(model, version)).row(keys, values)
+        return scored if isinstance(scored, Scored) else await scored
+
+    async def _infer_later(self, model: str, inputs: Tensors, outputs: Sequence[str] | None, version: str) -> Inferred:
+        inferred = (await self._find(model, version)).infer(inputs, outputs)
+        return inferred if isinstance(inferred, Inferred) else await inferred
 
     async def _find(self, model: str | None, version: str) -> Served:
         """The version after a look at the disk, or a load."""

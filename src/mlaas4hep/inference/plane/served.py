@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,14 @@ __all__ = ["Served"]
 
 Rows = NDArray[np.float32]
 Clock = time.perf_counter_ns
+Answer = TypeVar("Answer", Scored, Inferred)
 
 
 class Served:
     """A loaded version. Its methods must only be called in the event loop.
 
-    Between the choice of a version and the call of its method there must be no await: it could be closed.
+    Between the choice of a version and the call of its method there must be no await: it could be closed. What a method
+    returns is the answer, or if that takes longer a coroutine, which has to be awaited.
 
     Attributes:
         entry: what was loaded.
@@ -59,84 +61,115 @@ class Served:
         self._classes = facts.classes
         self._columns = row_names(facts.inputs)
 
-    async def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored:
+    def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored | Awaitable[Scored]:
         """Scores of records, or of columns."""
         physics = self.physics
         if physics is None:
             if isinstance(events, Mapping):
-                return await self._scored(lambda: self._plain_columns(events))
-            return await self._scored(lambda: self._plain_records(events))
+                return self._scored(self._plain_columns, events)
+            return self._scored(self._plain_records, events)
         if isinstance(events, Mapping):
-            return await self._scored(lambda: physics.columns(events))
+            return self._scored(physics.columns, events)
         if len(events) == 1:
-            event = events[0]
-            return await self._scored(lambda: physics.row(event))
-        return await self._scored(lambda: physics.records(events))
+            return self._scored(physics.row, events[0])
+        return self._scored(physics.records, events)
 
-    async def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored:
+    def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored | Awaitable[Scored]:
         """Scores of one event as keys and values."""
-        physics = self.physics
-        if physics is not None:
-            return await self._scored(lambda: physics.keys_values(keys, values))
-        return await self._scored(lambda: self._plain_row(keys, values))
+        return self._scored(self._plain_row if self.physics is None else self.physics.keys_values, keys, values)
 
-    async def matrix(self, rows: Rows) -> Scored:
+    def matrix(self, rows: Rows) -> Scored | Awaitable[Scored]:
         """Scores of raw feature rows."""
-        return await self._scored(lambda: rows)
+        return self._scored(lambda: rows)
 
-    async def infer(self, inputs: Tensors, outputs: Sequence[str] | None) -> Inferred:
+    def infer(self, inputs: Tensors, outputs: Sequence[str] | None) -> Inferred | Awaitable[Inferred]:
         """Tensors in, tensors out."""
         started = Clock()
-        execution, facts = self.execution, self.facts
-        execution.acquire()
+        facts = self.facts
         try:
             if outputs is not None:
                 check_outputs(outputs, facts.outputs)
             if self.physics is not None and self._feature_input not in inputs:
                 inputs = {self._feature_input: self.physics.columns(inputs)}
             rows = check_tensors(inputs, facts.inputs, batched=facts.batched)
-            found = await self._run(inputs, rows, outputs, started)
+            found = self._at_once(inputs, rows, outputs, started)
         except BaseException:
             self._statistics.failed(Clock() - started)
             raise
-        finally:
-            execution.release()
+        if found is None:
+            return self._await(self._inferred(inputs, rows, outputs, started), started)
         return Inferred(found, self.entry.name, self.entry.version)
 
-    async def _scored(self, rows_of: Callable[[], Rows]) -> Scored:
+    def _scored(self, rows_of: Callable[..., Rows], *given: Any) -> Scored | Awaitable[Scored]:
         started = Clock()
-        execution, form = self.execution, self._form
-        execution.acquire()
+        form = self._form
         try:
-            rows = rows_of()
+            rows = rows_of(*given)
             if form.alone and len(rows) != 1:
-                parts = []
-                for row in np.split(rows, len(rows)) if len(rows) else ():
-                    parts.append(form.scores(await self._run(form.tensors(row), 1, self._outputs, started), 1))
-                scores = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
-            else:
-                found = await self._run(form.tensors(rows), len(rows), self._outputs, started)
-                scores = form.scores(found, len(rows))
+                return self._await(self._one_by_one(rows, started), started)
+            tensors = form.tensors(rows)
+            found = self._at_once(tensors, len(rows), self._outputs, started)
+            if found is not None:
+                return self._named(form.scores(found, len(rows)))
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        return self._await(self._in_turn(tensors, len(rows), started), started)
+
+    def _await(self, work: Coroutine[Any, Any, Answer], started: int) -> Coroutine[Any, Any, Answer]:
+        """The work, for the caller to await; from now on until it ends the version is not closed."""
+        self.execution.acquire()
+        return self._released(work, started)
+
+    async def _released(self, work: Awaitable[Answer], started: int) -> Answer:
+        try:
+            return await work
         except BaseException:
             self._statistics.failed(Clock() - started)
             raise
         finally:
-            execution.release()
-        classes = self._classes if len(self._classes) == scores.shape[1] else form.columns
+            self.execution.release()
+
+    async def _inferred(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> Inferred:
+        found = await self._run(inputs, rows, outputs, started)
+        return Inferred(found, self.entry.name, self.entry.version)
+
+    async def _in_turn(self, tensors: Tensors, rows: int, started: int) -> Scored:
+        return self._named(self._form.scores(await self._run(tensors, rows, self._outputs, started), rows))
+
+    async def _one_by_one(self, rows: Rows, started: int) -> Scored:
+        form, parts = self._form, []
+        for row in np.split(rows, len(rows)) if len(rows) else ():
+            parts.append(form.scores(await self._run(form.tensors(row), 1, self._outputs, started), 1))
+        return self._named(np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32))
+
+    def _named(self, scores: Rows) -> Scored:
+        classes = self._classes if len(self._classes) == scores.shape[1] else self._form.columns
         return Scored(scores, classes, self.entry.name, self.entry.version)
 
-    async def _run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> dict[str, Any]:
+    def _at_once(
+        self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int
+    ) -> dict[str, Any] | None:
+        """The outputs, if the model may be run right here."""
         ready = Clock()
         execution = self.execution
         found = execution.inline(inputs, rows, outputs)
-        if found is not None:
-            end = Clock()
-            self._statistics.executed(rows, end - ready, ready - started)
-            execution.check_answer(found)
-            self._statistics.succeeded(rows, end - started, ready - started, 0, end - ready)
-            return found
-        found, queued, infer = await execution.run(inputs, rows, outputs)
+        if found is None:
+            return None
+        end = Clock()
+        statistics = self._statistics
+        statistics.executed(rows, end - ready, ready - started)
         execution.check_answer(found)
+        statistics.succeeded(rows, end - started, ready - started, 0, end - ready)
+        return found
+
+    async def _run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> dict[str, Any]:
+        found = self._at_once(inputs, rows, outputs, started)
+        if found is not None:
+            return found
+        ready = Clock()
+        found, queued, infer = await self.execution.run(inputs, rows, outputs)
+        self.execution.check_answer(found)
         self._statistics.succeeded(rows, Clock() - started, ready - started, queued, infer)
         return found
 

@@ -10,23 +10,6 @@ __all__ = ["VersionStatistics"]
 MAX_SIZES = 256
 
 
-class _Duration:
-    """How often, and how long in all."""
-
-    __slots__ = ("count", "ns")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ns = 0
-
-    def add(self, ns: int) -> None:
-        self.count += 1
-        self.ns += ns
-
-    def to_dict(self) -> dict[str, int]:
-        return {"count": self.count, "ns": self.ns}
-
-
 class VersionStatistics:
     """Statistics of one version since the server started; survive unloading and reloading.
 
@@ -40,9 +23,9 @@ class VersionStatistics:
         self.inferences = 0
         self.executions = 0
         self.last = 0
-        self._success, self._fail, self._queue = _Duration(), _Duration(), _Duration()
-        self._input, self._infer, self._output = _Duration(), _Duration(), _Duration()
-        self._sizes: dict[int, tuple[_Duration, _Duration, _Duration]] = {}
+        self._answered = self._total = self._queue = self._input = self._infer = self._output = 0
+        self._failed = self._lost = 0
+        self._sizes: dict[int, list[int]] = {}
 
     def succeeded(self, rows: int, total: int, before: int, queue: int, infer: int) -> None:
         """A request was answered.
@@ -56,15 +39,19 @@ class VersionStatistics:
         """
         self.inferences += rows
         self.last = time.time_ns() // 1_000_000
-        self._success.add(total)
-        self._queue.add(queue)
-        self._input.add(before)
-        self._infer.add(infer)
-        self._output.add(max(0, total - before - queue - infer))
+        self._answered += 1
+        self._total += total
+        self._queue += queue
+        self._input += before
+        self._infer += infer
+        output = total - before - queue - infer
+        if output > 0:
+            self._output += output
 
     def failed(self, total: int) -> None:
         """A request failed after so many nanoseconds."""
-        self._fail.add(total)
+        self._failed += 1
+        self._lost += total
 
     def executed(self, rows: int, infer: int, before: int = 0) -> None:
         """The model was run once, on so many rows of one or several requests."""
@@ -73,10 +60,10 @@ class VersionStatistics:
         if size is None:
             if len(self._sizes) >= MAX_SIZES:  # any size counts towards the next power of two once there are many
                 rows = 1 << max(0, rows - 1).bit_length()
-            size = self._sizes.setdefault(rows, (_Duration(), _Duration(), _Duration()))
-        size[0].add(before)
-        size[1].add(infer)
-        size[2].add(0)
+            size = self._sizes.setdefault(rows, [0, 0, 0])
+        size[0] += 1
+        size[1] += before
+        size[2] += infer
 
     def to_dict(self) -> dict[str, Any]:
         """As Triton has them in JSON, times in nanoseconds."""
@@ -85,22 +72,27 @@ class VersionStatistics:
             "inference_count": self.inferences,
             "execution_count": self.executions,
             "inference_stats": {
-                "success": self._success.to_dict(),
-                "fail": self._fail.to_dict(),
-                "queue": self._queue.to_dict(),
-                "compute_input": self._input.to_dict(),
-                "compute_infer": self._infer.to_dict(),
-                "compute_output": self._output.to_dict(),
-                "cache_hit": {"count": 0, "ns": 0},
-                "cache_miss": {"count": 0, "ns": 0},
+                "success": _duration(self._answered, self._total),
+                "fail": _duration(self._failed, self._lost),
+                "queue": _duration(self._answered, self._queue),
+                "compute_input": _duration(self._answered, self._input),
+                "compute_infer": _duration(self._answered, self._infer),
+                "compute_output": _duration(self._answered, self._output),
+                "cache_hit": _duration(0, 0),
+                "cache_miss": _duration(0, 0),
             },
             "batch_stats": [
                 {
                     "batch_size": rows,
-                    "compute_input": size[0].to_dict(),
-                    "compute_infer": size[1].to_dict(),
-                    "compute_output": size[2].to_dict(),
+                    "compute_input": _duration(count, before),
+                    "compute_infer": _duration(count, infer),
+                    "compute_output": _duration(count, 0),
                 }
-                for rows, size in sorted(self._sizes.items())
+                for rows, (count, before, infer) in sorted(self._sizes.items())
             ],
         }
+
+
+def _duration(count: int, ns: int) -> dict[str, int]:
+    """How often, and how long in all."""
+    return {"count": count, "ns": ns}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,18 @@ def check_tensors(inputs: Tensors, specs: Sequence[TensorSpec], *, batched: bool
     Raises:
         BadRequestError: a tensor is missing, unknown, or of another type or shape; says which.
     """
-    if len(inputs) != len(specs) or any(spec.name not in inputs for spec in specs):
+    if len(inputs) != len(specs):
         _names(inputs, specs)
     rows = None
     for spec in specs:
-        array = inputs[spec.name]
+        array = inputs.get(spec.name)
+        if array is None:
+            _names(inputs, specs)
         if _name(array.dtype) != spec.dtype:
             raise BadRequestError(f"input {spec.name} is {array.dtype.name}, the model takes {spec.dtype}")
         shape, expected = array.shape, spec.shape
-        if len(shape) != len(expected) or any(
-            size not in {-1, given} for size, given in zip(expected[batched:], shape[batched:], strict=True)
+        if len(shape) != len(expected) or (
+            shape[batched:] != expected[batched:] and not _fits(shape[batched:], expected[batched:])
         ):
             shown = [-1, *expected[1:]] if batched else list(expected)
             raise BadRequestError(f"input {spec.name} has the shape {list(shape)}, the model takes {shown}")
@@ -62,7 +64,11 @@ def check_outputs(names: Sequence[str], specs: Sequence[TensorSpec]) -> None:
             raise BadRequestError(f"the model has no output {name!r}", hint=f"it has {', '.join(known)}")
 
 
-def _names(inputs: Mapping[str, Any], specs: Sequence[TensorSpec]) -> None:
+def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:
+    return all(size in (-1, given) for size, given in zip(expected, shape, strict=True))
+
+
+def _names(inputs: Mapping[str, Any], specs: Sequence[TensorSpec]) -> NoReturn:
     known = [spec.name for spec in specs]
     missing = [name for name in known if name not in inputs]
     unknown = [name for name in inputs if name not in known]

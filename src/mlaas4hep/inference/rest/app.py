@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from mlaas4hep.inference.rest.openapi import document
 from mlaas4hep.inference.rest.pages import docs_page, home_page
 from mlaas4hep.inference.rest.predict_json import PredictJson
 from mlaas4hep.inference.rest.predict_proto import PredictProto
+from mlaas4hep.inference.rest.replies import Answering, Soon
 from mlaas4hep.inference.rest.root_files import PredictRoot
 from mlaas4hep.inference.rest.tfaas import TFaaS, json_response
 from mlaas4hep.inference.rest.v2_infer import Infer
@@ -40,14 +42,14 @@ class Application(Starlette):
     """Starlette, with a short way for the paths in `fast` and the infer call, found without trying all routes.
 
     Attributes:
-        fast: applications for POST requests by whole path.
-        infer: application for the infer call.
+        fast: answers POST requests, by whole path.
+        infer: answers the infer call.
         base: prefix of all paths.
         requests: number of requests by method.
     """
 
     def __init__(
-        self, routes: list[BaseRoute], fast: dict[str, ASGIApp], infer: Infer, base: str, requests: dict[str, int]
+        self, routes: list[BaseRoute], fast: dict[str, PredictJson], infer: Infer, base: str, requests: dict[str, int]
     ) -> None:
         super().__init__(
             routes=routes,
@@ -59,6 +61,23 @@ class Application(Starlette):
         self.infer = infer
         self.base = base
         self.requests = requests
+
+    def answering(self, path: str) -> Answering | None:
+        """What answers POST requests of a path without ASGI; None: nothing does."""
+        fast = self.fast.get(path)
+        found = Infer.parameters(path[len(self.base) :]) if path.startswith(self.base) else None
+        if fast is not None:
+            answer: Answering = fast.reply
+        elif found is not None:
+            answer = functools.partial(self.infer.reply, found["model"], found.get("version", ""))
+        else:
+            return None
+
+        def counted(fields: Mapping[bytes, bytes], body: bytes) -> Soon:
+            self.requests["POST"] += 1
+            return answer(fields, body)
+
+        return counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -94,7 +113,7 @@ def create_app(plane: DataPlane, management: Management, settings: Settings) -> 
     tfaas = TFaaS(plane, management, settings)
     tfaas.requests.update(dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"), 0))
     predict_json = PredictJson(plane, settings.limits)
-    fast: dict[str, ASGIApp] = {f"{base}{path}": predict_json for path in JSON_PATHS}
+    fast = {f"{base}{path}": predict_json for path in JSON_PATHS}
     table: list[BaseRoute] = [Route(path, _Raw(predict_json), methods=["POST"]) for path in JSON_PATHS]
     table += _table(plane, management, settings, tfaas)
     table += v2.routes(plane, management, settings.limits)

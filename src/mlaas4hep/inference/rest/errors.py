@@ -14,9 +14,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlaas4hep.errors import MLaaS4HEPError
-from mlaas4hep.inference.failures import ServingError, TooLargeError
+from mlaas4hep.inference.failures import OverloadedError, ServingError, TooLargeError
+from mlaas4hep.inference.rest.replies import Reply
 
-__all__ = ["Failures", "UnreadBodyError", "error_response", "pass_on", "send_failure"]
+__all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "pass_on", "send_failure"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 LONGEST = 2000
@@ -39,6 +40,12 @@ def error_response(error: Exception) -> Response:
     return Response(body, status, headers, media_type="application/json")
 
 
+def error_reply(error: Exception) -> Reply:
+    """As `error_response`."""
+    status, body, headers = _failure(error)
+    return Reply(body, status, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
+
+
 async def pass_on(_: Request, error: Exception) -> Response:
     """Leave an error that Starlette would answer itself to `Failures`."""
     raise error
@@ -54,10 +61,10 @@ async def send_failure(error: Exception, receive: Receive, send: Send, *, unread
         error: what happened.
         receive: the rest of the body, if there is one.
         send: where the answer goes.
-        unread: much of the body is not read yet; an `UnreadBodyError` says so itself.
+        unread: much of the body is not read yet; some errors say so themselves.
     """
     status, body, headers = _failure(error)
-    more_body = unread or isinstance(error, UnreadBodyError)
+    more_body = unread or isinstance(error, UnreadBodyError | OverloadedError)
     raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     raw += [(name.encode(), value.encode()) for name, value in headers.items()]
     if more_body:

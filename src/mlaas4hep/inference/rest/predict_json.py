@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 from mlaas4hep.inference.dataplane import DataPlane, Scored
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError
 from mlaas4hep.inference.rest.bodies import decode_json, read_body
-from mlaas4hep.inference.rest.errors import send_failure
+from mlaas4hep.inference.rest.errors import error_reply, send_failure
+from mlaas4hep.inference.rest.replies import Reply, Soon, send_reply
 from mlaas4hep.inference.settings import Limits
 
 __all__ = ["PredictJson"]
@@ -41,18 +43,24 @@ class PredictJson:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         try:
-            answer = await self.answer(decode_json(await read_body(scope, receive, self._limits.body)))
+            body = await read_body(scope, receive, self._limits.body)
         except ClientDisconnect:
             return
         except Exception as error:
             await send_failure(error, receive, send)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        reply = self.reply({}, body)
+        await send_reply(reply if isinstance(reply, Reply) else await reply, send)
 
-    async def answer(self, data: dict[str, Any]) -> bytes:
-        """The body of the answer to the body of a request."""
+    def reply(self, _: Mapping[bytes, bytes], body: bytes) -> Soon:
+        """The answer to a body; see `Answering`."""
+        try:
+            answer = self._answer(decode_json(body))
+        except Exception as error:
+            return error_reply(error)
+        return Reply(answer) if isinstance(answer, bytes) else _later(answer)
+
+    def _answer(self, data: dict[str, Any]) -> bytes | Awaitable[bytes]:
         model, version = data.get("model"), data.get("version", "")
         if model is not None and type(model) is not str:
             raise BadRequestError("model must be a string")
@@ -62,12 +70,14 @@ class PredictJson:
         if keys is not None and "events" not in data and "columns" not in data and "rows" not in data:
             values: Any = data.get("values")
             self._check_row(keys, values)
-            scored = await self._plane.score_row(model or None, keys, values, version)
-            return orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY)
-        scored = await self._many(data, model or None, version)
-        return encode_scores(scored)
+            scored = self._plane.score_row_soon(model or None, keys, values, version)
+            return encode_row(scored) if isinstance(scored, Scored) else _encoded(scored)
+        return self._many(data, model or None, version)
 
-    async def _many(self, data: dict[str, Any], model: str | None, version: str) -> Scored:
+    async def _many(self, data: dict[str, Any], model: str | None, version: str) -> bytes:
+        return encode_scores(await self._scores(data, model, version))
+
+    async def _scores(self, data: dict[str, Any], model: str | None, version: str) -> Scored:
         given = [name for name in SHAPES if name in data]
         if len(given) != 1:
             what = f"the body holds {' and '.join(given)}" if given else "the body holds no event"
@@ -139,6 +149,11 @@ class PredictJson:
         return TooLargeError(f"{number} keys are more than the {self._limits.keys} allowed")
 
 
+def encode_row(scored: Scored) -> bytes:
+    """Scores of one event as JSON."""
+    return orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY)
+
+
 def encode_scores(scored: Scored) -> bytes:
     """Scores of several events as JSON."""
     answer = {
@@ -148,6 +163,17 @@ def encode_scores(scored: Scored) -> bytes:
         "version": scored.version,
     }
     return orjson.dumps(answer, option=NUMPY)
+
+
+async def _encoded(scored: Awaitable[Scored]) -> bytes:
+    return encode_row(await scored)
+
+
+async def _later(answer: Awaitable[bytes]) -> Reply:
+    try:
+        return Reply(await answer)
+    except Exception as error:
+        return error_reply(error)
 
 
 def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

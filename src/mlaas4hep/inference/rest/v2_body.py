@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Send
+from starlette.types import Receive
 
 from mlaas4hep.inference.failures import BadRequestError, UnsupportedMediaError
 from mlaas4hep.inference.protocol.raw import Buffer
 from mlaas4hep.inference.rest.bodies import too_large
+from mlaas4hep.inference.rest.replies import Reply
 
-__all__ = ["accepted_encoding", "compress", "decompress", "read", "respond"]
+__all__ = ["WORTH", "accepted_encoding", "compress", "decompress", "packed", "read"]
 
 _ALIGNMENT = 64
 _IN_THREAD = 2**16  # bytes above which (de)compression leaves the event loop
-_WORTH = 1024  # bytes below which compression costs more than it saves
+WORTH = 1024
+"""Bytes below which compression costs more than it saves."""
 _WINDOWS = {"gzip": 31, "deflate": 15}
 
 
@@ -126,19 +128,10 @@ def _packed(body: bytes, window: int) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-async def respond(
-    send: Send,
-    body: bytes,
-    *,
-    content_type: bytes = b"application/json",
-    headers: Mapping[bytes, bytes] | None = None,
-    encoding: str | None = None,
-) -> None:
-    """Send an answer in one piece, compressed if an encoding is given and it is worth it."""
-    fields = [(b"content-type", content_type), *(headers or {}).items()]
-    if encoding is not None and len(body) >= _WORTH:
-        body = await compress(body, encoding)
-        fields += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
-    fields.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": 200, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
+async def packed(reply: Reply, accepted: bytes) -> Reply:
+    """The answer, compressed if the accept-encoding header allows it and it is worth it."""
+    encoding = accepted_encoding(accepted.decode("latin-1")) if accepted and len(reply.body) >= WORTH else None
+    if encoding is None:
+        return reply
+    headers = (*reply.headers, (b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding"))
+    return reply._replace(body=await compress(reply.body, encoding), headers=headers)

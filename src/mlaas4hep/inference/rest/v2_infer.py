@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Mapping
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -9,8 +11,10 @@ from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array
+from mlaas4hep.inference.protocol.raw import Buffer
 from mlaas4hep.inference.rest import v2_body, v2_json
-from mlaas4hep.inference.rest.errors import send_failure
+from mlaas4hep.inference.rest.errors import error_reply, send_failure
+from mlaas4hep.inference.rest.replies import Reply, Soon, send_reply
 from mlaas4hep.inference.rest.v2_json import Request
 
 __all__ = ["Infer"]
@@ -34,18 +38,56 @@ class Infer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors too."""
+        fields = dict(scope["headers"])
+        path = scope["path_params"]
         try:
-            body, length, encoding = await self._infer(scope, receive)
+            announced = int(fields.get(b"content-length", -1))
+            encoding = fields.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+            header = None if encoding else _header(fields)
+            body = await v2_body.read(receive, self.limit, announced, header)
+            if encoding:
+                body = await v2_body.decompress(body, encoding, self.limit)
         except ClientDisconnect:
             return
         except Exception as error:
             await send_failure(error, receive, send)
             return
+        reply = self.reply(path["model"], path.get("version", ""), fields, body)
+        await send_reply(reply if isinstance(reply, Reply) else await reply, send)
+
+    def reply(self, model: str, version: str, fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
+        """The answer to a body; see `Answering`."""
+        try:
+            header = _header(fields)
+            if header == 0:
+                request = v2_json.read_raw(body, self.plane.info(model, version).inputs, model)
+            else:
+                request = v2_json.read(body, header)
+            wanted = request.wanted
+            names = None if wanted is None else [output.name for output in wanted]
+            inferred = self.plane.infer_soon(model, request.inputs, names, version)
+            if not isinstance(inferred, Inferred):
+                return self._later(request, inferred, fields)
+            reply = self._encoded(request, inferred)
+            if b"accept-encoding" in fields and len(reply.body) >= v2_body.WORTH:
+                return v2_body.packed(reply, fields[b"accept-encoding"])
+        except Exception as error:
+            return error_reply(error)
+        return reply
+
+    async def _later(self, request: Request, inferred: Awaitable[Inferred], fields: Mapping[bytes, bytes]) -> Reply:
+        try:
+            reply = self._encoded(request, await inferred)
+            return await v2_body.packed(reply, fields.get(b"accept-encoding", b""))
+        except Exception as error:
+            return error_reply(error)
+
+    def _encoded(self, request: Request, inferred: Inferred) -> Reply:
+        outputs = self._outputs(request, inferred)
+        body, length = v2_json.answer(inferred.model, inferred.version, request.id, outputs)
         if length is None:
-            await v2_body.respond(send, body, encoding=encoding)
-        else:
-            kind, headers = b"application/octet-stream", {_LENGTH: b"%d" % length}
-            await v2_body.respond(send, body, content_type=kind, headers=headers, encoding=encoding)
+            return Reply(body)
+        return Reply(body, 200, b"application/octet-stream", ((_LENGTH, b"%d" % length),))
 
     @staticmethod
     def parameters(path: str) -> dict[str, str] | None:
@@ -62,36 +104,6 @@ class Infer:
             return {"model": parts[3], "version": parts[5]}
         return None
 
-    async def _infer(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None, str | None]:
-        """The answer, the length of its JSON part if tensors follow, and the encoding it may be sent in."""
-        header: int | None = None
-        announced = -1
-        encoding = accepted = ""
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                announced = int(value)
-            elif name == b"content-encoding":
-                encoding = value.decode("latin-1").strip().lower()
-            elif name == b"accept-encoding":
-                accepted = value.decode("latin-1")
-            elif name == _LENGTH:
-                header = _number(value)
-        body = await v2_body.read(receive, self.limit, announced, None if encoding else header)
-        if encoding:
-            body = await v2_body.decompress(body, encoding, self.limit)
-        path = scope["path_params"]
-        model, version = path["model"], path.get("version", "")
-        if header == 0:
-            request = v2_json.read_raw(body, self.plane.info(model, version).inputs, model)
-        else:
-            request = v2_json.read(body, header)
-        wanted = request.wanted
-        names = None if wanted is None else [output.name for output in wanted]
-        inferred = await self.plane.infer(model, request.inputs, names, version)
-        outputs = self._outputs(request, inferred)
-        content, length = v2_json.answer(inferred.model, inferred.version, request.id, outputs)
-        return content, length, v2_body.accepted_encoding(accepted) if accepted else None
-
     def _outputs(self, request: Request, inferred: Inferred) -> list[tuple[str, Array, bool]]:
         if request.wanted is None:
             return [(name, array, request.binary) for name, array in inferred.outputs.items()]
@@ -104,7 +116,11 @@ class Infer:
         return outputs
 
 
-def _number(value: bytes) -> int:
+def _header(fields: Mapping[bytes, bytes]) -> int | None:
+    """Bytes of JSON before binary tensors; None: all are."""
+    value = fields.get(_LENGTH)
+    if value is None:
+        return None
     if not value.isdigit() or len(value) > _DIGITS:
         raise BadRequestError("inference-header-content-length must be a number of bytes")
     return int(value)
