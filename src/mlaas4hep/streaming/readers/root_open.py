@@ -42,7 +42,9 @@ def open_directory(path: str) -> Any:
         local = local_path(path)
         _check_header(local, path)
         target = str(local)
-        options |= {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1}
+        from mlaas4hep.streaming.readers.local_source import LocalSource
+
+        options |= {"handler": LocalSource}
     try:
         directory = uproot.open({target: None}, **options)
         if is_remote(path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import from_awkward
+from mlaas4hep.streaming.readers.basket_tables import Table, table_of
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.root_open import damage
 from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of
@@ -17,11 +19,16 @@ _CLUSTER_BYTES = 1 << 26
 
 
 class TTreeSource(Reader):
-    """A TTree opened with uproot; `read` may be called from several threads at the same time."""
+    """A TTree opened with uproot; `read` may be called from several threads at the same time.
+
+    Branches of plain numbers and lists of them are read from their baskets directly; all others, and all where anything
+    is not as expected, by uproot, which then also finds the words for what is wrong.
+    """
 
     def __init__(self, path: str, tree: str, tree_object: Any, identity: str) -> None:
         self._path, self._tree, self._identity = path, tree, identity
         self._object = tree_object
+        self._tables: dict[str, Table | None] = {}
         try:
             self._entries = int(tree_object.num_entries)
             self._leaves = leaves_of(tree_object)
@@ -39,7 +46,36 @@ class TTreeSource(Reader):
         """Name and level of a branch's compression."""
         return _compression_of(self._leaves[name].tbranch)
 
+    def direct(self, names: Iterable[str]) -> dict[str, Table]:
+        """Those of the branches that are read without uproot, with their baskets."""
+        tables = {}
+        for name in names:
+            if name not in self._tables:  # two threads may both find out; they find the same
+                self._tables[name] = table_of(self._leaves[name], self._entries)
+            table = self._tables[name]
+            if table is not None:
+                tables[name] = table
+        return tables
+
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        columns = self._read_baskets(names, start, stop)
+        rest = [name for name in names if name not in columns]
+        return columns | self._read_with_uproot(rest, start, stop) if rest else columns
+
+    def _read_baskets(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        """The columns that can be read directly; none at all if one is damaged."""
+        from mlaas4hep.streaming.readers.baskets import read_baskets
+
+        try:
+            return read_baskets(self._object.file.source, self.direct(names), start, stop)
+        except OSError as error:
+            if "://" in self._path:  # do not wait for a lost server a second time
+                raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
+            return {}
+        except Exception:
+            return {}
+
+    def _read_with_uproot(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         leaves = {name: self._leaves[name] for name in names}
         tbranches = {id(leaf.tbranch): leaf.tbranch for leaf in leaves.values()}
         arrays = self._arrays(tbranches, leaves, start, stop)

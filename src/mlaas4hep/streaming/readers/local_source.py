@@ -1,0 +1,108 @@
+"""Local files for uproot and for our own reading of baskets: one file descriptor, no thread, no queue.
+
+Every read says where it begins, so threads do not wait for each other, and whoever reads sees the file that was opened,
+even if another has been put in its place since.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from uproot.source.chunk import Chunk, Source
+from uproot.source.futures import TrivialFuture
+
+__all__ = ["LocalSource"]
+
+
+class LocalSource(Source):  # type: ignore[misc]
+    """An open local file; to be closed, but not before the last read that has begun is done.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, file_path: str, **options: Any) -> None:
+        del options  # of uproot, for remote files
+        super().__init__()
+        self._file_path = file_path
+        self._descriptor = os.open(file_path, os.O_RDONLY | os.O_CLOEXEC)
+        self._release = weakref.finalize(self, os.close, self._descriptor)
+        self._num_bytes = os.fstat(self._descriptor).st_size
+        self._lock = threading.Lock()
+        self._users = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<LocalSource {self._file_path!r}>"
+
+    def bytes_at(self, start: int, stop: int) -> bytes:
+        """What lies between two places of the file; less if the file ends before.
+
+        Raises:
+            OSError: the file is closed, or the medium fails.
+        """
+        with self._lock:
+            if self._closed:
+                msg = f"{self._file_path} is closed"
+                raise OSError(msg)
+            self._users += 1
+        try:
+            return _read(self._descriptor, start, stop - start)
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._release_unused()
+
+    def chunk(self, start: int, stop: int) -> Any:
+        """See uproot's ``Source``."""
+        start, stop = int(start), int(stop)
+        data = self.bytes_at(start, stop)
+        self._num_requests += 1
+        self._num_requested_chunks += 1
+        self._num_requested_bytes += len(data)
+        return Chunk(self, start, stop, TrivialFuture(data))
+
+    def chunks(self, ranges: Sequence[tuple[int, int]], notifications: queue.Queue[Any]) -> list[Any]:
+        """See uproot's ``Source``."""
+        chunks = [self.chunk(start, stop) for start, stop in ranges]
+        for chunk in chunks:
+            notifications.put(chunk)
+        return chunks
+
+    @property
+    def closed(self) -> bool:
+        """True once the file is closed."""
+        return self._closed
+
+    def __enter__(self) -> LocalSource:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._closed = True
+            self._release_unused()
+
+    def _release_unused(self) -> None:
+        if self._closed and self._users == 0:
+            self._release()
+
+
+def _read(descriptor: int, start: int, size: int) -> bytes:
+    """One read is enough but for gigabytes, and at the end of a file."""
+    data = os.pread(descriptor, size, start)
+    if len(data) == size or not data:
+        return data
+    parts = [data]
+    got = len(data)
+    while got < size:
+        data = os.pread(descriptor, size - got, start + got)
+        if not data:
+            break
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)
