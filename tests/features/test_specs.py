@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.config.specs_file import LegacySpecs
-from mlaas4hep.features.columns import Column, Columns, Jagged, select
+from mlaas4hep.features.columns import Column, Columns, Jagged, select, slice_column
 from mlaas4hep.features.specs import LENGTH_QUANTILES, QUANTILES, Specs, legacy_specs
 
 COLUMNS: dict[str, Column] = {
@@ -91,3 +91,34 @@ def test_values_are_looked_at_as_float32(dtype: str) -> None:
     part = Specs.of({"x": values}, 3).branches["x"].values
     single = values.astype(np.float32)
     assert (part.low, part.high, part.mean) == (single.min(), single.max(), float(np.float64(103.0) / 3))
+
+
+@given(st.lists(st.booleans(), min_size=5, max_size=5))
+def test_some_events_are_those_that_are_selected(wanted: list[bool]) -> None:
+    keep = np.array(wanted)
+    columns: Columns = {name: select(column, keep) for name, column in COLUMNS.items()}
+    expected = figures(Specs.of(columns, int(keep.sum()), [-999.0]))
+    assert figures(Specs.of(COLUMNS, 5, [-999.0], keep)) == expected
+    assert figures(Specs.of(COLUMNS, 5, [-999.0], np.flatnonzero(keep))) == expected
+
+
+@given(st.lists(st.integers(0, 3), max_size=9))
+def test_events_in_any_order_also_repeated(chosen: list[int]) -> None:
+    lists = [[1.0, 2.0], [], [math.nan, 5.0, 7.0], [-3.0]]
+    flat = np.array([4.0, 3.0, 2.0, 1.0])
+    columns: dict[str, Column] = {"j": slice_column(Jagged.from_lists([[9.0], *lists]), 1, 5), "x": flat}
+    found = Specs.of(columns, 4, (), np.array(chosen, dtype=np.int64))
+    same: dict[str, Column] = {"j": Jagged.from_lists([lists[i] for i in chosen], np.float64), "x": flat[chosen]}
+    assert figures(found) == figures(Specs.of(same, len(chosen)))
+
+
+def test_events_that_are_not_there() -> None:
+    for index in ([5], [-1], [0, 2**40]):
+        with pytest.raises(IndexError, match="positions of events must be 0 to 4"):
+            Specs.of(COLUMNS, 5, (), np.array(index))
+    with pytest.raises(ValueError, match="of 5 events some are chosen"):
+        Specs.of(COLUMNS, 5, (), np.ones(4, dtype=np.bool_))
+    assert Specs.of({}, 0, (), np.array([3, 1])).events == 2
+    assert Specs.of({}, 0, (), np.array([True, False])).events == 1
+    with pytest.raises(ValueError, match="met has 5 events, not 4"):
+        Specs.of(COLUMNS, 4)

@@ -11,13 +11,37 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.features.columns import Column, Jagged
+from mlaas4hep.features.columns import Column, Jagged, length_of
+from mlaas4hep.features.compiled import positions
 from mlaas4hep.features.statistics import Lengths, ValueStatistics
 
 __all__ = ["BranchSpecs", "Specs", "legacy_specs"]
 
 QUANTILES = (0.01, 0.16, 0.5, 0.84, 0.99)
 LENGTH_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some events.
+
+    Attributes:
+        index: their positions, int64 [n].
+        runs: first and last + 1 of those that follow one another, int64 [r, 2].
+    """
+
+    index: NDArray[np.int64]
+    runs: NDArray[np.int64]
+
+    @staticmethod
+    def of(chosen: NDArray[np.int64], events: int) -> Chosen:
+        """From positions, int64 [n], among so many events."""
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < events:
+            msg = f"positions of events must be 0 to {events - 1}"
+            raise IndexError(msg)
+        ends = np.flatnonzero(np.diff(chosen, append=-2) != 1)
+        starts = np.concatenate([np.zeros(min(len(ends), 1), dtype=np.int64), ends[:-1] + 1])
+        return Chosen(chosen, np.stack([chosen[starts], chosen[ends] + 1], axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +53,17 @@ class BranchSpecs:
     lengths: Lengths | None = None
 
     @staticmethod
-    def of(column: Column, missing: NDArray[np.float32]) -> BranchSpecs:
-        """Specs of one column; ``missing`` (float32 [k]) are values that mean missing."""
-        if isinstance(column, Jagged):
-            return BranchSpecs("jagged", ValueStatistics.of(column.values, missing), Lengths.of(column.counts))
-        return BranchSpecs("flat", ValueStatistics.of(column, missing))
+    def of(column: Column, missing: NDArray[np.float32], chosen: Chosen | None = None) -> BranchSpecs:
+        """Specs of one column, or of some events of it; ``missing`` (float32 [k]) are values that mean missing."""
+        if not isinstance(column, Jagged):
+            return BranchSpecs("flat", ValueStatistics.of(column, missing, None if chosen is None else chosen.runs))
+        counts = column.counts
+        if chosen is None:
+            return BranchSpecs("jagged", ValueStatistics.of(column.values, missing), Lengths.of(counts))
+        ranges = column.offsets[chosen.runs] - column.offsets[0]
+        return BranchSpecs(
+            "jagged", ValueStatistics.of(column.values, missing, ranges), Lengths.of(counts[chosen.index])
+        )
 
     def __add__(self, other: BranchSpecs) -> BranchSpecs:
         lengths = self.lengths + other.lengths if self.lengths and other.lengths else None
@@ -69,10 +99,37 @@ class Specs:
     branches: dict[str, BranchSpecs]
 
     @staticmethod
-    def of(columns: Mapping[str, Column], events: int, missing: Iterable[float] = ()) -> Specs:
-        """Specs of columns of ``events`` events."""
-        absent = np.array(tuple(missing), dtype=np.float32)
-        return Specs(events, {name: BranchSpecs.of(column, absent) for name, column in columns.items()})
+    def of(
+        columns: Mapping[str, Column], events: int, missing: Iterable[float] = (), index: NDArray[Any] | None = None
+    ) -> Specs:
+        """Specs of columns of ``events`` events, or of some of their events.
+
+        Args:
+            columns: by name.
+            events: number of events of the columns; does not matter where there is an index.
+            missing: values that mean missing.
+            index: the events that count: positions (integers [n], in any order) or a mask (bool, one for each event of
+                the columns). None: all.
+
+        Raises:
+            IndexError: an event that the columns do not have.
+            ValueError: columns of another number of events, or a mask that is.
+        """
+        with np.errstate(over="ignore"):
+            absent = np.array(tuple(missing), dtype=np.float32)
+        if index is not None:
+            events = length_of(columns) if columns else len(index)
+        for name, column in columns.items():
+            if len(column) != events:
+                msg = f"{name} has {len(column)} events, not {events}"
+                raise ValueError(msg)
+        if index is None:
+            return Specs(events, {name: BranchSpecs.of(column, absent) for name, column in columns.items()})
+        chosen = positions(index, events)
+        if not columns:
+            return Specs(len(chosen), {})
+        some = Chosen.of(chosen, events)
+        return Specs(len(chosen), {name: BranchSpecs.of(column, absent, some) for name, column in columns.items()})
 
     def __add__(self, other: Specs) -> Specs:
         return Specs(

@@ -11,78 +11,36 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from mlaas4hep.features.counts import count_small, merge_counts
+from mlaas4hep.features.sweep import LOW_BITS, SHIFT, pieces, sweep
 
 __all__ = ["QUANTILE_ERROR", "Lengths", "Moments", "Sketch", "ValueStatistics"]
 
 QUANTILE_ERROR = 2.0**-8
-_BUCKETS = 1 << 17
-_SHIFT = 15
-_EXPONENTS = 256
-
 Int64s = NDArray[np.int64]
-
-
-@numba.njit(nogil=True, cache=True)
-def _accumulate(
-    values: NDArray[np.float32],
-    bits: NDArray[np.uint32],
-    missing: NDArray[np.float32],
-    histogram: Int64s,
-    sums: Int64s,
-) -> tuple[float, float, int, int]:
-    """Add values to a histogram [131072] and to sums [3, 256] (of x, of x^2 in two halves); min, max, NaN, infinite."""
-    low, high = np.inf, -np.inf
-    n_missing = 0
-    n_infinite = 0
-    for i in range(len(values)):
-        value = values[i]
-        if np.isnan(value):
-            n_missing += 1
-            continue
-        if np.isinf(value):
-            n_infinite += 1
-            continue
-        absent = False
-        for sentinel in missing:
-            if value == sentinel:
-                absent = True
-        if absent:
-            n_missing += 1
-            continue
-        low = min(low, value)
-        high = max(high, value)
-        pattern = np.int64(bits[i])
-        if pattern == 0x80000000:
-            pattern = np.int64(0)
-        histogram[pattern >> 15] += 1
-        exponent = (pattern >> 23) & 0xFF
-        mantissa = pattern & 0x7FFFFF
-        if exponent == 0:
-            exponent = np.int64(1)
-        else:
-            mantissa |= 0x800000
-        square = mantissa * mantissa
-        sums[1, exponent] += square >> 24
-        sums[2, exponent] += square & 0xFFFFFF
-        if pattern >> 31:
-            mantissa = -mantissa
-        sums[0, exponent] += mantissa
-    return low, high, n_missing, n_infinite
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Exact sums of values and squares, int64 [3, 256]; one instance holds up to 2^39 values."""
+    """Exact sums of values and squares by exponent; one instance holds up to 2^39 values.
+
+    Attributes:
+        sums: int64 [3, 256], of mantissas with their sign, and of their squares: multiples of 2^24, and the rest below.
+    """
 
     sums: Int64s
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(self.sums + other.sums)
+        sums = self.sums + other.sums
+        sums[1] += sums[2] >> LOW_BITS
+        sums[2] &= (1 << LOW_BITS) - 1
+        return Moments(sums)
 
     def total(self) -> Fraction:
         """The exact sum of the values."""
@@ -90,7 +48,7 @@ class Moments:
 
     def squares(self) -> Fraction:
         """The exact sum of the squares."""
-        return _by_exponent(self.sums[1], 2) * (1 << 24) + _by_exponent(self.sums[2], 2)
+        return _by_exponent(self.sums[1], 2) * (1 << LOW_BITS) + _by_exponent(self.sums[2], 2)
 
 
 def _by_exponent(sums: Int64s, power: int) -> Fraction:
@@ -107,10 +65,7 @@ class Sketch:
     counts: Int64s
 
     def __add__(self, other: Sketch) -> Sketch:
-        keys, inverse = np.unique(np.concatenate([self.keys, other.keys]), return_inverse=True)
-        counts = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(counts, inverse, np.concatenate([self.counts, other.counts]))
-        return Sketch(keys, counts)
+        return Sketch(*merge_counts(self.keys, self.counts, other.keys, other.counts))
 
     def quantile(self, q: float, low: float, high: float) -> float:
         """Value below which a share ``q`` of the values lies, between the true minimum and maximum.
@@ -135,7 +90,7 @@ class Sketch:
 
 def _bucket_edge(keys: Any) -> Any:
     """The value of smallest magnitude in a bucket."""
-    return (np.asarray(keys, dtype=np.uint32) << np.uint32(_SHIFT)).view(np.float32).astype(np.float64)
+    return (np.asarray(keys, dtype=np.uint32) << np.uint32(SHIFT)).view(np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +103,10 @@ class Lengths:
     @staticmethod
     def of(counts: Int64s) -> Lengths:
         """From the length of each event's list, int64 [events]."""
-        lengths, number = np.unique(counts, return_counts=True)
-        return Lengths(lengths.astype(np.int64), number.astype(np.int64))
+        return Lengths(*count_small(counts))
 
     def __add__(self, other: Lengths) -> Lengths:
-        lengths, inverse = np.unique(np.concatenate([self.lengths, other.lengths]), return_inverse=True)
-        counts = np.zeros(len(lengths), dtype=np.int64)
-        np.add.at(counts, inverse, np.concatenate([self.counts, other.counts]))
-        return Lengths(lengths, counts)
+        return Lengths(*merge_counts(self.lengths, self.counts, other.lengths, other.counts))
 
     @property
     def maximum(self) -> int:
@@ -191,16 +142,21 @@ class ValueStatistics:
     sketch: Sketch
 
     @staticmethod
-    def of(values: NDArray[Any], missing: NDArray[np.float32]) -> ValueStatistics:
-        """From numbers of any dtype, shape [n]; they are looked at as float32, as the features are."""
+    def of(values: NDArray[Any], missing: NDArray[np.float32], ranges: Int64s | None = None) -> ValueStatistics:
+        """From numbers of any dtype, shape [n]; they are looked at as float32, as the features are.
+
+        Args:
+            values: [n].
+            missing: values that mean missing, float32 [k].
+            ranges: only these, first and last + 1 position of each range, int64 [r, 2]. None: all.
+
+        Raises:
+            IndexError: a range reaches beyond the values.
+        """
         with np.errstate(over="ignore", invalid="ignore"):
             single = np.ascontiguousarray(values, dtype=np.float32)
-        histogram = np.zeros(_BUCKETS, dtype=np.int64)
-        sums = np.zeros((3, _EXPONENTS), dtype=np.int64)
-        low, high, absent, infinite = _accumulate(single, single.view(np.uint32), missing, histogram, sums)
-        keys = np.flatnonzero(histogram).astype(np.int64)
-        sketch = Sketch(keys, histogram[keys])
-        return ValueStatistics(len(single), absent, infinite, float(low), float(high), Moments(sums), sketch)
+        wanted = np.array([[0, len(single)]]) if ranges is None else ranges
+        return reduce(ValueStatistics.__add__, (_of(single, missing, part) for part in pieces(wanted)))
 
     def __add__(self, other: ValueStatistics) -> ValueStatistics:
         return ValueStatistics(
@@ -234,3 +190,9 @@ class ValueStatistics:
     def quantile(self, q: float) -> float:
         """Quantile of the real values with a relative error of at most `QUANTILE_ERROR`."""
         return self.sketch.quantile(q, self.low, self.high)
+
+
+def _of(values: NDArray[np.float32], missing: NDArray[np.float32], ranges: Int64s) -> ValueStatistics:
+    (absent, infinite), (low, high), keys, counts, sums = sweep(values, missing, ranges)
+    count = int((ranges[:, 1] - ranges[:, 0]).sum())
+    return ValueStatistics(count, absent, infinite, low, high, Moments(sums), Sketch(keys, counts))
