@@ -138,3 +138,41 @@ def test_wrong_use() -> None:
         Cutflow.of(("a",), PASSING)
     with pytest.raises(ValueError, match="cutflows of different cuts"):
         Cutflow.empty(("a",)).merge(Cutflow.empty(("b",)))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(-1e300, 1e300)), max_size=30))
+def test_state(events: list[tuple[bool, bool, float]]) -> None:
+    passing = np.array([event[:2] for event in events], np.bool_).reshape(-1, 2).T
+    cutflow = Cutflow.of(NAMES, passing, np.array([event[2] for event in events]))
+    state = json.loads(json.dumps(cutflow.to_state()))
+    assert Cutflow.from_state(state) == cutflow
+    assert Cutflow.from_state(state).to_state() == state
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": "ab"},
+        {"names": ["a", 1]},
+        {"names": ["a"]},
+        {"events": [4, 3]},
+        {"events": [4, 3, -1]},
+        {"events": [4, 3, 3.0]},
+        {"events": [4, True, 0]},
+        {"events": [3, 4, 4]},
+        {"events": None},
+        {"weights": ["0x1p0", "0x1p0"]},
+        {"weights": ["0x1p0", "0x1p0", "1"]},
+        {"weights": [1.0, 1.0, 1.0]},
+        {"more": 1},
+    ],
+)
+def test_bad_state(changes: dict[str, object]) -> None:
+    state = Cutflow.of(NAMES, PASSING, WEIGHTS).to_state()
+    with pytest.raises(ValueError, match=r"not the state of a cutflow|not an exact sum"):
+        Cutflow.from_state({**state, **changes})
+    for name in state:
+        with pytest.raises(ValueError, match="not the state of a cutflow"):
+            Cutflow.from_state({key: value for key, value in state.items() if key != name})
+    with pytest.raises(ValueError, match="not the state of a cutflow"):
+        Cutflow.from_state([state])

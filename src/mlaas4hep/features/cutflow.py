@@ -141,6 +141,29 @@ class Cutflow:
             raise BundleError(f"a cutflow of {len(names)} cuts has {len(events)} counts and {len(weights)} weights")
         return Cutflow(names, events, weights)
 
+    def to_state(self) -> dict[str, Any]:
+        """A JSON value from which `from_state` makes the same cutflow, exactly."""
+        weights = [weight.to_json() for weight in self.weights]
+        return {"names": list(self.names), "events": list(self.events), "weights": weights}
+
+    @staticmethod
+    def from_state(state: object) -> Cutflow:
+        """What `to_state` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        match state:
+            case {"names": [*names], "events": [*events], "weights": [*weights], **rest} if not rest:
+                counts = [n for n in events if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
+                texts = [name for name in names if isinstance(name, str)]
+                sums = tuple(ExactSum.from_json(weight) for weight in weights)
+                whole = len(texts) == len(names) and len(counts) == len(events)
+                if whole and len(names) + 1 == len(events) == len(sums) and counts == sorted(counts, reverse=True):
+                    return Cutflow(tuple(texts), tuple(counts), sums)
+        msg = "not the state of a cutflow"
+        raise ValueError(msg)
+
 
 def merge_all(parts: Iterable[Mapping[str, Cutflow]]) -> dict[str, Cutflow]:
     """Cutflows keyed by file (or sample), merged key by key; the keys in the order in which they first appear."""

@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from mlaas4hep.features.columns import Column, Jagged, length_of
 from mlaas4hep.features.compiled import positions
 from mlaas4hep.features.statistics import Lengths, ValueStatistics
+from mlaas4hep.features.statistics_state import (
+    lengths_from_state,
+    lengths_to_state,
+    mapping,
+    values_from_state,
+    values_to_state,
+    whole,
+)
 
 __all__ = ["BranchSpecs", "Specs", "legacy_specs"]
 
@@ -90,6 +98,30 @@ class BranchSpecs:
             }
         return out
 
+    def to_state(self) -> dict[str, Any]:
+        """A JSON value from which `from_state` makes the same specs, exactly."""
+        lengths = None if self.lengths is None else lengths_to_state(self.lengths)
+        return {"kind": self.kind, "values": values_to_state(self.values), "lengths": lengths}
+
+    @staticmethod
+    def from_state(state: object, events: int) -> BranchSpecs:
+        """What `to_state` wrote of so many events.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        parts = mapping(state, {"kind", "values", "lengths"})
+        kind, values = parts["kind"], values_from_state(parts["values"])
+        if kind == "flat" and parts["lengths"] is None and values.count == events:
+            return BranchSpecs("flat", values)
+        if kind == "jagged":
+            lengths = lengths_from_state(parts["lengths"])
+            numbers, counts = lengths.lengths.tolist(), lengths.counts.tolist()
+            if sum(counts) == events and sum(n * c for n, c in zip(numbers, counts, strict=True)) == values.count:
+                return BranchSpecs("jagged", values, lengths)
+        msg = f"not the state of the specs of {events} events"
+        raise ValueError(msg)
+
 
 @dataclass(frozen=True, eq=False)
 class Specs:
@@ -145,6 +177,24 @@ class Specs:
     def to_json(self) -> dict[str, Any]:
         """All figures as JSON."""
         return {"events": self.events, "branches": {name: specs.to_json() for name, specs in self.branches.items()}}
+
+    def to_state(self) -> dict[str, Any]:
+        """A JSON value from which `from_state` makes the same specs, exactly."""
+        return {"events": self.events, "branches": {name: specs.to_state() for name, specs in self.branches.items()}}
+
+    @staticmethod
+    def from_state(state: object) -> Specs:
+        """What `to_state` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        parts = mapping(state, {"events", "branches"})
+        events, branches = whole(parts["events"], 1 << 62), parts["branches"]
+        if not isinstance(branches, dict):
+            msg = "not the state of specs"
+            raise ValueError(msg)
+        return Specs(events, {str(name): BranchSpecs.from_state(part, events) for name, part in branches.items()})
 
 
 def legacy_specs(specs: Specs, events: Mapping[str, int]) -> dict[str, Any]:
