@@ -6,8 +6,8 @@ read several ranges at the same time. uproot gives the tree and, for remote file
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.basket_bytes import BasketError, Key, decompress, key_of
+from mlaas4hep.streaming.readers.basket_cache import BasketCache, Kept, Place
+from mlaas4hep.streaming.readers.basket_files import Found, Ranges, groups_of
 from mlaas4hep.streaming.readers.basket_kernels import find_lists
 from mlaas4hep.streaming.readers.basket_tables import Table
-from mlaas4hep.streaming.readers.local_source import LocalSource
 
 __all__ = ["read_baskets"]
 
-_GROUP = 1 << 23  # compressed bytes that are read at once from a local file
-_GAP = 1 << 15  # bytes nobody asked for that are read rather than skipped
 _ALIGN = 7
 
-_Found = Mapping[int, memoryview]
 
-
-def read_baskets(source: Any, tables: Mapping[str, Table], start: int, stop: int) -> dict[str, Column]:
+def read_baskets(
+    source: Any, tables: Mapping[str, Table], start: int, stop: int, cache: BasketCache | None = None
+) -> dict[str, Column]:
     """The entries ``start`` to ``stop`` of all branches.
 
     Args:
@@ -36,6 +35,7 @@ def read_baskets(source: Any, tables: Mapping[str, Table], start: int, stop: int
         tables: branches by name.
         start: first entry.
         stop: behind the last entry; not beyond the last of any table.
+        cache: where baskets are kept that go beyond the range.
 
     Returns:
         A column for each table: what uproot reads, bit for bit; offsets begin at 0.
@@ -44,12 +44,21 @@ def read_baskets(source: Any, tables: Mapping[str, Table], start: int, stop: int
         OSError: the file cannot be read.
         Exception: a basket is damaged or not as expected; no data are returned then.
     """
+    cache = BasketCache(0) if cache is None else cache
+    needed = {name: table.baskets(start, stop) for name, table in tables.items()}
+    kept = cache.find((name, i) for name, baskets in needed.items() for i in baskets)
+    wanted = {name: _ranges(name, tables[name], baskets, kept) for name, baskets in needed.items()}
     columns: dict[str, Column] = {}
     scratch = _Scratch()
-    for names, found in _groups(source, tables, start, stop):
+    for names, found in groups_of(source, wanted):
         for name in names:
-            columns[name] = _column(tables[name], found, start, stop, scratch)
+            columns[name] = _Branch(name, tables[name], found, kept, cache).column(start, stop, scratch)
+    cache.drop(place for place in kept if tables[place[0]].edges[place[1] + 1] <= stop)
     return {name: columns[name] for name in tables}
+
+
+def _ranges(name: str, table: Table, baskets: range, kept: Mapping[Place, Kept]) -> Ranges:
+    return [(table.seeks[i], table.seeks[i] + table.sizes[i]) for i in baskets if (name, i) not in kept]
 
 
 class _Scratch:
@@ -66,86 +75,59 @@ class _Scratch:
         return self._memory[:size]
 
 
-def _groups(source: Any, tables: Mapping[str, Table], start: int, stop: int) -> Iterator[tuple[list[str], _Found]]:
-    """Branches, and all their baskets in the file: a few branches at a time if the file is local, else all at once."""
-    wanted = {name: _ranges(table, start, stop) for name, table in tables.items()}
-    if not isinstance(source, LocalSource):
-        yield list(wanted), _fetch_remote(source, [pair for pairs in wanted.values() for pair in pairs])
-        return
-    names: list[str] = []
-    pairs: list[tuple[int, int]] = []
-    size = 0
-    for name in sorted(wanted, key=lambda name: wanted[name][:1]):
-        names.append(name)
-        pairs += wanted[name]
-        size += sum(end - begin for begin, end in wanted[name])
-        if size >= _GROUP:
-            yield names, _fetch_local(source, pairs)
-            names, pairs, size = [], [], 0
-    yield names, _fetch_local(source, pairs)
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """What is needed to read one branch: its table, its baskets from the file, and those that were kept."""
 
+    name: str
+    table: Table
+    found: Found
+    kept: Mapping[Place, Kept]
+    cache: BasketCache
 
-def _ranges(table: Table, start: int, stop: int) -> list[tuple[int, int]]:
-    return [(table.seeks[i], table.seeks[i] + table.sizes[i]) for i in table.baskets(start, stop)]
+    def column(self, start: int, stop: int, scratch: _Scratch) -> Column:
+        """Lay the decompressed baskets side by side and copy what is wanted."""
+        edges, rows = self.table.edges, []
+        work: list[tuple[int, Key, memoryview | None]] = []
+        size = 0
+        for i in self.table.baskets(start, stop):
+            entries = edges[i + 1] - edges[i]
+            if not entries:
+                continue
+            key, data = self._basket(i, entries)
+            first, last = max(start - edges[i], 0), min(stop, edges[i + 1]) - edges[i]
+            rows.append((size, key.border, entries, first, last, key.length))
+            work.append((i, key, data))
+            size = (size + key.size + _ALIGN) & ~_ALIGN
+        raw = scratch.of_size(size)
+        for (place, *_), (i, key, data) in zip(rows, work, strict=True):
+            out = raw[place : place + key.size]
+            if data is None:
+                out[:] = self.kept[self.name, i].data
+                continue
+            decompress(data[key.length :], out)
+            if edges[i + 1] > stop:
+                self.cache.keep((self.name, i), key, out)
+        if self.table.jagged:
+            _check_tables(rows, [key for _, key, _ in work])
+            return _lists(self.table, raw, rows, stop - start)
+        return _numbers(self.table, raw, rows, stop - start)
 
-
-def _fetch_local(source: LocalSource, pairs: list[tuple[int, int]]) -> _Found:
-    """Baskets by the place where they begin; those near each other are read together."""
-    found: dict[int, memoryview] = {}
-    pairs = sorted(pairs)
-    at = 0
-    while at < len(pairs):
-        first, end = pairs[at]
-        last = at + 1
-        while last < len(pairs) and pairs[last][0] <= end + _GAP and pairs[last][1] <= first + _GROUP:
-            end = max(end, pairs[last][1])
-            last += 1
-        data = memoryview(source.bytes_at(first, end))
-        for begin, stop in pairs[at:last]:
-            found[begin] = data[begin - first : stop - first]
-        at = last
-    return found
-
-
-def _fetch_remote(source: Any, pairs: list[tuple[int, int]]) -> _Found:
-    """Baskets by the place where they begin, all in one request."""
-    if not pairs:
-        return {}
-    chunks = source.chunks(pairs, notifications=queue.Queue())
-    return {chunk.start: memoryview(chunk.raw_data) for chunk in chunks}
-
-
-def _column(table: Table, found: _Found, start: int, stop: int, scratch: _Scratch) -> Column:
-    """Decompress the baskets of one branch side by side and copy what is wanted."""
-    edges, rows, places = table.edges, [], []
-    keys: list[tuple[memoryview, Key]] = []
-    size = 0
-    for i in table.baskets(start, stop):
-        data = found[table.seeks[i]]
-        entries = edges[i + 1] - edges[i]
-        if not entries:
-            continue
-        if len(data) != table.sizes[i]:
+    def _basket(self, i: int, entries: int) -> tuple[Key, memoryview | None]:
+        """Key and bytes of a basket; no bytes if it was kept."""
+        kept = self.kept.get((self.name, i))
+        if kept is not None:
+            return kept.key, None
+        data = self.found[self.table.seeks[i]]
+        if len(data) != self.table.sizes[i]:
             msg = "a basket is cut off"
             raise BasketError(msg)
-        key = key_of(data, entries)
-        first, last = max(start - edges[i], 0), min(stop, edges[i + 1]) - edges[i]
-        rows.append((size, key.border, entries, first, last, key.length))
-        keys.append((data, key))
-        places.append(size)
-        size = (size + key.size + _ALIGN) & ~_ALIGN
-    raw = scratch.of_size(size)
-    for (data, key), place in zip(keys, places, strict=True):
-        decompress(data[key.length :], raw[place : place + key.size])
-    if table.jagged:
-        _check_tables(rows, keys)
-        return _lists(table, raw, rows, stop - start)
-    return _numbers(table, raw, rows, stop - start)
+        return key_of(data, entries), data
 
 
-def _check_tables(rows: Sequence[tuple[int, ...]], keys: list[tuple[memoryview, Key]]) -> None:
+def _check_tables(rows: Sequence[tuple[int, ...]], keys: Sequence[Key]) -> None:
     """Behind the lists there is a count, an offset an entry and one more number, each of 4 bytes."""
-    for (_, border, entries, *_), (_, key) in zip(rows, keys, strict=True):
+    for (_, border, entries, *_), key in zip(rows, keys, strict=True):
         if key.size - border != 4 * (entries + 2):
             msg = "the table of offsets has a wrong size"
             raise BasketError(msg)

@@ -8,6 +8,7 @@ from typing import Any
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import from_awkward
+from mlaas4hep.streaming.readers.basket_cache import BasketCache
 from mlaas4hep.streaming.readers.basket_tables import Table, table_of
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.root_open import damage
@@ -29,6 +30,7 @@ class TTreeSource(Reader):
         self._path, self._tree, self._identity = path, tree, identity
         self._object = tree_object
         self._tables: dict[str, Table | None] = {}
+        self._cache = BasketCache()
         try:
             self._entries = int(tree_object.num_entries)
             self._leaves = leaves_of(tree_object)
@@ -41,6 +43,7 @@ class TTreeSource(Reader):
     def close(self) -> None:
         """Release the file."""
         self._object.file.close()
+        self._cache = BasketCache()
 
     def compression_of(self, name: str) -> str | None:
         """Name and level of a branch's compression."""
@@ -67,7 +70,7 @@ class TTreeSource(Reader):
         from mlaas4hep.streaming.readers.baskets import read_baskets
 
         try:
-            return read_baskets(self._object.file.source, self.direct(names), start, stop)
+            return read_baskets(self._object.file.source, self.direct(names), start, stop, self._cache)
         except OSError as error:
             if "://" in self._path:  # do not wait for a lost server a second time
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error

@@ -1,0 +1,87 @@
+"""Decompressed baskets that the next range needs too.
+
+Ranges need not end where baskets end. A basket that goes beyond the end of a range is kept until a range has used its
+last entry, so that ranges in order decompress each basket once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.streaming.readers.basket_bytes import Key
+
+__all__ = ["BasketCache", "Kept", "Place"]
+
+_LIMIT = 32 << 20
+_STALE = 16
+
+Place = tuple[str, int]  # branch and number of the basket
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A decompressed basket.
+
+    Attributes:
+        key: what its key says.
+        data: uint8 [key.size], not to be changed.
+    """
+
+    key: Key
+    data: NDArray[np.uint8]
+
+
+class BasketCache:
+    """Baskets of one file, for several threads at the same time, of bounded size.
+
+    What does not fit is not kept; what was kept and not asked for during the last reads makes room first.
+    """
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: dict[Place, Kept] = {}
+        self._used: dict[Place, int] = {}
+        self._size = 0
+        self._reads = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return self._size
+
+    def find(self, places: Iterable[Place]) -> dict[Place, Kept]:
+        """Those of the baskets that are here; to be called once a read."""
+        with self._lock:
+            self._reads += 1
+            found = {place: self._kept[place] for place in places if place in self._kept}
+            self._used.update(dict.fromkeys(found, self._reads))
+            return found
+
+    def keep(self, place: Place, key: Key, data: NDArray[np.uint8]) -> None:
+        """Keep a copy of a basket, if there is room."""
+        with self._lock:
+            if self._size + key.size > self._limit:
+                for old in [old for old, used in self._used.items() if used < self._reads - _STALE]:
+                    self._drop(old)
+            if place in self._kept or self._size + key.size > self._limit:
+                return
+            self._kept[place] = Kept(key, data.copy())
+            self._used[place] = self._reads
+            self._size += key.size
+
+    def drop(self, places: Iterable[Place]) -> None:
+        """Forget baskets whose last entry was read."""
+        with self._lock:
+            for place in places:
+                if place in self._kept:
+                    self._drop(place)
+
+    def _drop(self, place: Place) -> None:
+        self._size -= self._kept.pop(place).key.size
+        del self._used[place]
