@@ -251,7 +251,9 @@ def test_merging_of_counts(first: dict[int, int], second: dict[int, int]) -> Non
     assert list(expected) == merged.keys.tolist()
 
 
-@pytest.mark.parametrize("numbers", [[], [0], [3, 3, 1], [5000, 2, 5000], [4095, 4096], [2**40, 0, 2**40]])
+@pytest.mark.parametrize(
+    "numbers", [[], [0], [3, 3, 1], [5000, 2, 5000], [1023, 1024], [1023, 0, 1023, 1023, 1023, 1023], [2**40, 0, 2**40]]
+)
 def test_lengths_of_any_size(numbers: list[int]) -> None:
     found = Lengths.of(np.array(numbers, dtype=np.int64))
     assert found.lengths.tolist() == sorted(set(numbers))

@@ -11,7 +11,8 @@ __all__ = ["count_small", "merge_counts"]
 
 Int64s = NDArray[np.int64]
 
-_SMALL = 1 << 12
+_SMALL = 1 << 10
+_LANES = 4  # counters of one number that do not wait for each other
 
 
 def merge_counts(keys: Int64s, counts: Int64s, others: Int64s, more: Int64s) -> tuple[Int64s, Int64s]:
@@ -27,7 +28,7 @@ def merge_counts(keys: Int64s, counts: Int64s, others: Int64s, more: Int64s) -> 
 def count_small(numbers: Int64s) -> tuple[Int64s, Int64s]:
     """Which of some numbers, int64 [n], not negative, occur, ascending, and how often."""
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
-    small = np.zeros(_SMALL, dtype=np.int64)
+    small = np.zeros(_LANES * _SMALL, dtype=np.int64)
     keys, counts = np.empty(_SMALL, dtype=np.int64), np.empty(_SMALL, dtype=np.int64)
     places = [address_of_vector(array) for array in (numbers, small, keys, counts)]
     used = _count(len(numbers), *places)
@@ -70,7 +71,7 @@ def _merge(size: int, other_size: int, keys: int, counts: int, others: int, more
 def _count(size: int, numbers: int, small: int, keys: int, counts: int) -> int:
     """See `count_small`; number of keys, -1 if a number is too large or negative."""
     number = carray(pointer(numbers), (size,), np.int64)
-    often = carray(pointer(small), (_SMALL,), np.int64)
+    often = carray(pointer(small), (_LANES, _SMALL), np.int64)
     key = carray(pointer(keys), (_SMALL,), np.int64)
     count = carray(pointer(counts), (_SMALL,), np.int64)
     largest = -1
@@ -82,11 +83,11 @@ def _count(size: int, numbers: int, small: int, keys: int, counts: int) -> int:
     if largest == _SMALL:
         return -1
     for i in range(size):
-        often[number[i]] += 1
+        often[i & 3, number[i]] += 1
     used = 0
     for k in range(largest + 1):
-        if often[k] != 0:
-            key[used], count[used] = k, often[k]
-            often[k] = 0
+        n = often[0, k] + often[1, k] + often[2, k] + often[3, k]
+        if n != 0:
+            key[used], count[used] = k, n
             used += 1
     return used
