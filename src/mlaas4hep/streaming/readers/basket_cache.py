@@ -1,4 +1,4 @@
-"""Decompressed baskets that the next range needs too.
+"""Decompressed baskets, or columns of RNTuples, that the next range needs too.
 
 Ranges need not end where baskets end. A basket that goes beyond the end of a range is kept until a range has used its
 last entry, so that ranges in order decompress each basket once.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.streaming.readers.basket_bytes import Key
@@ -20,7 +20,7 @@ __all__ = ["BasketCache", "Kept", "Place"]
 _LIMIT = 32 << 20
 _STALE = 16
 
-Place = tuple[str, int]  # branch and number of the basket
+Place = tuple[str | int, int]  # branch and number of the basket, or column and number of the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Kept:
     """A decompressed basket.
 
     Attributes:
-        key: what its key says.
-        data: uint8 [key.size], not to be changed.
+        key: what its key says; None for a column of an RNTuple.
+        data: uint8 [key.size], or the column; not to be changed.
     """
 
-    key: Key
-    data: NDArray[np.uint8]
+    key: Key | None
+    data: NDArray[Any]
 
 
 class BasketCache:
@@ -63,17 +63,17 @@ class BasketCache:
             self._used.update(dict.fromkeys(found, self._reads))
             return found
 
-    def keep(self, place: Place, key: Key, data: NDArray[np.uint8]) -> None:
+    def keep(self, place: Place, key: Key | None, data: NDArray[Any]) -> None:
         """Keep a copy of a basket, if there is room."""
         with self._lock:
-            if self._size + key.size > self._limit:
+            if self._size + data.nbytes > self._limit:
                 for old in [old for old, used in self._used.items() if used < self._reads - _STALE]:
                     self._drop(old)
-            if place in self._kept or self._size + key.size > self._limit:
+            if place in self._kept or self._size + data.nbytes > self._limit:
                 return
             self._kept[place] = Kept(key, data.copy())
             self._used[place] = self._reads
-            self._size += key.size
+            self._size += data.nbytes
 
     def drop(self, places: Iterable[Place]) -> None:
         """Forget baskets whose last entry was read."""
@@ -83,5 +83,5 @@ class BasketCache:
                     self._drop(place)
 
     def _drop(self, place: Place) -> None:
-        self._size -= self._kept.pop(place).key.size
+        self._size -= self._kept.pop(place).data.nbytes
         del self._used[place]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import native
+from mlaas4hep.streaming.readers.basket_cache import BasketCache
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.rntuple_fields import Field, fields_of
 from mlaas4hep.streaming.readers.root_open import damage
@@ -25,12 +26,14 @@ _Reader = Callable[[int], NDArray[Any]]
 class RNTupleSource(Reader):
     """An RNTuple opened with uproot; `read` may be called from several threads at the same time.
 
-    Columns are read cluster by cluster; offsets that several branches of a collection share are read once.
+    Columns are read cluster by cluster; offsets that several branches of a collection share are read once, and so are
+    the columns of a cluster that is cut into several ranges.
     """
 
     def __init__(self, path: str, tree: str, tree_object: Any, identity: str) -> None:
         self._path, self._tree, self._identity = path, tree, identity
         self._object = tree_object
+        self._cache = BasketCache()
         try:
             self._fields = fields_of(tree_object)
             self._branches = {name: field.branch for name, field in self._fields.items()}
@@ -45,6 +48,7 @@ class RNTupleSource(Reader):
     def close(self) -> None:
         """Release the file."""
         self._object.file.close()
+        self._cache = BasketCache()
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         if start == stop:
@@ -53,20 +57,47 @@ class RNTupleSource(Reader):
         last = int(np.searchsorted(self._starts, stop, side="left"))
         before = int(self._starts[first])
 
+        end = int(self._starts[last]) if last < len(self._starts) else self._entries
+        # Only columns of one cluster are kept: those of a range that cuts it.
+        used = (
+            {(index, first) for name in names for index in _columns(self._fields[name])} if last - first == 1 else set()
+        )
+        kept = self._cache.find(used)
+
         @cache
         def column(index: int) -> NDArray[Any]:
+            if (index, first) in kept:
+                return kept[index, first].data
             padding = max(self._object.column_records[index].first_element_index - before, 0)
             values: NDArray[Any] = self._object.read_cluster_range(index, first, last, missing_element_padding=padding)
+            if (index, first) in used and stop < end:
+                self._cache.keep((index, first), None, values)
             return values
 
         columns = {}
         for name in names:
             try:
-                columns[name] = _slice(self._fields[name], column, start - before, stop - before)
+                read = _slice(self._fields[name], column, start - before, stop - before)
+                columns[name] = read if (start, stop) == (before, end) and not kept else _copy(read)
             except Exception as error:
                 what = f"entries {start} to {stop} of branch {name} cannot be read"
                 raise damage(self.place, error, what) from error
+        if stop == end:
+            self._cache.drop(kept)
         return columns
+
+
+def _columns(field: Field) -> set[int]:
+    return {field.values, field.lists, field.present} - {-1}
+
+
+def _copy(column: Column) -> Column:
+    """What belongs to a part of a cluster, so that the rest of it can be forgotten."""
+    return (
+        Jagged(column.offsets - column.offsets[0], column.values.copy())
+        if isinstance(column, Jagged)
+        else column.copy()
+    )
 
 
 def _slice(field: Field, read: _Reader, start: int, stop: int) -> Column:
