@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,12 @@ class LocalPlane:
             raise BadRequestError(f"there is no output {', '.join(unknown)}")
         self.counts[info.name, info.version] = self.counts.get((info.name, info.version), 0) + 1
         return Inferred(dict(zip(names, session.run(names, dict(inputs)), strict=True)), info.name, info.version)
+
+    def infer_soon(self, *given: Any) -> Awaitable[Inferred]:
+        return self.infer(*given)
+
+    def score_row_soon(self, *_: Any) -> Awaitable[Scored]:
+        raise NotImplementedError
 
     def statistics(self, model: str | None = None, version: str = "") -> list[dict[str, Any]]:
         chosen = self.models() if model is None else [self.info(model, version)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -65,23 +66,27 @@ def test_several_servers_on_one_port_if_told(tmp_path: Path) -> None:
     asyncio.run(twice())
 
 
-def test_interceptors_see_every_call(tmp_path: Path) -> None:
+def test_what_is_around_the_handlers_sees_every_call(tmp_path: Path) -> None:
     seen: list[str] = []
 
-    class Watch(grpc.aio.ServerInterceptor):
-        async def intercept_service(self, continuation, details):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    class Watch(grpc.GenericRpcHandler):
+        def __init__(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+            self.handlers = handlers
+
+        def service(self, details: grpc.HandlerCallDetails) -> object:
             seen.append(details.method)
-            return await continuation(details)
+            return next(filter(None, (handler.service(details) for handler in self.handlers)), None)
 
     async def call() -> None:
         plane = LocalPlane(tmp_path)
-        server = await serve_grpc(plane, plane, "127.0.0.1", 0, interceptors=[Watch()])
+        server = await serve_grpc(plane, plane, "127.0.0.1", 0, around=Watch)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             assert (await GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest())).live
+            await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         await server.stop()
 
     asyncio.run(call())
-    assert seen == ["/inference.GRPCInferenceService/ServerLive"]
+    assert seen == ["/inference.GRPCInferenceService/ServerLive", "/grpc.health.v1.Health/Check"]
 
 
 def test_what_nobody_foresaw_is_logged_and_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.dataplane import DataPlane
@@ -52,7 +52,7 @@ async def serve_grpc(
     port: int,
     *,
     credentials: grpc.ServerCredentials | None = None,
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    around: Callable[[Sequence[grpc.GenericRpcHandler]], grpc.GenericRpcHandler] | None = None,
     max_message: int = _MESSAGE,
     reuse_port: bool = False,
 ) -> GrpcServer:
@@ -64,25 +64,27 @@ async def serve_grpc(
         host: address to listen on, e.g. ``127.0.0.1``, ``0.0.0.0`` or ``::``.
         port: 0: any free one.
         credentials: for TLS; None: plain text.
-        interceptors: authentication, limits, metrics; the first is the outermost.
+        around: puts authentication, limits, metrics before the handlers of all services.
         max_message: bytes of a request, also once unpacked.
         reuse_port: several processes may listen on the same port.
 
     Raises:
         ConfigError: the address cannot be listened on.
     """
+    services = _Services()
+    services.add_generic_rpc_handlers((handlers(plane, management),))
+    health_calls = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_calls, services)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), services)
     server = grpc.aio.server(
-        interceptors=tuple(interceptors),
         options=(
             ("grpc.max_receive_message_length", max_message),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(reuse_port)),
         ),
     )
-    server.add_generic_rpc_handlers((handlers(plane, management),))
-    health_calls = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_calls, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    server.add_generic_rpc_handlers(services.handlers if around is None else (around(services.handlers),))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         if credentials is None:
@@ -95,3 +97,16 @@ async def serve_grpc(
     for name in ("", SERVICE):
         await health_calls.set(name, health_pb2.HealthCheckResponse.SERVING)
     return GrpcServer(server, health_calls, bound)
+
+
+class _Services:
+    """Collects handlers in the place of a server."""
+
+    def __init__(self) -> None:
+        self.handlers: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(self, found: Sequence[grpc.GenericRpcHandler]) -> None:
+        self.handlers += found
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """The same once more, for servers that find methods another way."""

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf import json_format
 from tritonclient.grpc import service_pb2 as pb
 
-from mlaas4hep.inference.dataplane import DataPlane
+from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError, ServingError
 from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
 from mlaas4hep.inference.protocol import description
@@ -67,9 +67,11 @@ class _Calls:
 
     async def infer(self, request: Any) -> Any:
         """One inference."""
-        inferred = await self.plane.infer(
+        inferred = self.plane.infer_soon(
             request.model_name, inputs_of(request), wanted_of(request), request.model_version
         )
+        if not isinstance(inferred, Inferred):
+            inferred = await inferred
         return response_of(self.plane, request, inferred)
 
     async def stream_infer(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlaas4hep.inference.operation.gate import Gate
+from mlaas4hep.inference.operation.held import Held
 from mlaas4hep.inference.operation.limits import Rate
 from mlaas4hep.inference.operation.measured import Measured, model_families, process_families
 from mlaas4hep.inference.operation.metrics import Family, exposition
@@ -52,7 +53,7 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
         worker: name of this process's place.
     """
     server = Server(settings)
-    state = State()
+    state = State(held=Held(settings.limits.bodies))
     plane = Measured(server, state.metrics)
 
     def families() -> list[Family]:

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from mlaas4hep.inference.failures import ServingError, UnauthorisedError
 from mlaas4hep.inference.operation.access import Right, right_of_http
 from mlaas4hep.inference.operation.accounts import Accounts
-from mlaas4hep.inference.operation.held import Held, Incoming
+from mlaas4hep.inference.operation.held import Incoming
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import REQUEST_ID
 from mlaas4hep.inference.operation.origins import Origins
@@ -76,11 +76,10 @@ class Gate:
         self._open_metrics = settings.security.open_metrics
         self._body, self._upload = settings.limits.body, max(settings.limits.upload, settings.limits.body)
         self._accounts = Accounts(state, settings.log_requests)
-        self._held = Held(settings.limits.bodies)
         self.short_way = None
         if not settings.proxies:  # whose headers say where a request comes from
             self.short_way = ShortWay(
-                app.answering, templates, self._base, state, self._accounts, self._held, self._body, self._origins,
+                app.answering, templates, self._base, state, self._accounts, self._body, self._origins,
                 authenticator, rate,
             )  # fmt: skip
 
@@ -140,7 +139,7 @@ class Gate:
                     return
                 if coding is not None or length is not None:
                     stored = method == "POST" and path in _UPLOADS
-                    incoming = Incoming(receive, self._limit(method, path), None if stored else self._held)
+                    incoming = Incoming(receive, self._limit(method, path), None if stored else self._state.held)
                     receive = incoming
                 await self._app(scope, receive, answer)
             except ServingError as error:

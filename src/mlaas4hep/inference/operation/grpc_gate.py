@@ -1,10 +1,13 @@
-"""The interceptor around all gRPC calls: rights, rate limit, metrics, access log."""
+"""The layer around all gRPC calls: rights, rate limit, metrics, access log.
+
+No interceptor of gRPC's: a call is looked at where its handler is looked for, which costs it no turn of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,6 +16,7 @@ import grpc.aio
 
 from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.access import Right, right_of_grpc
+from mlaas4hep.inference.operation.held import FULL
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import ACCESS, REQUEST_ID
 from mlaas4hep.inference.operation.security import Authenticator, Caller
@@ -21,12 +25,32 @@ from mlaas4hep.inference.operation.state import State
 __all__ = ["GrpcGate"]
 
 
+CODES: dict[object, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 STEP = 0.02
 QUIET_STEPS = 3
 HOLD_STEPS = 50
 
 
-class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class _Guarded(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Handlers of several services with a gate before them."""
+
+    def __init__(self, gate: GrpcGate, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._gate = gate
+        self._handlers = tuple(handlers)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler of a call."""
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        self._gate.note(metadata.get("x-request-id"))
+        handler = None
+        for handlers in self._handlers:
+            handler = handlers.service(handler_call_details)
+            if handler is not None:
+                break
+        return self._gate.enter(handler_call_details.method, metadata, handler)
+
+
+class GrpcGate:
     """Lets calls through that may go on.
 
     Args:
@@ -63,47 +87,101 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._held.set()
         await task
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
-    ) -> Any:
-        """The handler of the call, or one that refuses it before its message is read."""
-        method = handler_call_details.method
-        handler = await continuation(handler_call_details)
+    def around(self, handlers: Sequence[grpc.GenericRpcHandler]) -> grpc.GenericRpcHandler:
+        """Handlers of services as one, with this gate before them."""
+        return _Guarded(self, handlers)
+
+    def enter(self, method: str, metadata: Mapping[str, Any], handler: Any) -> Any:
+        """The handler of a call, or one that refuses it before its message is read.
+
+        Args:
+            method: as ``/service/Method``.
+            metadata: of the call.
+            handler: of the method; None: there is none.
+        """
         right = right_of_grpc(method)
-        metadata = dict(handler_call_details.invocation_metadata or ())
-        given = metadata.get("x-request-id")
+        authenticator = self._authenticator
+        if authenticator is None or right is Right.OPEN:
+            return None if handler is None else self._admitted(method, right, handler)
+        text = metadata.get("authorization")
+        authorization = text.encode() if isinstance(text, str) else None
+        caller = authenticator.remembered(authorization) if authorization else None
+        if caller is None:
+            return self._asking(method, right, authorization, handler)
+        try:
+            self._permit(caller, right, known=handler is not None)
+        except ServingError as error:
+            return self._refusing(method, error, caller)
+        return None if handler is None else self._admitted(method, right, handler)
+
+    def note(self, given: object) -> None:
+        """Begin a request, with the id that the client gave it."""
         REQUEST_ID.set(self._state.request_id(given.encode() if isinstance(given, str) else None))
-        caller: Caller | None = None
-        if self._authenticator is not None and right is not Right.OPEN:
-            text = metadata.get("authorization")
-            try:
-                caller = await self._authenticator.caller(text.encode() if isinstance(text, str) else None)
-                self._authenticator.permit(caller, right)
-            except ServingError as error:
-                return self._refusing(method, error, caller)
-        if handler is None:
-            return None
-        if self._rate is not None and caller is not None:
-            try:
-                self._rate.count(caller.key)
-            except ServingError as error:
-                return self._refusing(method, error, caller)
+
+    def _permit(self, caller: Caller, right: Right, *, known: bool) -> None:
+        """Raises `ServingError` if the caller may not do this, or not now."""
+        if self._authenticator is not None:
+            self._authenticator.permit(caller, right)
+        if self._rate is not None and known:
+            self._rate.count(caller.key)
+
+    def _admitted(self, method: str, right: Right, handler: Any) -> Any:
         known = self._wrapped.get(method)
         if known is None or known[0] is not handler:
             known = self._wrapped[method] = (handler, self._counting(method, right, handler))
         return known[1]
 
+    def _asking(self, method: str, right: Right, authorization: bytes | None, handler: Any) -> Any:
+        """A handler that looks at a token not seen before, then does what the method's own does.
+
+        It takes messages as they come, so that none is read of a caller who is refused.
+        """
+
+        async def ask(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            caller: Caller | None = None
+            start = time.perf_counter()
+            try:
+                assert self._authenticator is not None
+                caller = await self._authenticator.caller(authorization)
+                self._permit(caller, right, known=handler is not None)
+            except ServingError as error:
+                try:
+                    await context.abort(grpc.StatusCode[error.grpc], str(error))
+                finally:
+                    self._done(method, right, context, start, caller, error.grpc)
+            if handler is None:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+            inner = self._admitted(method, right, handler)
+            messages = (inner.request_deserializer(request) async for request in requests)
+            if inner.unary_unary is not None:
+                async for message in messages:
+                    yield inner.response_serializer(await inner.unary_unary(message, context))
+                    return
+            else:
+                async for response in inner.stream_stream(messages, context):
+                    yield inner.response_serializer(response)
+
+        return grpc.stream_stream_rpc_method_handler(ask)
+
     def _counting(self, method: str, right: Right, handler: Any) -> Any:
         """The handler, with its calls counted, timed and, if they fail or change something, logged."""
         limited = self._rate is not None and self._authenticator is None and right is not Right.OPEN
+        bodies = self._state.held
         if handler.unary_unary is not None:
 
             async def unary(request: Any, context: Any) -> Any:
                 start = time.perf_counter()
                 self._calls += 1
+                kept = 0
                 try:
                     if limited:
                         await self._limit(context)
+                    if right is Right.PREDICT:
+                        size = request.ByteSize()
+                        if not bodies.room(size):
+                            await context.abort(grpc.StatusCode.UNAVAILABLE, FULL)
+                        bodies.take(size)
+                        kept = size
                     response = await handler.unary_unary(request, context)
                     if method.endswith("/ServerReady") and not self._state.ready:
                         response.ready = False
@@ -111,6 +189,7 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                         await self._held.wait()
                     return response
                 finally:
+                    bodies.give(kept)
                     self._done(method, right, context, start)
 
             return grpc.unary_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
@@ -174,8 +253,7 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 def _code(context: Any) -> str:
     found = context.code()
-    names: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
-    return names.get(found.value[0] if isinstance(found, grpc.StatusCode) else found, "OK")
+    return CODES.get(found.value[0] if isinstance(found, grpc.StatusCode) else found, "OK")
 
 
 def _address(peer: str) -> str:

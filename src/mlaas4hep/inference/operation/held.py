@@ -7,7 +7,9 @@ from starlette.types import Message, Receive
 from mlaas4hep.inference.failures import OverloadedError
 from mlaas4hep.inference.rest.errors import UnreadBodyError
 
-__all__ = ["Held", "Incoming"]
+__all__ = ["FULL", "Held", "Incoming"]
+
+FULL = "the server holds too many bytes of other requests"
 
 
 class Held:
@@ -17,7 +19,7 @@ class Held:
         limit: bytes; one request alone may be larger.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = 2**30) -> None:
         self.limit = limit
         self.bytes = 0
 
@@ -32,7 +34,7 @@ class Held:
             OverloadedError: there is no room.
         """
         if not self.room(size):
-            raise OverloadedError("the server holds too many bytes of other requests", hint="try again later")
+            raise OverloadedError(FULL, hint="try again later")
         self.bytes += size
 
     def give(self, size: int) -> None:

@@ -178,7 +178,7 @@ class _Process:
             settings.host,
             settings.grpc_port,
             credentials=certificates.credentials() if certificates else None,
-            interceptors=[self._gate],
+            around=self._gate.around,
             max_message=settings.limits.body,
             reuse_port=self._place.folder is not None,
         )

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.access import Right, right_of_http
 from mlaas4hep.inference.operation.accounts import Accounts
-from mlaas4hep.inference.operation.held import Held
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import REQUEST_ID
 from mlaas4hep.inference.operation.origins import Origins
@@ -54,7 +53,6 @@ class ShortWay:
         base: prefix of all paths.
         state: of this process.
         accounts: told of every request.
-        held: bytes of requests that wait.
         largest: bytes of a body.
         origins: None: there are tokens instead.
         authenticator: None: everybody may do everything.
@@ -68,7 +66,6 @@ class ShortWay:
         base: str,
         state: State,
         accounts: Accounts,
-        held: Held,
         largest: int,
         origins: Origins | None,
         authenticator: Authenticator | None,
@@ -79,7 +76,7 @@ class ShortWay:
         self._base = base
         self._state = state
         self._accounts = accounts
-        self._held = held
+        self._held = state.held
         self.largest = largest
         self._origins = origins
         self._authenticator = authenticator

@@ -8,6 +8,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
+from mlaas4hep.inference.operation.held import Held
 from mlaas4hep.inference.operation.metrics import Metrics
 
 __all__ = ["State"]
@@ -22,12 +23,14 @@ class State:
     Attributes:
         ready: it takes requests: started, and not about to stop.
         metrics: counters of the hot paths.
+        held: bytes of requests in memory.
         connections: open HTTP connections.
         started: seconds since 1970.
     """
 
     ready: bool = False
     metrics: Metrics = field(default_factory=Metrics)
+    held: Held = field(default_factory=Held)
     connections: int = 0
     started: float = field(default_factory=time.time)
     _prefix: str = field(default_factory=lambda: secrets.token_hex(6))
