@@ -80,6 +80,8 @@ def test_defaults(folder: Path) -> None:
         ("workers", 2, "reading.workers", 2),
         ("memory_limit", "2 GB", "reading.memory_limit", 2_000_000_000),
         ("memory_limit", 1000, "reading.memory_limit", 1000),
+        ("cache", "/scratch/cache", "reading.cache", Path("/scratch/cache")),
+        ("cache_limit", "5 GB", "reading.cache_limit", 5_000_000_000),
         ("redirector", "root://host", "reading.redirector", "root://host"),
         ("redirector", "", "reading.redirector", None),
         ("epochs", 5, "training.epochs", 5),
@@ -108,7 +110,7 @@ def test_each_key(folder: Path, key: str, value: object, place: str, expected: o
     for part in place.split("."):
         found = getattr(found, part)
     assert found == expected
-    assert type(found) is type(expected)
+    assert isinstance(found, type(expected))
 
 
 def test_every_key_is_tested_or_has_a_test_of_its_own() -> None:

@@ -24,8 +24,9 @@ from mlaas4hep.errors import (
 )
 from mlaas4hep.inference import predict as module
 from mlaas4hep.inference.predict import Predicted, predict_files, score_names
-from mlaas4hep.streaming.dataset import Block, Dataset
+from mlaas4hep.streaming.dataset import Block
 from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.training.fit import open_dataset
 from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training
 from tests.support.reference import passing
@@ -105,9 +106,7 @@ def test_scores_are_those_of_the_training(small: Small, scores: Columns) -> None
         native = bundle.native_scorer()
         with opened(small.workflow) as files:
             prepared = prepare(small.workflow, files, Collector())
-            dataset = Dataset(
-                files, prepared.pipeline, prepared.scan, bundle.layout, prepared.labels.target, chunk_size=-1
-            )
+            dataset = open_dataset(small.workflow, prepared, bundle.layout)
             whole = Block.join(list(dataset.in_order()))
         expected = {
             (int(file), int(entry)): float(score)

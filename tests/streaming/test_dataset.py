@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config.workflow import Reading, Sample, Split
+from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming import scan as module
-from mlaas4hep.streaming.dataset import Block, Dataset, Order
+from mlaas4hep.streaming.budget import Budget
+from mlaas4hep.streaming.cache import Cache
+from mlaas4hep.streaming.dataset import Block, Chunk, Dataset, Order
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.streaming.scan import scan
+from mlaas4hep.streaming.store import DiskStore
+from tests.support.budgets import Forgetful
 from tests.support.reference import part_of
 from tests.support.written import Event, make_events, workflow_of, write_rntuple, write_ttree
 
@@ -37,9 +43,20 @@ LAYOUT = Layout(
         FeatureBranch("met", "flat", 1, 0.0, 1.0, -1e38, -1.0),
         FeatureBranch("Jet_pt", "jagged", 2, 0.0, 1.0, -1e38, -1.0),
         FeatureBranch("cells", "jagged", 3, 0.0, 1.0, -1e38, -1.0),
-    )
+    ),
+    nan=True,
 )
 EVERYTHING = [(name, entry) for name, events in SAMPLES.items() for entry in range(len(events))]
+
+
+KEEP = ("nowhere", "memory", "disk")
+"""Where events are kept after they were read."""
+
+
+def kept(where: str, folder: Path) -> dict[str, Any]:
+    """Wishes for `dataset_of`."""
+    wishes: dict[str, dict[str, Any]] = {"nowhere": {"keeps": False}, "disk": {"keeps": False, "cache": folder}}
+    return wishes.get(where, {})
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +83,19 @@ def dataset_of(paths: Mapping[str, Path], *, target: int = 30, events: int = -1,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "target_events", lambda _files: target)
         found = scan(files, pipeline, events=events, monitor=Collector())
+    label = wishes.pop("label", codes)
+    memory = wishes.pop("memory", 2**40)
+    budget = Budget(memory) if wishes.pop("keeps", True) else Forgetful(memory)
+    cache = wishes.pop("cache", None)
+    store = None
+    if cache is not None:
+        ranges = [one for _, one in found.ranges]
+        store = DiskStore(Cache(cache, 2**30, print), "ab" * 16, ranges, LAYOUT.width, np.dtype(np.int64))
+    dataset = Dataset(files, pipeline, found, LAYOUT, label, budget=budget, store=store, **{"chunk_size": -1, **wishes})
     try:
-        yield Dataset(files, pipeline, found, LAYOUT, wishes.pop("label", codes), **{"chunk_size": -1, **wishes})
+        yield dataset
     finally:
+        dataset.close()
         close_files(files)
 
 
@@ -86,29 +113,33 @@ def part(event: Event) -> int:
     return part_of([event[n] for n in ("run", "luminosityBlock", "event")], validation=0.25, test=0.25, seed=0)
 
 
-def named(dataset: Dataset, block: Block) -> list[tuple[str, int]]:
+def named(dataset: Dataset, block: Block | Chunk) -> list[tuple[str, int]]:
     names = {file.index: file.sample.name for file in dataset.files}
     return [(names[int(file)], int(entry)) for file, entry in zip(block.file, block.entry, strict=True)]
 
 
-def check(dataset: Dataset, block: Block) -> None:
-    """Every column of the block against the event it came from."""
+def check(dataset: Dataset, block: Block | Chunk) -> None:
+    """Every column against the event it came from; what the model sees are the raw values, missing ones as NaN."""
     events = [SAMPLES[name][entry] for name, entry in named(dataset, block)]
     expected = np.array([rows_of(event) for event in events], dtype=np.float32).reshape(len(events), 6)
-    np.testing.assert_array_equal(block.raw, expected)
+    if isinstance(block, Block):
+        np.testing.assert_array_equal(block.raw, expected)
+        np.testing.assert_array_equal(block.part, [part(event) for event in events])
+        assert (block.raw.dtype, block.part.dtype) == ("f4", "i1")
+    else:
+        np.testing.assert_array_equal(block.x, np.where(np.isinf(expected), np.nan, expected))
+        assert block.x.dtype == "f4"
     np.testing.assert_array_equal(block.weight, [event["w"] for event in events])
-    np.testing.assert_array_equal(block.part, [part(event) for event in events])
-    assert block.raw.dtype == np.float32
-    assert (block.weight.dtype, block.part.dtype, block.file.dtype, block.entry.dtype) == ("f8", "i1", "i4", "i8")
+    assert (block.weight.dtype, block.file.dtype, block.entry.dtype) == ("f8", "i4", "i8")
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("keep_bytes", [0, 2**30])
+@pytest.mark.parametrize("keep", KEEP)
 @pytest.mark.parametrize("chunk_size", [1, 10, 64, -1])
 def test_every_event_once_and_as_it_is(
-    paths: dict[str, Path], chunk_size: int, keep_bytes: int, *, shuffle: bool
+    paths: dict[str, Path], tmp_path: Path, chunk_size: int, keep: str, *, shuffle: bool
 ) -> None:
-    with dataset_of(paths, chunk_size=chunk_size, keep_bytes=keep_bytes) as dataset:
+    with dataset_of(paths, chunk_size=chunk_size, **kept(keep, tmp_path)) as dataset:
         seen: list[tuple[str, int]] = []
         for index in range(len(PARTS)):
             expected = [key for key in EVERYTHING if part(SAMPLES[key[0]][key[1]]) == index]
@@ -123,7 +154,7 @@ def test_every_event_once_and_as_it_is(
             seen += mine
             if chunk_size == -1:
                 assert len(blocks) == 1
-            else:
+            elif chunk_size != -1:
                 assert all(map(len, blocks))
                 if chunk_size > len(SAMPLES):
                     assert len(blocks) == math.ceil(len(expected) / chunk_size)
@@ -177,9 +208,9 @@ def test_shuffled_events_of_a_file_are_mixed_over_its_ranges(paths: dict[str, Pa
 
 @pytest.mark.parametrize("target", [10, 30, 16_384])
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("keep_bytes", [0, 2**30])
-def test_in_order(paths: dict[str, Path], target: int, workers: int, keep_bytes: int) -> None:
-    with dataset_of(paths, target=target, workers=workers, keep_bytes=keep_bytes) as dataset:
+@pytest.mark.parametrize("keep", KEEP)
+def test_in_order(paths: dict[str, Path], tmp_path: Path, target: int, workers: int, keep: str) -> None:
+    with dataset_of(paths, target=target, workers=workers, **kept(keep, tmp_path)) as dataset:
         order = [file.sample.name for file in dataset.files]
         expected = sorted(EVERYTHING, key=lambda key: (order.index(key[0]), key[1]))
         blocks = list(dataset.in_order())
@@ -190,10 +221,12 @@ def test_in_order(paths: dict[str, Path], target: int, workers: int, keep_bytes:
         assert tests == [key for key in expected if part(SAMPLES[key[0]][key[1]]) == 2]
 
 
-@pytest.mark.parametrize("keep_bytes", [0, 2**30])
+@pytest.mark.parametrize("keep", KEEP)
 @pytest.mark.parametrize("events", [5, 77])
-def test_limited_events_are_the_first_of_each_file(paths: dict[str, Path], events: int, keep_bytes: int) -> None:
-    with dataset_of(paths, events=events, keep_bytes=keep_bytes) as dataset:
+def test_limited_events_are_the_first_of_each_file(
+    paths: dict[str, Path], tmp_path: Path, events: int, keep: str
+) -> None:
+    with dataset_of(paths, events=events, **kept(keep, tmp_path)) as dataset:
         keys = [key for block in dataset.in_order() for key in named(dataset, block)]
         assert len(keys) == events
         for name, sample in SAMPLES.items():
@@ -204,17 +237,121 @@ def test_limited_events_are_the_first_of_each_file(paths: dict[str, Path], event
         assert sorted(chunks) == sorted(keys)
 
 
-def test_blocks_are_read_once_if_they_fit(paths: dict[str, Path]) -> None:
-    with dataset_of(paths, keep_bytes=2**30) as dataset:
-        assert dataset.block(0, 0) is dataset.block(0, 0)
+def reads_of(dataset: Dataset) -> int:
+    """How many ranges are read from files in two passes over everything."""
+    reads = []
+    with pytest.MonkeyPatch.context() as patch:
+        apply = Pipeline.apply
+
+        def counting(*args: Any) -> Any:
+            reads.append(1)
+            return apply(*args)
+
+        patch.setattr(Pipeline, "apply", counting)
+        for _ in range(2):
+            for index in range(len(PARTS)):
+                list(dataset.chunks(index))
+    return len(reads)
+
+
+def test_ranges_are_read_once_if_they_fit(paths: dict[str, Path], tmp_path: Path) -> None:
     with dataset_of(paths) as dataset:
+        ranges = len(dataset.scan.ranges)
         size = dataset.bytes_of(dataset.scan.used)
-        assert dataset.block(0, 0) is not dataset.block(0, 0)
-        assert size == len(EVERYTHING) * (4 * 6 + 32)
-    with dataset_of(paths, keep_bytes=size) as dataset:
-        assert dataset.block(0, 0) is dataset.block(0, 0)
-    with dataset_of(paths, keep_bytes=size - 1) as dataset:
-        assert dataset.block(0, 0) is not dataset.block(0, 0)
+        assert size == len(EVERYTHING) * (4 * 6 + 24)
+        assert reads_of(dataset) == ranges
+    with dataset_of(paths, memory=2 * size) as dataset:
+        assert reads_of(dataset) == ranges
+    with dataset_of(paths, memory=2 * size - 2) as dataset:
+        assert reads_of(dataset) > 2 * ranges
+    with dataset_of(paths, memory=2 * size - 2, cache=tmp_path) as dataset:
+        assert reads_of(dataset) == ranges
+    with dataset_of(paths, memory=2 * size - 2, cache=tmp_path) as dataset:
+        assert reads_of(dataset) == 0
+
+
+@pytest.mark.parametrize("chunk_size", [7, 40])
+def test_the_order_is_the_same_wherever_events_are_kept_and_whoever_reads(
+    paths: dict[str, Path], tmp_path: Path, chunk_size: int
+) -> None:
+    def epochs(**wishes: Any) -> list[tuple[bytes, list[tuple[str, int]]]]:
+        with dataset_of(paths, chunk_size=chunk_size, **wishes) as dataset:
+            return [
+                (chunk.x.tobytes(), named(dataset, chunk))
+                for epoch in range(2)
+                for chunk in dataset.chunks(0, Order(1, epoch, shuffle=True))
+            ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Budget, "window", lambda *_: 50)  # so that there are several
+        expected = epochs()
+        for workers in (1, 4):
+            for keep in KEEP:
+                assert epochs(workers=workers, **kept(keep, tmp_path)) == expected
+            assert epochs(workers=workers, **kept("disk", tmp_path)) == expected  # now from the disk
+
+
+def test_a_chunk_is_as_large_as_the_budget_allows(paths: dict[str, Path]) -> None:
+    with dataset_of(paths, memory=8 * 10 * (4 * 6 + 64)) as dataset:
+        assert dataset.chunk_size == 10
+        assert max(map(len, dataset.chunks(0))) <= 10 + len(SAMPLES)
+
+
+def test_load_is_all_of_a_part_in_order(paths: dict[str, Path]) -> None:
+    for keeps in (True, False):
+        with dataset_of(paths, keeps=keeps, workers=2) as dataset:
+            for index in range(len(PARTS)):
+                loaded = dataset.load(index)
+                check(dataset, loaded)
+                expected = [key for block in dataset.in_order(index) for key in named(dataset, block)]
+                assert named(dataset, loaded) == expected
+                assert loaded.y.tolist() == [list(SAMPLES).index(name) for name, _ in expected]
+
+
+def test_a_consumer_that_stops_early_ends_the_reading(paths: dict[str, Path]) -> None:
+    before = threading.active_count()
+    with dataset_of(paths, chunk_size=10, keeps=False, workers=3) as dataset:
+        chunks = dataset.chunks(0, Order(1, 0, shuffle=True))
+        next(chunks)
+        chunks.close()
+        assert threading.active_count() == before
+
+
+def test_a_file_that_changes_between_the_passes_is_an_error(tmp_path: Path) -> None:
+    path = write_ttree(tmp_path / "signal.root", SAMPLES["signal"])
+    with dataset_of({"signal": path}, keeps=False) as dataset:
+        path.unlink()
+        other = write_ttree(path, make_events(113, seed=9, signal=True, run=5))
+        files = open_files(workflow_of({"signal": (other, "signal")}).samples, "Events", Reading())
+        dataset.files = files
+        with pytest.raises(FileReadError, match="changed while the file was in use"):
+            list(dataset.chunks(0))
+        close_files(files)
+
+
+def test_many_files_share_the_lane_of_their_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlaas4hep.streaming.dataset.MOST_LANES", 3)
+    events = [make_events(6, seed=seed, signal=False) for seed in range(8)]
+    for i, mine in enumerate(events):
+        write_ttree(tmp_path / f"{i}.root", mine)
+    samples = tuple(
+        Sample(name=name, files=tuple(str(tmp_path / f"{i}.root") for i in numbers), label=name)
+        for name, numbers in (("signal", (0, 1)), ("background", range(2, 8)))
+    )
+    files = open_files(samples, "Events", Reading())
+    pipeline = Pipeline(
+        Preprocessing(), ("met", "Jet_pt", "cells"), ("run", "event"), None, None, "keep", Split(validation=0, test=0)
+    )
+    found = scan(files, pipeline, monitor=Collector())
+    dataset = Dataset(files, pipeline, found, LAYOUT, codes, chunk_size=8, budget=Budget(2**30))
+    chunks = list(dataset.chunks(0, Order(0, 0, shuffle=True)))
+    assert sorted((int(f), int(e)) for c in chunks for f, e in zip(c.file, c.entry, strict=True)) == [
+        (file, entry) for file in range(8) for entry in range(6)
+    ]
+    for chunk in chunks:
+        assert abs(int(np.sum(chunk.y == 0)) - len(chunk) / 4) < 2
+    dataset.close()
+    close_files(files)
 
 
 def test_a_part_without_events(paths: dict[str, Path]) -> None:
@@ -234,26 +371,17 @@ def test_targets_from_a_label_branch(paths: dict[str, Path]) -> None:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 60))
-def test_taking_any_numbers_of_events(paths: dict[str, Path], lengths: list[int], chunk_size: int) -> None:
+def test_taking_any_numbers_of_events(paths: dict[str, Path], lengths: list[int], seed: int) -> None:
     """`Block.take` and `Block.join` keep every column together."""
-    with dataset_of({"signal": paths["signal"]}, keep_bytes=2**30) as dataset:
-        (whole,) = dataset.chunks(0)
-    rng = np.random.default_rng(chunk_size)
+    with dataset_of({"signal": paths["signal"]}) as dataset:
+        whole = Block.join(list(dataset.in_order()))
+    rng = np.random.default_rng(seed)
     which = rng.integers(0, len(whole), sum(lengths))
     parts = [whole.take(part) for part in np.split(which, np.cumsum(lengths)[:-1])]
     joined = Block.join(parts)
     assert len(joined) == len(which)
     np.testing.assert_array_equal(joined.entry, whole.entry[which])
     np.testing.assert_array_equal(joined.raw, whole.raw[which])
-
-
-def test_random_numbers_belong_to_a_place() -> None:
-    draws = {
-        (order.seed, order.epoch, *place): order.generator(*place).integers(0, 2**62)
-        for order in (Order(0, 0), Order(0, 1), Order(1, 0))
-        for place in ((0,), (1,), (0, 0), (0, 1), (1, 0), (5, 5))
-    }
-    assert len(set(draws.values())) == len(draws)
 
 
 def test_files_keep_the_index_of_the_user(paths: dict[str, Path]) -> None:

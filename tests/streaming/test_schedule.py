@@ -136,3 +136,14 @@ def test_a_consumer_that_stops_stops_the_work(workers: int) -> None:
 def test_items_are_worked_on_at_the_same_time() -> None:
     both = threading.Barrier(2)
     assert list(ordered_map(lambda _item: both.wait(10) >= 0, range(2), 2)) == [True, True]
+
+
+def test_one_worker_with_items_ahead_works_in_a_thread() -> None:
+    threads: set[int] = set()
+
+    def note(item: int) -> int:
+        threads.add(threading.get_ident())
+        return item
+
+    assert list(ordered_map(note, range(5), 1, 2)) == list(range(5))
+    assert threading.get_ident() not in threads

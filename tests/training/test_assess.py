@@ -16,6 +16,7 @@ from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training import assess as module
 from mlaas4hep.training.assess import assess
 from mlaas4hep.training.prepare import opened, prepare
+from tests.support.budgets import ROOMY
 from tests.support.written import make_events, workflow_of, write_ttree
 
 
@@ -34,7 +35,9 @@ def dataset_of(paths: dict[str, tuple[Path, str]], **split: float) -> Iterator[t
         patch.setattr(scanning, "target_events", lambda _files: 40)
         prepared = prepare(workflow, files, Collector())
         layout = prepared.layout(workflow, nan=False).layout
-        dataset = Dataset(files, prepared.pipeline, prepared.scan, layout, prepared.labels.target, chunk_size=50)
+        dataset = Dataset(
+            files, prepared.pipeline, prepared.scan, layout, prepared.labels.target, chunk_size=50, budget=ROOMY
+        )
         yield dataset, prepared.labels.names
 
 

@@ -13,11 +13,13 @@ import pytest
 from mlaas4hep.errors import MemoryLimitError
 from mlaas4hep.features.split import TRAIN, VALIDATION
 from mlaas4hep.streaming import scan as module
+from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.data import Arrays, Events
 from mlaas4hep.training.events import PartEvents, _size
 from mlaas4hep.training.prepare import opened, prepare
+from tests.support.budgets import ROOMY, Forgetful
 from tests.support.written import make_events, workflow_of, write_ttree
 
 SIZES = {"signal": 130, "background": 210}
@@ -43,7 +45,7 @@ def part_events(
     memory_limit: int = 2**30,
     target: int = 30,
     workers: int = 1,
-    keep_bytes: int = 2**30,
+    budget: Budget = ROOMY,
     **settings: Any,
 ) -> Iterator[tuple[PartEvents, Dataset]]:
     """The events of a part of small files that have several ranges."""
@@ -61,7 +63,7 @@ def part_events(
             prepared.labels.target,
             chunk_size=chunk_size,
             workers=workers,
-            keep_bytes=keep_bytes,
+            budget=budget,
         )
         events: Events = PartEvents(
             dataset, part, prepared.weights, shuffle=shuffle, seed=seed, memory_limit=memory_limit
@@ -118,7 +120,7 @@ def test_batches_hold_every_event_once(
 
 
 def test_streamed_and_in_memory_are_the_same_events(paths: dict[str, tuple[Path, str]]) -> None:
-    with part_events(paths, chunk_size=40, shuffle=True, keep_bytes=0) as (events, _):
+    with part_events(paths, chunk_size=40, shuffle=True, budget=Forgetful(2**40)) as (events, _):
         assert sorted(rows(joined(list(events.chunks())))) == sorted(rows(events.load()))
     with part_events(paths, chunk_size=-1, shuffle=False) as (events, _):
         assert same(joined(list(events.chunks())), events.load())

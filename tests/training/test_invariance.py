@@ -10,8 +10,10 @@ import pytest
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.split import PARTS
-from mlaas4hep.streaming.dataset import Block, Dataset, Order
+from mlaas4hep.streaming.budget import Budget
+from mlaas4hep.streaming.dataset import Block, Chunk, Order
 from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.training.fit import open_dataset
 from mlaas4hep.training.prepare import opened, prepare
 
 FILES = ("ggH_tautau", "Z_tautau", "W_lnu", "ttbar")
@@ -33,26 +35,36 @@ def workflow(pythia: Path, *, names: tuple[str, ...] = FILES, **changes: Any) ->
     return Workflow.model_validate({**settings, **changes})
 
 
+def joined(chunks: list[Chunk]) -> Chunk:
+    return Chunk(
+        *(np.concatenate([getattr(c, name) for c in chunks]) for name in ("x", "y", "weight", "file", "entry"))
+    )
+
+
+def taken(chunk: Chunk, which: Any) -> Chunk:
+    return Chunk(chunk.x[which], chunk.y[which], chunk.weight[which], chunk.file[which], chunk.entry[which])
+
+
+def sorted_by_event(events: Chunk | Block, names: dict[int, str]) -> Any:
+    return np.lexsort((events.entry, np.array([names[int(index)] for index in events.file])))
+
+
 def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = False) -> dict[str, Any]:
     """All that may not change, by (sample, entry)."""
     with opened(configuration) as files:
         prepared = prepare(configuration, files, Collector())
         layout = prepared.layout(configuration, nan=False).layout
-        dataset = Dataset(
-            files,
-            prepared.pipeline,
-            prepared.scan,
-            layout,
-            prepared.labels.target,
-            chunk_size=configuration.reading.chunk_size,
-            workers=configuration.reading.workers,
-            keep_bytes=2**40 if keep else 0,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            if not keep:
+                patch.setattr(Budget, "keep", -1)
+            dataset = open_dataset(configuration, prepared, layout)
         chunks = [list(dataset.chunks(part, Order(1, 0, shuffle))) for part in range(len(PARTS))]
         names = {file.index: file.sample.name for file in files}
-        whole = Block.join([block for part in chunks for block in part])
-        order = np.lexsort((whole.entry, np.array([names[index] for index in whole.file])))
-        ordered = whole.take(order)
+        whole = joined([chunk for part in chunks for chunk in part])
+        ordered = taken(whole, sorted_by_event(whole, names))
+        blocks = Block.join(list(dataset.in_order()))
+        raw = blocks.take(sorted_by_event(blocks, names))
+        dataset.close()
         cutflow = {
             file.sample.name: found.cutflow.to_json()
             for file, found in zip(files, prepared.scan.files, strict=True)
@@ -60,11 +72,11 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
         }
         return {
             "layout": layout,
-            "raw": ordered.raw.tobytes(),
-            "x": layout.transform(ordered.raw).tobytes(),
+            "raw": raw.raw.tobytes(),
+            "x": ordered.x.tobytes(),
             "y": ordered.y.tobytes(),
             "weight": ordered.weight.tobytes(),
-            "part": ordered.part.tobytes(),
+            "part": raw.part.tobytes(),
             "entry": ordered.entry.tobytes(),
             "cutflow": {name: cutflow[name] for name in sorted(cutflow)},
             "sums": prepared.totals.weights.tobytes(),
@@ -101,6 +113,16 @@ def test_same_bits_when_nothing_is_kept_in_memory(reference: dict[str, Any], pyt
         assert found[key] == reference[key], key
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_same_bits_with_a_cache(reference: dict[str, Any], pythia: Path, tmp_path: Path, *, keep: bool) -> None:
+    for chunk_size in (5000, 1000):  # first written, then read
+        settings = workflow(pythia, reading={"chunk_size": chunk_size, "cache": str(tmp_path)})
+        found = everything(settings, keep=keep, shuffle=True)
+        for key in SAME:
+            assert found[key] == reference[key], key
+    assert len(list(tmp_path.glob("*.blocks"))) == 1
+
+
 def test_shuffled_order_is_the_same_from_memory_and_from_files(pythia: Path) -> None:
     settings = workflow(pythia, reading={"chunk_size": 3000})
     kept = everything(settings, keep=True, shuffle=True)
@@ -113,7 +135,7 @@ def test_shuffled_order_is_the_same_from_memory_and_from_files(pythia: Path) -> 
 
 def test_every_chunk_holds_every_file_in_proportion(reference: dict[str, Any]) -> None:
     for part in reference["chunks"]:
-        whole = Block.join(part)
+        whole = joined(part)
         for index in reference["names"]:
             share = np.mean(whole.file == index)
             for chunk in part:
@@ -128,13 +150,13 @@ def test_limited_events_are_shared_in_proportion(reference: dict[str, Any], pyth
     again = everything(workflow(pythia, events=events, names=FILES[::-1], reading={"workers": 2, "chunk_size": -1}))
     for key in SAME:
         assert found[key] == again[key], key
-    whole = Block.join([block for part in found["chunks"] for block in part])
-    everybody = Block.join([block for part in reference["chunks"] for block in part])
+    whole = joined([chunk for part in found["chunks"] for chunk in part])
+    everybody = joined([chunk for part in reference["chunks"] for chunk in part])
     assert len(whole) == events
     assert found["cutflow"] == reference["cutflow"]
     for index in found["names"]:
         expected = events * np.mean(everybody.file == index)
-        mine = whole.take(whole.file == index)
+        mine = taken(whole, whole.file == index)
         assert abs(len(mine) - expected) < 1.0
         first = np.sort(everybody.entry[everybody.file == index])[: len(mine)]
         np.testing.assert_array_equal(np.sort(mine.entry), first)

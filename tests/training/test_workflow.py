@@ -18,10 +18,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, MemoryLimitError, ModelFileError
+from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Advance, Collector
 from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training
+from tests.support.budgets import ROOMY
 from tests.support.trained import Independent, Small, configured
 from tests.support.written import model_file
 
@@ -62,7 +64,7 @@ def test_features_are_those_computed_by_hand(small: Small, reference: Independen
         prepared = prepare(small.workflow, files, Collector())
         assert prepared.layout(small.workflow, nan=False).layout == layout
         target = prepared.labels.target
-        dataset = Dataset(files, prepared.pipeline, prepared.scan, layout, target, chunk_size=-1)
+        dataset = Dataset(files, prepared.pipeline, prepared.scan, layout, target, chunk_size=-1, budget=ROOMY)
         whole = Block.join(list(dataset.in_order()))
     order = np.lexsort((whole.entry, whole.file))
     mine = layout.transform(whole.raw)[order]
@@ -137,8 +139,13 @@ def streamed(small: Small, folder: Path, **reading: Any) -> Workflow:
 
 def test_streaming_from_files_and_from_memory_give_the_same_model(small: Small, tmp_path: Path) -> None:
     run_training(streamed(small, tmp_path), tmp_path / "memory", Collector())
-    run_training(streamed(small, tmp_path, memory_limit=1000), tmp_path / "files", Collector())
-    assert (tmp_path / "memory/model.onnx").read_bytes() == (tmp_path / "files/model.onnx").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Budget, "keep", -1)
+        run_training(streamed(small, tmp_path), tmp_path / "files", Collector())
+    run_training(streamed(small, tmp_path, cache=tmp_path / "cache"), tmp_path / "cached", Collector())
+    run_training(streamed(small, tmp_path, cache=tmp_path / "cache"), tmp_path / "again", Collector())
+    for name in ("files", "cached", "again"):
+        assert (tmp_path / "memory/model.onnx").read_bytes() == (tmp_path / name / "model.onnx").read_bytes()
 
 
 class Interrupting(Collector):

@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
         report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        workers: Annotated[
+            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
+        ] = None,
         trust_code: Annotated[
             bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
         ] = False,

@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
         tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        workers: Annotated[
+            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
+        ] = None,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
         trust_code: Annotated[

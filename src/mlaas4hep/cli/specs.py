@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
         missing: Annotated[list[float] | None, typer.Option(help="A value that means missing, e.g. -999.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[int, typer.Option(min=1, help="Ranges read at the same time.")] = 1,
+        workers: Annotated[
+            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
+        ] = None,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:

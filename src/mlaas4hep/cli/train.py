@@ -130,7 +130,8 @@ def _run(
         typer.secho(f"interrupted{more if checkpoint_folder(fout).exists() else ''}", fg="yellow", err=True)
         raise typer.Exit(130) from None
     if as_json:
-        typer.echo(json.dumps({"bundle": str(result.bundle), "served": result.served, "metrics": result.metrics}))
+        facts = {"bundle": str(result.bundle), "served": result.served, "waiting": result.waiting}
+        typer.echo(json.dumps({**facts, "metrics": result.metrics}))
     elif not quiet:
         report = result.bundle / "report.html" if result.bundle.is_dir() else f"report.html in {result.bundle}"
         typer.echo(

@@ -73,6 +73,8 @@ def read_legacy(
     sections["specs"] = absolute(specs, Path.cwd()) if specs else None
     if isinstance(sections.get("histograms"), str):
         sections["histograms"] = absolute(sections["histograms"], Path.cwd())
+    if isinstance(sections.get("reading", {}).get("cache"), str):
+        sections["reading"]["cache"] = absolute(sections["reading"]["cache"], Path.cwd())
     if given.branch:
         if sections.setdefault("label_branch", given.branch) != given.branch:
             _two_labels(parameters, f"{given.branch!r} from {given.where}")

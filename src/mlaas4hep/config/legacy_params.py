@@ -45,6 +45,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "chunk_size": ("reading", "chunk_size"),
     "workers": ("reading", "workers"),
     "memory_limit": ("reading", "memory_limit"),
+    "cache": ("reading", "cache"),
+    "cache_limit": ("reading", "cache_limit"),
     "redirector": ("reading", "redirector"),
     "epochs": ("training", "epochs"),
     "batch_size": ("training", "batch_size"),

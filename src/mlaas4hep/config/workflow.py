@@ -6,6 +6,7 @@ into a `Workflow`. Everything after this point reads nothing else.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -25,6 +26,8 @@ __all__ = [
     "Weights",
     "Workflow",
 ]
+
+_MOST_THREADS = 4
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -156,14 +159,26 @@ class Reading(Section):
     """How events are read. It changes no feature and no split; chunks decide in which order a network sees events."""
 
     chunk_size: Count = Field(default=10_000, description="Events a chunk; -1: all in one.")
-    workers: int = Field(default=1, ge=1, description="Files read at the same time.")
+    workers: int | None = Field(
+        default=None, ge=1, description="Threads that read. Default: one for each core, at most 4."
+    )
     memory_limit: Bytes | None = Field(
         default=None, description="Bytes for event data, or `2 GB`; default a quarter of the machine's."
     )
+    cache: Path | None = Field(
+        default=None,
+        description="Folder that keeps specs and feature columns for later epochs and trainings. Default: none.",
+    )
+    cache_limit: Bytes = Field(default=20_000_000_000, description="Bytes that the folder may hold, or `50 GB`.")
     redirector: str | None = Field(default=None, description="Prefix for logical names (/store/...), e.g. root://host.")
     format: Literal["root", "csv", "json", "parquet", "avro"] | None = Field(
         default=None, description="Format of the files; default: by their suffix."
     )
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that read."""
+        return self.workers or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 class Training(Section):

@@ -19,8 +19,9 @@ __all__ = ["read_yaml"]
 def read_yaml(path: Path) -> Workflow:
     """Read and check a workflow.
 
-    Relative paths (files of the samples, model, specs, folder of histograms) are relative to the YAML file and come
-    out absolute. Glob patterns of local files are expanded, sorted by name. URLs and logical names stay as they are.
+    Relative paths (files of the samples, model, specs, folders of histograms and cache) are relative to the YAML file
+    and come out absolute. Glob patterns of local files are expanded, sorted by name. URLs and logical names stay as
+    they are.
 
     Args:
         path: the YAML file.
@@ -55,9 +56,13 @@ def _with_places(workflow: Workflow, path: Path) -> Workflow:
     training = workflow.training
     if training is not None:
         training = training.model_copy(update={"model": absolute(training.model, folder)})
+    reading = workflow.reading
+    if reading.cache is not None:
+        reading = reading.model_copy(update={"cache": absolute(reading.cache, folder)})
     return workflow.model_copy(
         update={
             "samples": samples,
+            "reading": reading,
             "training": training,
             "histograms": absolute(workflow.histograms, folder) if workflow.histograms else None,
             "specs": absolute(workflow.specs, folder) if workflow.specs else None,

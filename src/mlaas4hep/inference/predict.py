@@ -95,7 +95,7 @@ def predict_files(
             open_writer(output, job.columns(), overwrite=overwrite) as writer,
             monitor.stage("predict", total) as advance,
         ):
-            for rows in ordered_map(job.rows, job.tasks(), reading.workers):
+            for rows in ordered_map(job.rows, job.tasks(), reading.threads):
                 writer.write(rows)
                 selected += int(rows["selected"].sum())
                 advance(len(rows["entry"]), "")

@@ -1,32 +1,41 @@
-"""Events as blocks of feature rows: any part of the split, mixed from all files in proportion, as often as wanted.
+"""Events as chunks of feature rows: any part of the split, mixed from all files in proportion, as often as wanted.
 
-The order of events is decided by seed and epoch, never by chunk boundaries in files, workers or what is in memory.
+The order of events is decided by seed and epoch, never by files, workers, memory or caches.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.features.gather import Sources, Transform, gather
 from mlaas4hep.features.layout import Layout
-from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming.assemble import Assembler, Chunk
+from mlaas4hep.streaming.budget import Budget
+from mlaas4hep.streaming.buffers import Buffers
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.loader import Loader
+from mlaas4hep.streaming.order import Order, deal, plan_chunks, reading_order
 from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.rows import RowReader, Rows
 from mlaas4hep.streaming.scan import RangeCount, Scan
 from mlaas4hep.streaming.schedule import ordered_map
+from mlaas4hep.streaming.store import MemoryStore, NoStore, Store
 
-__all__ = ["Block", "Dataset", "Order"]
+__all__ = ["Block", "Chunk", "Dataset", "Order"]
+
+MOST_LANES = 64
+AS_STORED = Order()
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some events.
+    """Some events with their raw features.
 
     Attributes:
         raw: raw feature columns (see `Layout`), float32 [n, D].
@@ -62,19 +71,6 @@ class Block:
         return Block(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 
 
-@dataclass(frozen=True)
-class Order:
-    """How events are ordered: as they lie in the files, or shuffled by (seed, epoch)."""
-
-    seed: int = 0
-    epoch: int = 0
-    shuffle: bool = False
-
-    def generator(self, *place: int) -> np.random.Generator:
-        """Random numbers that belong to one place in one epoch."""
-        return np.random.default_rng([len(place), self.seed, self.epoch, *place])
-
-
 class Dataset:
     """The selected events of all files after the first pass.
 
@@ -83,9 +79,10 @@ class Dataset:
         scan: the result of the first pass over them.
         layout: the feature columns.
         target: from labels [n] (of the label branch, or the file's) to what the model is to learn [n].
-        chunk_size: events a chunk; -1: all in one.
-        workers: ranges read at the same time.
-        keep_bytes: blocks stay in memory, once read, if all of them need no more than this.
+        chunk_size: events a chunk; -1: all in one. Never more than the budget has room for.
+        workers: threads that read, and threads that make chunks.
+        budget: memory. Without a store, events stay in memory if half of the budget is enough for all of them.
+        store: where events stay once they are read.
     """
 
     def __init__(
@@ -98,103 +95,151 @@ class Dataset:
         *,
         chunk_size: int,
         workers: int = 1,
-        keep_bytes: int = 0,
+        budget: Budget,
+        store: Store | None = None,
     ) -> None:
         self.files = tuple(files)
-        self.pipeline = pipeline
         self.scan = scan
         self.layout = layout
         self.target = target
-        self.chunk_size = chunk_size
         self.workers = workers
-        self._kept: dict[tuple[int, int], Block] | None = {} if self.bytes_of(scan.used) <= keep_bytes else None
+        self.budget = budget
+        self._reader = RowReader(pipeline, layout, target)
+        self._transform = Transform.of(layout)
+        self._ranges = scan.ranges
+        self._buffers = Buffers(budget.limit // 8)
+        fits = self.bytes_of(scan.used) <= budget.keep
+        self._store: Store = store or (MemoryStore() if fits else NoStore())
+        self._memory: Store = MemoryStore() if fits and store is not None and not store.complete else NoStore()
+        most = budget.chunk(self._chunk_row)
+        self.chunk_size = most if chunk_size == -1 and scan.used > most else min(chunk_size, most)
+
+    @property
+    def _row(self) -> int:
+        """Bytes of an event as it is kept."""
+        return 4 * self.layout.width + 24
+
+    @property
+    def _chunk_row(self) -> int:
+        """Bytes of an event in a chunk."""
+        return 4 * self.layout.model_width + 64
 
     def bytes_of(self, events: int) -> int:
-        """Memory that so many events need as blocks."""
-        return events * (4 * self.layout.width + 32)
+        """Memory that so many events need as they are kept."""
+        return events * self._row
 
     def size(self, part: int) -> int:
         """Number of events in a part of the split."""
         return self.scan.part(part)
 
-    def block(self, file: int, number: int) -> Block:
-        """All used events of one range of one file."""
-        key = (file, number)
-        if self._kept is not None and key in self._kept:
-            return self._kept[key]
-        block = self._read(file, self.scan.files[file].ranges[number])
-        if self._kept is not None:
-            self._kept[key] = block
-        return block
+    def close(self) -> None:
+        """Release what is kept in memory or open on disk."""
+        self._store.close()
+        self._memory.close()
 
-    def chunks(self, part: int, order: Order = Order()) -> Iterator[Block]:
-        """All events of a part once; each chunk holds every file in the proportion of the whole."""
-        sizes = [found.part(part) for found in self.scan.files]
-        total = sum(sizes)
-        if not total:
+    def chunks(self, part: int, order: Order = AS_STORED) -> Generator[Chunk, None, None]:
+        """All events of a part once; each chunk holds every file in the proportion of the whole.
+
+        Chunks are made ahead of the caller, in threads, who read ahead of them.
+        """
+        sizes = {number: found.parts[part] for number, (_, found) in enumerate(self._ranges)}
+        window = self.budget.window(self._row)
+        lanes = deal(self._lanes(), sizes, order, window)
+        if not lanes:
             return
-        count = 1 if self.chunk_size == -1 else -(-total // self.chunk_size)
-        streams = [(size, _Stream(self._blocks(file, part, order))) for file, size in enumerate(sizes) if size]
-        for chunk in range(count):
-            taken: list[Block] = []
-            for number, (size, stream) in enumerate(streams):
-                phase = Fraction(number, len(streams))
-                taken += stream.take(_share(size, chunk + 1, count, phase) - _share(size, chunk, count, phase))
-            if taken:
-                block = Block.join(taken)
-                yield block.take(order.generator(len(sizes), chunk).permutation(len(block))) if order.shuffle else block
+        numbers = reading_order(lanes)
+        rows = {number: self._rows_of(number, part) for number in numbers}
+        loader = self._loader(numbers, rows, part, 2 * window)
+        assembler = Assembler(
+            loader,
+            part,
+            order,
+            len(lanes),
+            self._transform,
+            self.layout.model_width,
+            lambda number: self.files[self._ranges[number][0]].index,
+            self._buffers,
+        )
+        count = sum(lane.size for lane in lanes) if self.chunk_size == -1 else self.chunk_size
+        ahead = self.budget.ahead(count * self._chunk_row, self.workers)
+        try:
+            yield from ordered_map(assembler.make, plan_chunks(lanes, self.chunk_size), self.workers, ahead)
+        finally:
+            loader.close()
+
+    def load(self, part: int) -> Chunk:
+        """All events of a part in memory, as they lie in the files, file by file."""
+        size = self.size(part)
+        x = np.empty((size, self.layout.model_width), dtype=np.float32)
+        y: NDArray[Any] = np.empty(size, dtype=self.target_dtype)
+        weight, file, entry = np.empty(size), np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int64)
+        at = 0
+        for number, rows in self._in_order(part):
+            where = rows.slice_of(part)
+            to = slice(at, at + where.stop - where.start)
+            index = np.arange(where.start, where.stop, dtype=np.int64)
+            gather(x[to], Sources([rows.raw]), None, index, self._transform)
+            side = rows.side[where]
+            y[to], weight[to], entry[to] = side["y"], side["weight"], side["entry"]
+            file[to] = self.files[self._ranges[number][0]].index
+            at = to.stop
+        return Chunk(x, y, weight, file, entry)
+
+    @property
+    def target_dtype(self) -> np.dtype[Any]:
+        """Type of the targets."""
+        return self.target(np.empty(0)).dtype
 
     def in_order(self, part: int | None = None) -> Iterator[Block]:
         """All events of a part (or of all) as they lie in the files, file by file."""
-        keys = [(f, n) for f, found in enumerate(self.scan.files) for n, r in enumerate(found.ranges) if r.used]
-        for block in ordered_map(lambda key: self.block(*key), keys, self.workers):
-            chosen = block if part is None else block.take(block.part == part)
-            if len(chosen):
-                yield chosen
+        for number, rows in self._in_order(part):
+            where = slice(0, len(rows)) if part is None else rows.slice_of(part)
+            side = rows.side[where]
+            parts = np.repeat(np.arange(len(PARTS), dtype=np.int8), np.diff(rows.bounds))[where]
+            files = np.full(len(side), self.files[self._ranges[number][0]].index, dtype=np.int32)
+            block = Block(rows.raw[where], side["y"], side["weight"], parts, files, side["entry"])
+            yield block.take(np.argsort(block.entry)) if part is None else block
 
-    def _blocks(self, file: int, part: int, order: Order) -> Iterator[Block]:
-        numbers = [n for n, found in enumerate(self.scan.files[file].ranges) if found.parts[part]]
-        if order.shuffle:
-            numbers = [numbers[i] for i in order.generator(file).permutation(len(numbers))]
-        for number in numbers:
-            block = self.block(file, number)
-            chosen = np.flatnonzero(block.part == part)
-            yield block.take(order.generator(file, number).permutation(chosen) if order.shuffle else chosen)
+    def _in_order(self, part: int | None) -> Iterator[tuple[int, Rows]]:
+        numbers = [
+            n for n, (_, found) in enumerate(self._ranges) if (found.used if part is None else found.parts[part])
+        ]
+        rows = {number: self._rows_of(number, part) for number in numbers}
+        loader = self._loader(numbers, rows, part, self.budget.window(self._row))
+        try:
+            for number in numbers:
+                yield number, loader.get(number)
+                loader.release(number)
+        finally:
+            loader.close()
 
-    def _read(self, file: int, found: RangeCount) -> Block:
-        data = self.files[file]
-        selected = self.pipeline.apply(data, found.start, found.stop)
-        if len(selected) > found.used:
-            selected = selected.where(np.arange(len(selected)) < found.used)
-        events = len(selected)
-        label = selected.label if selected.label is not None else np.full(events, data.sample.label)
-        return Block(
-            raw_matrix(selected.columns, self.layout.branches, events),
-            self.target(label),
-            selected.weight,
-            selected.part,
-            np.full(events, data.index, dtype=np.int32),
-            selected.entry,
-        )
+    def _loader(self, numbers: Sequence[int], rows: dict[int, int], part: int | None, budget: int) -> Loader[Rows]:
+        return Loader(numbers, rows, lambda number: self._get(number, part), workers=self.workers, budget=budget)
 
+    def _get(self, number: int, part: int | None) -> Rows:
+        """The rows of a range, from where they are kept or from the file; called in threads."""
+        for store in (self._memory, self._store):
+            kept = store.get(number)
+            if kept is not None:
+                return kept
+        file, found = self._ranges[number]
+        keeps = self._store.keeps or self._memory.keeps
+        rows = self._reader.read(self.files[file], found, None if keeps else part, self._buffers)
+        for store in (self._memory, self._store):
+            store.put(number, rows)
+        return rows
 
-def _share(size: int, chunks: int, count: int, phase: Fraction) -> int:
-    """Events of a file in the first ``chunks`` of ``count``; by their phases, files of one size take turns."""
-    return math.floor(Fraction(size * chunks, count) + phase)
+    def _rows_of(self, number: int, part: int | None) -> int:
+        """Events in memory when a range is loaded."""
+        found: RangeCount = self._ranges[number][1]
+        if part is None or self._store.keeps or self._memory.keeps:
+            return found.used
+        return found.parts[part]
 
-
-class _Stream:
-    """Takes any number of events from an iterator of blocks."""
-
-    def __init__(self, blocks: Iterator[Block]) -> None:
-        self._blocks = blocks
-        self._rest: Block | None = None
-
-    def take(self, events: int) -> list[Block]:
-        taken: list[Block] = []
-        while events:
-            block = self._rest if self._rest is not None else next(self._blocks)
-            taken.append(block.take(slice(0, events)))
-            self._rest = block.take(slice(events, None)) if len(block) > events else None
-            events -= len(taken[-1])
-        return taken
+    def _lanes(self) -> list[list[int]]:
+        """Numbers of the ranges of each file; of each sample, if there are many files."""
+        used = {file for file, _ in self._ranges}
+        lanes: dict[object, list[int]] = {}
+        for number, (file, _) in enumerate(self._ranges):
+            lanes.setdefault(file if len(used) <= MOST_LANES else self.files[file].sample.name, []).append(number)
+        return list(lanes.values())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.config.workflow import Split
 from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
-from mlaas4hep.features.columns import Column, Jagged, select
+from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.cutflow import Cutflow
 from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.preprocess import Preprocessing
@@ -29,7 +29,8 @@ class Selected:
     """The events of a range that pass all cuts.
 
     Attributes:
-        columns: features (and nothing else), one column each.
+        columns: features (and nothing else), one column each, of all events of the range.
+        index: which of them pass, positions in the columns, int64 [n], ascending.
         entry: entry number in the file, int64 [n].
         part: TRAIN, VALIDATION or TEST, int8 [n].
         weight: physics weight (file weight x branch), float64 [n].
@@ -38,6 +39,7 @@ class Selected:
     """
 
     columns: dict[str, Column]
+    index: NDArray[np.int64]
     entry: NDArray[np.int64]
     part: NDArray[np.int8]
     weight: NDArray[np.float64]
@@ -50,7 +52,8 @@ class Selected:
     def where(self, keep: NDArray[np.bool_]) -> Selected:
         """Only some of the events."""
         return Selected(
-            {name: select(column, keep) for name, column in self.columns.items()},
+            self.columns,
+            self.index[keep],
             self.entry[keep],
             self.part[keep],
             self.weight[keep],
@@ -115,10 +118,11 @@ class Pipeline:
         if self.negative == "drop":
             names.append(DROP_NEGATIVE)
             passing = np.concatenate([passing, (weight >= 0)[np.newaxis]])
-        keep = np.asarray(passing.all(axis=0))
+        keep = np.flatnonzero(passing.all(axis=0))
         label = None if self.label_branch is None else self._labels(file, start, stop)
         return Selected(
-            columns={name: select(computed[name], keep) for name in self.features},
+            columns={name: computed[name] for name in self.features},
+            index=keep,
             entry=entry[keep],
             part=self._parts(computed, file, entry)[keep],
             weight=weight[keep],

@@ -90,6 +90,11 @@ class Scan:
         """Events in all parts."""
         return sum(file.used for file in self.files)
 
+    @property
+    def ranges(self) -> list[tuple[int, RangeCount]]:
+        """All ranges that have used events, each with the number of its file, file by file in order."""
+        return [(number, found) for number, file in enumerate(self.files) for found in file.ranges if found.used]
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -215,8 +220,8 @@ def _read(
         return task, selected, specs_of(selected) if limits is None else None
 
     def specs_of(selected: Selected) -> Specs:
-        training = selected.where(selected.part == TRAIN)
-        return Specs.of(training.columns, len(training), pipeline.missing)
+        training = selected.index[selected.part == TRAIN]
+        return Specs.of(selected.columns, len(training), pipeline.missing, training)
 
     left = list(limits) if limits is not None else []
     for task, selected, specs in ordered_map(read, _tasks(files), workers):

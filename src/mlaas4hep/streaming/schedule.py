@@ -49,19 +49,28 @@ def ranges_of(clusters: Sequence[int], target: int) -> list[tuple[int, int]]:
     return ranges
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Results in the order of the items, computed by ``workers`` threads, at most two items ahead for each of them.
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int | None = None
+) -> Iterator[Result]:
+    """Results in the order of the items, computed by ``workers`` threads.
 
     The first error is raised at its place, and nothing more is started after it.
+
+    Args:
+        function: of one item.
+        items: taken one after another, as they are needed.
+        workers: threads.
+        ahead: items that may be worked on or wait for the caller. Default: two for each worker, and none with one
+            worker, where the caller's own thread does the work.
     """
-    if workers == 1:
+    if workers == 1 and ahead is None:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
     rest = iter(items)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-read")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-work")
     try:
-        waiting.extend(pool.submit(function, item) for item in islice(rest, 2 * workers))
+        waiting.extend(pool.submit(function, item) for item in islice(rest, ahead or 2 * workers))
         while waiting:
             result = waiting.popleft().result()
             waiting.extend(pool.submit(function, item) for item in islice(rest, 1))

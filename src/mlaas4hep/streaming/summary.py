@@ -70,7 +70,7 @@ def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
             files,
             pipeline,
             events=workflow.events,
-            workers=workflow.reading.workers,
+            workers=workflow.reading.threads,
             count_labels=False,
             monitor=monitor,
         )

@@ -97,7 +97,7 @@ def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:
     """What must be the same for a training to be continued. How events are read does not matter."""
     assert workflow.training is not None
     configuration = workflow.model_dump(mode="json", exclude={"histograms": True})
-    for name in ("workers", "memory_limit"):
+    for name in ("workers", "memory_limit", "cache", "cache_limit"):
         del configuration["reading"][name]
     content = {
         "configuration": json.dumps(configuration, sort_keys=True),

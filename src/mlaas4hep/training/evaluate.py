@@ -80,11 +80,11 @@ def evaluate_bundle(
                 raise ConfigError(f"branch {branch.name} {role}, but the model takes it as a feature")
         pipeline = make_pipeline(workflow, branches, split)
         with monitor.stage("evaluate", sum(file.source.entries for file in files)) as advance:
-            for file, selected, entries in _selected(files, pipeline, workflow.reading.workers):
+            for file, selected, entries in _selected(files, pipeline, workflow.reading.threads):
                 known = cutflows.get(file.path)
                 cutflows[file.path] = selected.cutflow if known is None else known.merge(selected.cutflow)
                 if len(selected):
-                    raw = raw_matrix(selected.columns, layout.branches, len(selected))
+                    raw = raw_matrix(selected.columns, layout.branches, entries, selected.index)
                     label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
                     parts.append(Part(labels.target(label), scorer.scores(raw), selected.weight))
                 advance(entries, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from mlaas4hep.errors import MemoryLimitError
 from mlaas4hep.features.split import PARTS
-from mlaas4hep.streaming.dataset import Block, Dataset, Order
+from mlaas4hep.streaming.dataset import Chunk, Dataset, Order
 from mlaas4hep.training.data import Arrays
 from mlaas4hep.training.weighting import TrainingWeights
 
@@ -36,6 +37,8 @@ class PartEvents:
         self._shuffle = shuffle
         self._seed = seed
         self._limit = memory_limit
+        self.passes: list[tuple[float, float]] = []
+        """For each time through all chunks: seconds that whoever takes them waited for them, and seconds in all."""
 
     @property
     def size(self) -> int:
@@ -54,18 +57,40 @@ class PartEvents:
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
         """All events once, chunk by chunk."""
-        order = Order(self._seed, epoch, self._shuffle)
-        yield from map(self._arrays, self._dataset.chunks(self._part, order))
+        chunks = self._dataset.chunks(self._part, Order(self._seed, epoch, self._shuffle))
+        start = time.perf_counter()
+        waited = 0.0
+        while True:
+            begin = time.perf_counter()
+            chunk = next(chunks, None)
+            end = time.perf_counter()
+            waited += end - begin
+            if chunk is None:
+                break
+            yield self._arrays(chunk)
+        self.passes.append((waited, end - start))
+
+    @property
+    def waiting(self) -> float | None:
+        """Share of the time that training waited for events after the first epoch; None without a second one."""
+        waited, total = (sum(column) for column in zip(*self.passes[1:], strict=True)) if self.passes[1:] else (0, 0)
+        return waited / total if total else None
 
     def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
         """All events once in batches; only the last one may be smaller."""
         rest: Arrays | None = None
         for chunk in self.chunks(epoch):
-            arrays = chunk if rest is None else _join([rest, chunk])
-            whole = len(arrays) // batch_size * batch_size
-            for start in range(0, whole, batch_size):
-                yield _cut(arrays, start, start + batch_size)
-            rest = _cut(arrays, whole, len(arrays)) if whole < len(arrays) else None
+            start = 0
+            if rest is not None:
+                start = min(batch_size - len(rest), len(chunk))
+                rest = _join([rest, _cut(chunk, 0, start)])
+                if len(rest) < batch_size:
+                    continue
+                yield rest
+            stop = start + (len(chunk) - start) // batch_size * batch_size
+            for begin in range(start, stop, batch_size):
+                yield _cut(chunk, begin, begin + batch_size)
+            rest = _cut(chunk, stop, len(chunk)) if stop < len(chunk) else None
         if rest is not None:
             yield rest
 
@@ -86,23 +111,15 @@ class PartEvents:
 
     @property
     def _bytes(self) -> int:
-        """Twice the size of the arrays: they are joined from parts."""
+        """Twice the size of the arrays: frameworks make a copy of their own."""
         return 2 * self.size * (4 * self.width + 12)
 
     @cached_property
     def _loaded(self) -> Arrays:
-        parts = [self._arrays(block) for block in self._dataset.in_order(self._part)]
-        if not parts:
-            return Arrays(
-                np.empty((0, self.width), dtype=np.float32),
-                self._dataset.target(np.empty(0)),
-                np.empty(0, dtype=np.float32),
-            )
-        return _join(parts)
+        return self._arrays(self._dataset.load(self._part))
 
-    def _arrays(self, block: Block) -> Arrays:
-        weight = self._weights.of(block.y, block.weight)
-        return Arrays(self._dataset.layout.transform(block.raw), block.y, weight)
+    def _arrays(self, chunk: Chunk) -> Arrays:
+        return Arrays(chunk.x, chunk.y, self._weights.of(chunk.y, chunk.weight))
 
 
 def _join(parts: list[Arrays]) -> Arrays:

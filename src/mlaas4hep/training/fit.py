@@ -15,17 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.features.split import TRAIN, VALIDATION
+from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Dataset
+from mlaas4hep.streaming.keys import rows_key
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.store import DiskStore
 from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History
 from mlaas4hep.training.events import PartEvents
 from mlaas4hep.training.prepare import Prepared, memory_limit
 from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file
 
-__all__ = ["Trained", "load_user_module", "train"]
+__all__ = ["Trained", "load_user_module", "open_dataset", "train"]
 
 NETWORKS = ("keras", "torch")
 """Backends whose work is epochs times events."""
@@ -36,7 +40,12 @@ QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained model and what belongs to it."""
+    """A trained model and what belongs to it.
+
+    Attributes:
+        predict: transformed rows to scores.
+        waiting: share of the time after the first epoch that the training waited for events; None without a second.
+    """
 
     model: Any
     backend: Backend
@@ -44,6 +53,7 @@ class Trained:
     choice: LayoutChoice
     dataset: Dataset
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    waiting: float | None
 
 
 def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
@@ -81,16 +91,53 @@ def train(
     for warning in choice.warnings:
         monitor.warn(warning)
     limit = memory_limit(workflow)
-    dataset = Dataset(
+    dataset = open_dataset(workflow, prepared, choice.layout)
+    if dataset.chunk_size != workflow.reading.chunk_size:
+        monitor.warn(f"chunks have {dataset.chunk_size} events: more do not fit into the memory limit")
+    try:
+        return _fit(workflow, prepared, module, checkpoint, monitor, resume, model, backend, choice, dataset, limit)
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Dataset:
+    """All selected events, as the configuration wants them read and kept."""
+    store = None
+    labels = prepared.labels
+    if prepared.cache is not None:
+        key = rows_key(prepared.key, layout, [labels.task, labels.classes, labels.text])
+        ranges = [found for _, found in prepared.scan.ranges]
+        target = labels.target(np.empty(0)).dtype
+        store = DiskStore(prepared.cache, key, ranges, layout.width, target)
+    return Dataset(
         prepared.files,
         prepared.pipeline,
         prepared.scan,
-        choice.layout,
-        prepared.labels.target,
+        layout,
+        labels.target,
         chunk_size=workflow.reading.chunk_size,
-        workers=workflow.reading.workers,
-        keep_bytes=limit // 2,
+        workers=workflow.reading.threads,
+        budget=Budget(memory_limit(workflow)),
+        store=store,
     )
+
+
+def _fit(
+    workflow: Workflow,
+    prepared: Prepared,
+    module: ModuleType,
+    checkpoint: Path,
+    monitor: Monitor,
+    resume: bool,
+    model: Any,
+    backend: Backend,
+    choice: LayoutChoice,
+    dataset: Dataset,
+    limit: int,
+) -> Trained:
+    training = workflow.training
+    assert training is not None
     task = prepared.labels.task
     events = {
         part: PartEvents(
@@ -137,4 +184,5 @@ def train(
         fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
     choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
     sys.stdout.flush()
-    return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task))
+    waiting = events[TRAIN].waiting
+    return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task), waiting)

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 import psutil
 
 from mlaas4hep.config.specs_file import read_legacy_specs
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config.workflow import Reading, Split, Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice, build_layout, layout_from_legacy
 from mlaas4hep.streaming.branches import BranchChoice, choose_branches
+from mlaas4hep.streaming.cache import Cache
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.keys import scan_key
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.streaming.scan import Scan, cutflows_of, scan
+from mlaas4hep.streaming.scan_state import scan_from_state, scan_to_state
 from mlaas4hep.training.labels import Labelling, check_labels, labelling
 from mlaas4hep.training.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
 
@@ -32,6 +35,8 @@ class Prepared:
 
     Attributes:
         full_sums: sums of physics weights of each class over all events that pass the cuts, used or not, float64 [C].
+        cache: what keeps specs and rows for later, if the user wants one.
+        key: of the first pass in the cache.
     """
 
     files: tuple[DataFile, ...]
@@ -42,6 +47,8 @@ class Prepared:
     totals: ClassTotals
     weights: TrainingWeights
     full_sums: tuple[float, ...]
+    cache: Cache | None = None
+    key: str = ""
 
     def layout(self, workflow: Workflow, *, nan: bool) -> LayoutChoice:
         """The feature layout, for a model that takes NaN or not."""
@@ -59,6 +66,28 @@ class Prepared:
 def memory_limit(workflow: Workflow) -> int:
     """Bytes that event data may take: what is configured, else a quarter of the machine's memory."""
     return workflow.reading.memory_limit or psutil.virtual_memory().total // 4
+
+
+def open_cache(reading: Reading, monitor: Monitor) -> Cache | None:
+    """The cache that is configured; None if there is none."""
+    if reading.cache is None:
+        return None
+    return Cache(reading.cache, reading.cache_limit, monitor.note, monitor.warn)
+
+
+def cached_scan(cache: Cache, key: str, monitor: Monitor) -> Scan | None:
+    """The first pass of an earlier run over the same files with the same configuration; says what it does."""
+    try:
+        state = cache.document(key)
+        found = None if state is None else scan_from_state(state)
+    except ValueError as error:
+        monitor.warn(f"cache {cache.folder}: {error}; the specs are computed anew")
+        return None
+    if found is None:
+        monitor.note(f"cache {cache.folder}: no specs of these files with this configuration; they are computed")
+    else:
+        monitor.note(f"cache {cache.folder}: specs of the same files and configuration are used again")
+    return found
 
 
 @contextmanager
@@ -98,20 +127,30 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
         monitor.warn(f"features.exclude: {pattern} matches no branch")
     pipeline = make_pipeline(workflow, branches, workflow.split)
     regression = workflow.training.task == "regression"
-    found = scan(
-        files,
-        pipeline,
-        events=workflow.events,
-        workers=workflow.reading.workers,
-        count_labels=not regression,
-        monitor=monitor,
-    )
+    cache = open_cache(workflow.reading, monitor)
+    key = ""
+    found = None
+    if cache is not None:
+        key = scan_key(files, pipeline, events=workflow.events, count_labels=not regression)
+        found = cached_scan(cache, key, monitor)
+    if found is None:
+        found = scan(
+            files,
+            pipeline,
+            events=workflow.events,
+            workers=workflow.reading.threads,
+            count_labels=not regression,
+            monitor=monitor,
+        )
+        if cache is not None:
+            cache.store_document(key, scan_to_state(found))
     if pipeline.selects:
         monitor.note(render(cutflows_of(files, found.files)))
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
     totals = class_totals(found.labels, labels, workflow.split)
     weights = training_weights(workflow, labels, totals)
-    return Prepared(files, branches, pipeline, found, labels, totals, weights, _full_sums(found, labels))
+    sums = _full_sums(found, labels)
+    return Prepared(files, branches, pipeline, found, labels, totals, weights, sums, cache, key)
 
 
 def _full_sums(found: Scan, labels: Labelling) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Result:
         bundle: where it was written.
         metrics: the content of ``metrics.json``.
         warnings: everything the user was warned of.
+        waiting: share of the time after the first epoch that the training waited for events; None without a second.
     """
 
     bundle: Path
@@ -45,6 +47,7 @@ class Result:
     warnings: tuple[str, ...]
     served: str
     reason: str | None
+    waiting: float | None
 
 
 class _Recorder:
@@ -103,29 +106,31 @@ def run_training(
         prepared = prepare(workflow, files, monitor)
         with checkpointing(destination, workflow, files, monitor, resume=resume) as checkpoint:
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
-            histograms = _histograms(workflow, prepared, trained)
-            assessment = assess(trained.dataset, trained.predict, histograms, monitor)
-            converted = convert(trained, assessment, prepared)
-            if converted.reason:
-                monitor.warn(f"the native model will be served: {converted.reason}")
-            metrics = _metrics(workflow, prepared, assessment)
-            report = _report(workflow, prepared, trained, assessment, converted, metrics, monitor)
-            publish(
-                destination,
-                workflow,
-                prepared,
-                trained,
-                converted,
-                metrics=metrics,
-                report=report,
-                warnings=monitor.warnings,
-            )
-        if split_out is not None:
-            write_split(trained.dataset, split_out)
+            with closing(trained.dataset):
+                histograms = _histograms(workflow, prepared, trained)
+                assessment = assess(trained.dataset, trained.predict, histograms, monitor)
+                converted = convert(trained, assessment, prepared)
+                if converted.reason:
+                    monitor.warn(f"the native model will be served: {converted.reason}")
+                metrics = _metrics(workflow, prepared, assessment)
+                report = _report(workflow, prepared, trained, assessment, converted, metrics, monitor)
+                publish(
+                    destination,
+                    workflow,
+                    prepared,
+                    trained,
+                    converted,
+                    metrics=metrics,
+                    report=report,
+                    warnings=monitor.warnings,
+                )
+                if split_out is not None:
+                    write_split(trained.dataset, split_out)
         if histograms is not None and workflow.histograms is not None:
             histograms.write(workflow.histograms)
     served = "onnx" if converted.onnx is not None else "native"
-    return Result(destination, workflow, metrics, tuple(monitor.warnings), served, converted.reason)
+    warnings = tuple(monitor.warnings)
+    return Result(destination, workflow, metrics, warnings, served, converted.reason, trained.waiting)
 
 
 def _metrics(workflow: Workflow, prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
