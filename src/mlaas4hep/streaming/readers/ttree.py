@@ -36,7 +36,6 @@ class TTreeSource(Reader):
             self._leaves = leaves_of(tree_object)
             self._branches = {name: leaf.branch for name, leaf in self._leaves.items()}
             self._clusters = _clusters(tree_object, self._entries)
-            self._compression = _compression(tree_object)
         except Exception as error:
             raise damage(path, error, f"tree {tree} cannot be read") from error
 
@@ -44,6 +43,11 @@ class TTreeSource(Reader):
         """Release the file."""
         self._object.file.close()
         self._cache = BasketCache()
+
+    @property
+    def compression(self) -> str | None:
+        """See `LabelSource`."""
+        return _compression(self._object)
 
     def compression_of(self, name: str) -> str | None:
         """Name and level of a branch's compression."""

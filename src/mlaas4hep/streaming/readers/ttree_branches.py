@@ -20,6 +20,19 @@ from mlaas4hep.streaming.readers.base import Branch, Kind
 __all__ = ["Leaf", "leaves_of"]
 
 
+_NUMBERS = {
+    "TLeafO": "bool",
+    "TLeafB": "int8",
+    "TLeafS": "int16",
+    "TLeafI": "int32",
+    "TLeafL": "int64",
+    "TLeafG": "int64",
+    "TLeafF": "float32",
+    "TLeafD": "float64",
+}
+_COUNTED = re.compile(r"[A-Za-z_][^\[\]]*\]")
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A branch for users, and where it is stored: an uproot branch, and the leaf within it if there are several."""
@@ -74,6 +87,27 @@ def _lone_counters(tbranches: Any) -> set[str]:
 
 def _types(tbranch: Any) -> list[_Type]:
     """What a branch holds; nothing for one that only groups others."""
+    plain = _plain(tbranch)
+    return [plain] if plain else _interpreted(tbranch)
+
+
+def _plain(tbranch: Any) -> _Type | None:
+    """What a branch of one leaf without fixed sizes holds; known without uproot's full interpretation."""
+    if tbranch.classname != "TBranch" or len(tbranch.member("fLeaves")) != 1 or len(tbranch.member("fBranches")):
+        return None
+    leaf = tbranch.member("fLeaves")[0]
+    number = _NUMBERS.get(leaf.classname)
+    counted = leaf.member("fLeafCount") is not None
+    sizes = leaf.member("fTitle").partition("[")[2]
+    if number is None or leaf.member("fLen") != 1 or not (_COUNTED.fullmatch(sizes) if counted else not sizes):
+        return None
+    if number.startswith("int") and leaf.member("fIsUnsigned"):
+        number = f"u{number}"
+    return _Type(None, "jagged" if counted else "flat", number)
+
+
+def _interpreted(tbranch: Any) -> list[_Type]:
+    """What a branch of any kind holds."""
     import uproot
 
     interpretation = tbranch.interpretation
