@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 
 __all__ = ["Descriptor", "read_at", "write_at"]
@@ -22,6 +23,8 @@ class Descriptor:
         self._users = 1  # the owner
         self._closed = False
         self._lock = Lock()
+        self._end = weakref.finalize(self, os.close, number)
+        self._end.atexit = False
 
     @contextmanager
     def use(self) -> Iterator[int]:
@@ -52,11 +55,7 @@ class Descriptor:
             self._users -= 1
             last = not self._users
         if last:
-            os.close(self._number)
-
-    def __del__(self) -> None:
-        with suppress(AttributeError):  # __init__ was interrupted
-            self.close()
+            self._end()
 
 
 def write_at(descriptor: int, data: memoryview, start: int) -> None:

@@ -172,7 +172,8 @@ class Cache:
     def _make_room(self, needed: int) -> None:
         count, freed = make_room(self.folder, needed, self.limit)
         if count:
-            self._note(f"{count} files ({bytes_text(freed)}) that were not used for longest made room for new ones")
+            what = f"{count} file{'s' * (count > 1)} ({bytes_text(freed)})"
+            self._note(f"{what} not used for longest made room for new ones")
 
     def _damaged(self, path: Path, what: str) -> None:
         self._warn(f"{path.name} is damaged ({what}); it is not used, and made again")
