@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,6 +37,7 @@ BLOCK = 4096
 """Events with random numbers of their own; never change it, or every file changes."""
 
 LUMINOSITY = 10.0  # 1/fb
+MOST_JETS = 8  # of the initial state
 MASS_TAU, MASS_W, WIDTH_W, MASS_B, MASS_TOP = 1.777, 80.4, 2.1, 4.7, 172.5  # GeV
 TAU_TO_LEPTON, W_TO_LEPTON = 0.352, 0.325  # branching fractions; a tau from a W counts as hadrons here
 FLAT = ("run", "luminosityBlock", "event", "genWeight", "weight", "MET_pt", "MET_phi", "HT", "nLepton", "nJet")
@@ -227,11 +228,11 @@ def hard_process(detector: Detector, process: Process) -> None:
             detector.lepton(daughter, sign, always)
 
 
-def initial_state(detector: Detector, mean: float) -> None:
-    """Jets besides the hard process: a Poisson number (8 at most), pt falling with a power of 3.5."""
+def initial_state(detector: Detector, mean: float, most: int) -> None:
+    """Jets besides the hard process: a Poisson number (at most ``most``), pt falling with a power of 3.5."""
     rng, n = detector.rng, detector.n
     number = rng.poisson(mean, n)
-    for index in range(8):
+    for index in range(most):
         pt, eta, phi = 18.0 * (1.0 + rng.pareto(2.5, n)), rng.normal(0.0, 1.9, n), rng.uniform(-np.pi, np.pi, n)
         pt = np.minimum(pt, 1000.0)
         momentum = four_vector(pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), np.zeros(n))
@@ -252,12 +253,14 @@ def widen(events: Events, rng: Generator, flat: int, jagged: int) -> Events:
     return events
 
 
-def block(process: Process, seed: int, number: int, branches: tuple[int, int], negative: float) -> Events:
+def block(
+    process: Process, seed: int, number: int, branches: tuple[int, int], negative: float, most: int = MOST_JETS
+) -> Events:
     """The `BLOCK` events of block ``number``, without weights and event numbers that depend on the file."""
     rng, extra, signs = (np.random.default_rng([seed, process.number, number, stream]) for stream in range(3))
     detector = Detector(rng, BLOCK)
     hard_process(detector, process)
-    initial_state(detector, process.jets)
+    initial_state(detector, process.jets, most)
     events = widen(detector.events(), extra, *branches)
     events["genWeight"] = np.where(signs.random(BLOCK) < negative, -1.0, 1.0).astype(np.float32)
     return events
@@ -271,6 +274,7 @@ def generate(
     chunk_size: int = 20_000,
     branches: tuple[int, int] = (len(FLAT), len(JAGGED)),
     negative: float = 0.0,
+    jets: tuple[float, int] | None = None,
 ) -> Iterator[Events]:
     """Simulate events.
 
@@ -282,6 +286,7 @@ def generate(
         branches: numbers of flat branches (at least 10, the counters nLepton and nJet among them) and jagged ones (at
             least 12).
         negative: share of events with a negative genWeight, as next-to-leading-order generators give them.
+        jets: mean and largest number of jets of the initial state; by default that of the process, and 8.
 
     Yields:
         Columns by name: numpy arrays for flat branches; awkward arrays of records for Lepton (pt in GeV, eta, phi,
@@ -298,7 +303,11 @@ def generate(
     if events < 1 or chunk_size < 1 or seed < 0 or branches[0] < len(FLAT) or branches[1] < len(JAGGED):
         msg = f"needs events > 0, chunk_size > 0, seed >= 0, branches of at least {len(FLAT)},{len(JAGGED)}"
         raise ValueError(msg)
-    kind = PROCESSES[process]
+    mean, most = (PROCESSES[process].jets, MOST_JETS) if jets is None else jets
+    if mean < 0.0 or most < 0:
+        msg = f"needs a mean and a largest number of jets of at least 0, not {mean:g},{most}"
+        raise ValueError(msg)
+    kind = replace(PROCESSES[process], jets=mean)
     weight = kind.cross_section * LUMINOSITY / events
     pending: tuple[int, Events] | None = None
     for start in range(0, events, chunk_size):
@@ -306,7 +315,7 @@ def generate(
         parts: list[Events] = []
         for number in range(start // BLOCK, (stop - 1) // BLOCK + 1):
             if pending is None or pending[0] != number:
-                pending = (number, block(kind, seed, number, branches, negative))
+                pending = (number, block(kind, seed, number, branches, negative, most))
             low, high = max(start - number * BLOCK, 0), min(stop - number * BLOCK, BLOCK)
             parts.append({name: column[low:high] for name, column in pending[1].items()})
         n = stop - start
@@ -366,6 +375,11 @@ def _branches(text: str) -> tuple[int, int]:
     return int(flat), int(jagged)
 
 
+def _jets(text: str) -> tuple[float, int]:
+    mean, most = text.split(",")
+    return float(mean), int(most)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see ``--help``."""
     parser = argparse.ArgumentParser(description="Fast toy simulation of pp collisions, as a ROOT file.")
@@ -380,6 +394,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--branches", type=_branches, default=(len(FLAT), len(JAGGED)), metavar="FLAT,JAGGED", help="e.g. 25,52"
     )
     parser.add_argument("--negative", type=float, default=0.0, help="share of events with negative weight")
+    parser.add_argument(
+        "--jets", type=_jets, metavar="MEAN,MOST", help="of the initial state, e.g. 2.5,10; default: by process"
+    )
     options = parser.parse_args(arguments)
     chunks = generate(
         options.process,
@@ -388,6 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chunk_size=options.chunk_size,
         branches=options.branches,
         negative=options.negative,
+        jets=options.jets,
     )
     total = write(chunks, options.output, compression=options.compression, layout=options.layout)
     print(f"{options.output}: {total} events of {options.process}")

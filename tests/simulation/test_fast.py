@@ -202,6 +202,16 @@ def test_wide_files_add_branches_and_change_none() -> None:
     assert ak.to_list(ak.num(wide["Jet"].x00)) == ak.to_list(ak.num(wide["Jet"].pt))
 
 
+def test_jets_of_the_initial_state() -> None:
+    """Their mean and largest number can be chosen; the default is that of the process, at most 8."""
+    assert same(sample("Z_ll", 600), sample("Z_ll", 600, jets=(fast.PROCESSES["Z_ll"].jets, 8)))
+    none, some, many = (ak.num(sample("Z_ll", 4_000, jets=jets)["Jet"]) for jets in ((0.0, 8), (9.0, 3), (9.0, 10)))
+    assert ak.max(none) == 0
+    assert ak.max(some) == 3
+    assert ak.max(many) == 10
+    assert 5 < ak.mean(many) < 8
+
+
 @pytest.mark.parametrize("compression", ["ZLIB", "ZSTD", "LZ4", "LZMA", "none"])
 def test_file_has_the_branches_of_the_pythia_sample(compression: str, tmp_path: Path, pythia: Path) -> None:
     out = tmp_path / "x.root"
@@ -231,6 +241,7 @@ def test_rntuple_holds_the_same_events(tmp_path: Path) -> None:
         ("Z_mumu", {}, r"no process 'Z_mumu'; there are ggH_tautau, "),
         ("ttbar", {"chunk_size": 0}, "needs events > 0"),
         ("ttbar", {"branches": (5, 12)}, "at least 10,12"),
+        ("ttbar", {"jets": (-1.0, 8)}, "not -1,8"),
     ],
 )
 def test_wrong_arguments(process: str, options: dict[str, Any], message: str) -> None:
