@@ -43,7 +43,7 @@ lint: $(VENV)/.stamp
 	$(VENV)/bin/repo-review --show errskip .
 
 bench: $(VENV)/.stamp
-	$(VENV)/bin/python benchmarks/run.py
+	$(VENV)/bin/python -m benchmarks.streaming.run
 	$(VENV)/bin/python -m benchmarks.serving.run
 
 reference: $(VENV)/.stamp

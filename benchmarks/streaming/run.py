@@ -1,0 +1,83 @@
+"""Measures how fast events become what a model is trained on, beside others on the same files, in one run.
+
+Every round goes through all measurements in turn, each in a process of its own that imports and warms up before its
+clock starts. Samples and weaver-core's environment stay in ``benchmarks/.cache``.
+
+Example:
+    python -m benchmarks.streaming.run
+    python -m benchmarks.streaming.run --only small few --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.streaming import report
+from benchmarks.streaming.plan import GROUPS, Sizes, Task, tasks
+from benchmarks.streaming.results import Results
+from benchmarks.streaming.sample import ignored
+
+CACHE = Path(__file__).resolve().parents[1] / ".cache"
+RESULTS = Path(__file__).resolve().parents[1] / "RESULTS.md"
+QUICK = Sizes(small=4_000, large=8_000, few=4_000, train=4_000, epochs=2)
+BEST = 2
+
+
+def compare(chosen: Sequence[Task], rounds: int, begin: float) -> Results:
+    """All rounds."""
+    results = Results()
+    left = list(chosen)
+    for number in range(1, rounds + 1):
+        for task in left:
+            found = task.run()
+            results.add(number, found)
+            for key, figure in found.items():
+                rate = f"{figure.events / figure.seconds / 1e3:10.1f} kHz" if figure.seconds else " " * 14
+                clock = f"{(time.monotonic() - begin) / 60:5.1f} min  {number}/{rounds}"
+                print(f"{clock}  {key:28} {rate} {figure.peak / 1e6:8.0f} MB", flush=True)
+        if number == 1:
+            keys = [task.key for task in left if task.contest]
+            good = sorted(keys, key=lambda key: -results.rate(key).middle)[:BEST]
+            left = [task for task in left if not task.contest or task.key in good]
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see ``--help``."""
+    parser = argparse.ArgumentParser(description="Compares the reading and making of chunks with others.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=Sizes.small, help="of small samples; large ones have ten times")
+    parser.add_argument("--epochs", type=int, default=Sizes.epochs, help="of the trainings")
+    parser.add_argument("--only", nargs="*", choices=GROUPS, metavar="GROUP", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--quick", action="store_true", help="tiny samples, one round, no weaver-core: a smoke test")
+    parser.add_argument("--no-weaver", action="store_true", help="without weaver-core")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="keeps samples and weaver-core's environment")
+    parser.add_argument("--output", type=Path, help="default: benchmarks/RESULTS.md, if everything is measured")
+    options = parser.parse_args(arguments)
+    size = options.events
+    sizes = QUICK if options.quick else Sizes(size, 10 * size, size, size, options.epochs)
+    groups = tuple(options.only or GROUPS)
+    rounds = 1 if options.quick else options.rounds
+    weaver = not (options.quick or options.no_weaver)
+    load, begin = os.getloadavg()[0], time.monotonic()
+    with tempfile.TemporaryDirectory(dir=ignored(options.cache)) as name:
+        chosen = list(tasks(options.cache, Path(name), groups, sizes, weaver=weaver))
+        results = compare(chosen, rounds, begin)
+    command = f"--rounds {rounds} --events {size}" if not options.quick else "--quick"
+    command += f" --only {' '.join(options.only)}" if options.only else ""
+    text = report.page(results, sizes, report.Run(command, rounds, load, time.monotonic() - begin))
+    output = options.output or (RESULTS if weaver and groups == GROUPS else None)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+        print(f"written: {output}")
+
+
+if __name__ == "__main__":
+    main()
