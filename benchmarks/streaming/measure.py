@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from benchmarks.streaming.memory import Peak, resident_peak
 from benchmarks.streaming.sample import Sample
 
-__all__ = ["KINDS", "Figure", "Found", "sample_from", "sample_to"]
+__all__ = ["KINDS", "Figure", "Found"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,6 @@ class Figure:
 Found: TypeAlias = dict[str, Figure]
 
 
-def sample_to(sample: Sample) -> dict[str, Any]:
-    """As JSON."""
-    return {**asdict(sample), "signal": str(sample.signal), "background": str(sample.background)}
-
-
-def sample_from(data: dict[str, Any]) -> Sample:
-    """From JSON."""
-    paths = {name: Path(data[name]) for name in ("signal", "background")}
-    return Sample(**{**data, **paths, "chosen": tuple(data["chosen"])})
-
-
 def _touch(chunks: Iterable[tuple[Any, ...]]) -> tuple[int, int]:
     """Rows and bytes of columns; each chunk is looked at."""
     rows = size = 0
@@ -70,9 +59,9 @@ def raw(task: dict[str, Any]) -> Found:
     """`uproot.iterate` alone."""
     from benchmarks.streaming import peers
 
-    peers.raw(sample_from(task["warm"]))
+    peers.raw(Sample.from_json(task["warm"]))
     start = time.perf_counter()
-    events = peers.raw(sample_from(task["sample"]))
+    events = peers.raw(Sample.from_json(task["sample"]))
     return {"raw": Figure(events, time.perf_counter() - start)}
 
 
@@ -82,7 +71,7 @@ def checked(task: dict[str, Any]) -> Found:
     from benchmarks.streaming.facts import FLAT, JAGGED, Sums, check, facts
     from benchmarks.streaming.ours import session, workflow
 
-    sample = sample_from(task["sample"])
+    sample = Sample.from_json(task["sample"])
     known = facts(sample, moments=task["awkward"])
     if task["awkward"]:
         pairs = ((x, y) for x, y, _ in peers.awkward_pipeline(sample, known, 0))
@@ -99,7 +88,7 @@ def awkward(task: dict[str, Any]) -> Found:
     from benchmarks.streaming import peers
     from benchmarks.streaming.facts import facts
 
-    small, sample = sample_from(task["warm"]), sample_from(task["sample"])
+    small, sample = Sample.from_json(task["warm"]), Sample.from_json(task["sample"])
     _touch(peers.awkward_pipeline(small, facts(small, moments=True), 0))
     known = facts(sample, moments=True)
     start = time.perf_counter()
@@ -111,7 +100,12 @@ def ours(task: dict[str, Any]) -> Found:
     """Specs, first epoch, and with a cache a second one."""
     from benchmarks.streaming.ours import session, workflow
 
-    small, sample, cache, name = sample_from(task["warm"]), sample_from(task["sample"]), task["cache"], task["name"]
+    small, sample, cache, name = (
+        Sample.from_json(task["warm"]),
+        Sample.from_json(task["sample"]),
+        task["cache"],
+        task["name"],
+    )
 
     def run(which: Sample, folder: Path) -> Iterator[tuple[str, Figure]]:
         settings = workflow(which, cache, folder, mask=task["mask"], validation=task["validation"])
@@ -144,8 +138,8 @@ def chosen(task: dict[str, Any]) -> Found:
             own.specs()
             return _touch((chunk.x, chunk.y, chunk.weight) for chunk in own.chunks(0))[1]
 
-    run(sample_from(task["warm"]))
-    sample = sample_from(task["sample"])
+    run(Sample.from_json(task["warm"]))
+    sample = Sample.from_json(task["sample"])
     with _timed() as passed:
         size = run(sample)
     return {task["name"]: Figure(sample.events, passed(), size)}
@@ -158,7 +152,7 @@ def arrays(task: dict[str, Any]) -> Found:
     from benchmarks.streaming.ours import session, workflow
     from mlaas4hep.features.split import TRAIN, VALIDATION
 
-    with session(workflow(sample_from(task["sample"]), validation=task["validation"])) as own:
+    with session(workflow(Sample.from_json(task["sample"]), validation=task["validation"])) as own:
         own.specs()
         for part, name in ((TRAIN, "train"), (VALIDATION, "validation")):
             events = own.events(part).load()

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.streaming import sample as samples
 from benchmarks.streaming import training, weaver_core
 from benchmarks.streaming.facts import facts
-from benchmarks.streaming.measure import Figure, Found, sample_to
+from benchmarks.streaming.measure import Figure, Found
 
 __all__ = ["GROUPS", "Sizes", "Task", "tasks"]
 
@@ -122,7 +122,7 @@ def _few(cache: Path, events: int) -> Iterator[Task]:
     narrow = samples.only(wide)
     for name, which in (("wide", wide), ("narrow", narrow)):
         which.warm()
-        task = {"warm": sample_to(small), "sample": sample_to(which), "name": name}
+        task = {"warm": small.to_json(), "sample": which.to_json(), "name": name}
         yield _task(f"few.{name}", "chosen", task, "few.")
         yield _task(f"few.{name}_raw", "raw", task, f"few.{name}_")
 
@@ -148,7 +148,7 @@ def _reading(cache: Path, folder: Path, events: int, codec: str, *, awkward: boo
     sample, small = samples.make(cache, events, codec), samples.make(cache, WARM, codec)
     sample.warm()
     plain = {"mask": False, "validation": 0.0, "folder": str(folder), "awkward": awkward}
-    task = {"warm": sample_to(small), "sample": sample_to(sample), **plain}
+    task = {"warm": small.to_json(), "sample": sample.to_json(), **plain}
     _measured("check", task, "")
     return task
 

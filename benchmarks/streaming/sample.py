@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,16 @@ class Sample:
     def width(self) -> int:
         """Feature columns."""
         return len(self.flat) + sum(self.jagged.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """For another process."""
+        return {**asdict(self), "signal": str(self.signal), "background": str(self.background)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Sample:
+        """What `to_json` gave."""
+        paths = {name: Path(data[name]) for name in ("signal", "background")}
+        return Sample(**{**data, **paths, "chosen": tuple(data["chosen"])})
 
     def warm(self) -> None:
         """Read the bytes once, so that every contender finds them in memory."""

@@ -17,7 +17,7 @@ pytest.importorskip("vector")
 
 from benchmarks.streaming import peers, plan, report, weaver_core
 from benchmarks.streaming.facts import Sums, check, facts
-from benchmarks.streaming.measure import KINDS, Figure, Found, sample_from, sample_to
+from benchmarks.streaming.measure import KINDS, Figure, Found
 from benchmarks.streaming.ours import session, workflow
 from benchmarks.streaming.plan import Sizes
 from benchmarks.streaming.results import Results, number
@@ -44,7 +44,7 @@ def test_sample_is_made_once(sample: Sample) -> None:
 
 def test_sample_through_json(sample: Sample) -> None:
     chosen = replace(sample, chosen=("MET_pt", "Jet_pt"))
-    assert sample_from(sample_to(chosen)) == chosen
+    assert Sample.from_json(chosen.to_json()) == chosen
 
 
 def test_fewer_branches_are_the_same_values(sample: Sample) -> None:
@@ -107,7 +107,7 @@ def test_quick_run_writes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_measurement_is_a_process(sample: Sample) -> None:
-    task = {"warm": sample_to(sample), "sample": sample_to(sample)}
+    task = {"warm": sample.to_json(), "sample": sample.to_json()}
     command = [sys.executable, "-m", "benchmarks.streaming.measure", "raw"]
     done = subprocess.run(command, input=json.dumps(task), cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.removeprefix("result: "))["raw"]
