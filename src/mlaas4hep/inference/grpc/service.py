@@ -14,6 +14,7 @@ from tritonclient.grpc import service_pb2 as pb
 from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError, ServingError
 from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
+from mlaas4hep.inference.grpc.turns import Turns
 from mlaas4hep.inference.protocol import description
 from mlaas4hep.inference.protocol.checksums import checksums
 from mlaas4hep.inference.repository.base import Management
@@ -64,15 +65,19 @@ class _Calls:
     def __init__(self, plane: DataPlane, management: Management) -> None:
         self.plane = plane
         self.management = management
+        self._turns = Turns()
 
     async def infer(self, request: Any) -> Any:
         """One inference."""
+        found = await self._turns.do(functools.partial(self._infer, request))
+        return response_of(self.plane, request, await found) if isinstance(found, Awaitable) else found
+
+    def _infer(self, request: Any) -> Any:
+        """The response, or the outputs to await."""
         inferred = self.plane.infer_soon(
             request.model_name, inputs_of(request), wanted_of(request), request.model_version
         )
-        if not isinstance(inferred, Inferred):
-            inferred = await inferred
-        return response_of(self.plane, request, inferred)
+        return response_of(self.plane, request, inferred) if isinstance(inferred, Inferred) else inferred
 
     async def stream_infer(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
         """One answer a request, in order; an error is an answer too and does not end the stream."""
