@@ -17,7 +17,7 @@ from mlaas4hep.bundle import load_bundle
 from mlaas4hep.config.workflow import Reading
 from mlaas4hep.inference.failures import BadRequestError, ForbiddenError
 from mlaas4hep.inference.predict import predict_files
-from mlaas4hep.inference.rest.root_files import allowed_url
+from mlaas4hep.inference.rest.root_urls import allowed_url
 from mlaas4hep.inference.settings import Limits, Settings
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.live import Live, live_server

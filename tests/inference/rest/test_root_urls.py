@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlaas4hep.inference.failures import BadRequestError, ForbiddenError
-from mlaas4hep.inference.rest.root_files import final_url, remote_environment
+from mlaas4hep.inference.rest.root_files import remote_environment
+from mlaas4hep.inference.rest.root_urls import final_url
+from tests.support.trained import Small
 
 TARGETS = {"/data/a": "/data/b", "/data/b": "c", "/data/out": "/secret", "/data/loop": "/data/loop"}
 TARGETS["/data/far"] = "http://elsewhere.invalid/data/"
@@ -68,3 +77,85 @@ def test_the_process_gets_the_means_of_the_grid_alone(monkeypatch: pytest.Monkey
     assert "DATABASE_PASSWORD" not in found
     assert [found[name] for name in ("X509_USER_PROXY", "BEARER_TOKEN_FILE", "XRD_REQUESTTIMEOUT")] == ["/value"] * 3
     assert found["HOME"] == "/tmp/place"
+
+
+class Sly(BaseHTTPRequestHandler):
+    """Says to a check that there is no redirect, and redirects the reader; or sends the file's one part asked for."""
+
+    content = b""
+    target = ""
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        """A check, or the reader's question for the size."""
+        self.asked.append(f"HEAD {self.path}")
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.content)))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """The reader."""
+        self.asked.append(f"GET {self.path}")
+        if self.target and self.path.startswith("/data/"):
+            self.send_response(302)
+            self.send_header("location", self.target)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+        start, stop = (int(match[1]), int(match[2]) + 1) if match else (0, len(self.content))
+        part = self.content[start:stop]
+        self.send_response(206 if match else 200)
+        self.send_header("content-range", f"bytes {start}-{start + len(part) - 1}/{len(self.content)}")
+        self.send_header("content-length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def sly(content: bytes, target: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The address of a server, and what it was asked."""
+    asked: list[str] = []
+    kind = type("Own", (Sly,), {"content": content, "target": target, "asked": asked})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def score(small: Small, url: str, prefix: str, output: Path) -> dict[str, Any]:
+    """What the process that scores a file says."""
+    job = {
+        "bundle": str(small.bundle), "source": url, "output": str(output), "place": f"{output.parent}/", "tree": None,
+        "threads": 1, "memory": 16 << 30, "size": 1 << 30, "urls": [prefix],
+    }  # fmt: skip
+    line = [sys.executable, "-P", "-m", "mlaas4hep.inference.rest.root_worker"]
+    done = subprocess.run(line, input=json.dumps(job), capture_output=True, text=True, timeout=120, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_redirect_of_the_reader_leads_nowhere_else(small: Small, tmp_path: Path) -> None:
+    content = small.paths["signal"].read_bytes()
+    with sly(content) as (elsewhere, seen):
+        for target in (f"{elsewhere}/data/f.root", "http://127.0.0.1:1/data/f.root"):
+            with sly(content, target) as (site, asked):
+                answer = score(small, f"{site}/data/f.root", f"{site}/data/", tmp_path / "scores.root")
+                assert "this server does not read files from there" in answer["error"]
+                assert any(line.startswith("GET ") for line in asked)
+        assert seen == []
+
+
+def test_a_file_below_a_prefix_is_read(small: Small, tmp_path: Path) -> None:
+    with sly(small.paths["signal"].read_bytes()) as (site, asked):
+        answer = score(small, f"{site}/data/f.root", f"{site}/data/", tmp_path / "scores.root")
+    assert answer["entries"] > 0, answer
+    assert any(line.startswith("GET /data/") for line in asked)

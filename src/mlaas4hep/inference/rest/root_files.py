@@ -9,7 +9,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +16,6 @@ from starlette.responses import Response
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.failures import (
     BadRequestError,
-    ForbiddenError,
     ModelFailedError,
     ModelTimeoutError,
     TooManyRequestsError,
@@ -25,17 +23,17 @@ from mlaas4hep.inference.failures import (
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.bodies import read_json
 from mlaas4hep.inference.rest.downloads import file_response
+from mlaas4hep.inference.rest.root_urls import allowed_url, final_url
 from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
 from mlaas4hep.inference.runtimes.sandbox import command, environment
 from mlaas4hep.inference.settings import Settings
 
-__all__ = ["MAGIC", "PredictRoot", "allowed_url", "final_url", "remote_environment"]
+__all__ = ["MAGIC", "PredictRoot", "remote_environment"]
 
 MODULE = "mlaas4hep.inference.rest.root_worker"
 MAGIC = b"root"
 MEDIA = {"root": "application/x-root", "parquet": "application/vnd.apache.parquet"}
 GRID = ("X509_USER_PROXY", "X509_CERT_DIR", "BEARER_TOKEN", "BEARER_TOKEN_FILE")
-REDIRECTS = 5
 AT_ONCE = 2
 WAITING = 16
 
@@ -98,6 +96,7 @@ class PredictRoot:
             "threads": self._settings.threads,
             "memory": self._settings.limits.conversion_memory,
             "size": self._settings.limits.upload,
+            "urls": list(self._settings.root_urls),
         }
         done = await self._run(job, place, remote=not source.startswith(str(place)))
         headers = {"x-entries": str(done["entries"]), "x-model": info.name, "x-version": info.version}
@@ -114,51 +113,6 @@ class PredictRoot:
             self._waiting -= 1
 
 
-def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
-    """A URL the server may read.
-
-    Args:
-        url: what the client gave.
-        prefixes: of `Settings.root_urls`; each ends at a slash or at the URL's own end.
-
-    Raises:
-        BadRequestError: it is no URL.
-        ForbiddenError: it begins with none of the prefixes, or leads out of one with ``..``.
-    """
-    if not isinstance(url, str) or not url or not url.isprintable() or len(url) > 4096:
-        raise BadRequestError("the body must hold the url of a file")
-    path = unquote(unquote(url))
-    climbs = ".." in path.replace("\\", "/").split("/")
-    for prefix in prefixes:
-        inside = url == prefix or url.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
-        if inside and not climbs:
-            return url
-    raise ForbiddenError("this server does not read files from there", where=ascii(url[:200]))
-
-
-async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
-    """Where the redirects of an HTTP URL end; other URLs as they are.
-
-    Raises:
-        BadRequestError: there are too many redirects, or nobody answers.
-        ForbiddenError: one of them leads where `allowed_url` does not.
-    """
-    if not url.lower().startswith(("http://", "https://")):
-        return url
-    import httpx
-
-    try:
-        async with httpx.AsyncClient(timeout=20) as client:
-            for _ in range(REDIRECTS):
-                answer = await client.head(url)
-                if not answer.has_redirect_location:
-                    return url
-                url = allowed_url(str(answer.url.join(answer.headers["location"])), prefixes)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BadRequestError(f"the file cannot be reached ({type(error).__name__})", where=ascii(url[:200])) from None
-    raise BadRequestError("the file is redirected too often", where=ascii(url[:200]))
-
-
 def remote_environment(threads: int, temporary: str) -> dict[str, str]:
     """What a process that reads over the network needs: as `environment`, and the means of Grid authentication."""
     kept = {name: value for name, value in os.environ.items() if name in GRID or name.startswith("XRD_")}
@@ -167,7 +121,7 @@ def remote_environment(threads: int, temporary: str) -> dict[str, str]:
 
 async def _work(job: dict[str, Any], place: Path, settings: Settings, *, remote: bool) -> dict[str, Any]:
     """Run the worker; a client that goes away, or the time limit, ends it."""
-    if remote:  # needs the network and the user's credentials; what it may read is checked already
+    if remote:  # needs the network and the user's credentials; it reads from allowed URLs alone
         line, variables = [sys.executable, "-P", "-m", MODULE], remote_environment(settings.threads, str(place))
     else:
         line = command(MODULE, (), readable=(Path(job["bundle"]),), writable=(place,))

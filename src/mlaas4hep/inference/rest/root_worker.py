@@ -13,10 +13,12 @@ __all__ = ["main"]
 def main() -> None:
     """Run the job and print what came of it: ``{"entries", "selected"}`` or ``{"error"}``."""
     from mlaas4hep.errors import MLaaS4HEPError
+    from mlaas4hep.inference.rest.root_urls import only_allowed
     from mlaas4hep.inference.runtimes.sandbox import confine
 
     job: dict[str, Any] = json.load(sys.stdin)
     confine(job["memory"], files=job["size"])
+    only_allowed(job["urls"])
     try:
         answer = _predict(job)
     except MLaaS4HEPError as error:
