@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.monitor import Advance, Collector
 from mlaas4hep.training.workflow import Result, run_training
 from tests.support.reference import CUTS, VARIABLES, part_of, passing, variables_of
 from tests.support.written import Event, make_events, model_file, write_rntuple, write_ttree
@@ -22,14 +24,17 @@ __all__ = [
     "LOGISTIC",
     "SAMPLES",
     "Independent",
+    "Interrupting",
     "Small",
     "binary",
     "configured",
     "independent",
     "small_files",
+    "streamed",
 ]
 
 LOGISTIC = ("LogisticRegression(max_iter=500)", "from sklearn.linear_model import LogisticRegression")
+SGD = ('SGDClassifier(loss="log_loss", random_state=1)', "from sklearn.linear_model import SGDClassifier")
 FLAT = ("met", "charge", "flag", "ht", "lead")
 JAGGED = {"cells": 3, "Jet_pt": 2, "Jet_eta": 2, "scaled": 2}
 SAMPLES: dict[str, tuple[list[Event], str, float]] = {
@@ -152,3 +157,26 @@ def independent() -> Independent:
         total = weight[(part == 0) & (y == index)].sum()
         training_weight[y == index] = weight[y == index] * np.sum(part == 0) / (2 * total)
     return Independent(keys, part, y, weight, x, training_weight, columns)
+
+
+def streamed(small: Small, folder: Path, **reading: Any) -> Workflow:
+    """A model that is trained chunk by chunk for some epochs."""
+    model = model_file(folder, *SGD)
+    training = {"model": str(model), "epochs": 4, "threads": 1, "batch_size": 32}
+    return configured(folder, small.paths, training=training, reading={"chunk_size": 60, **reading})
+
+
+class Interrupting(Collector):
+    """Ends the training as Ctrl-C does, after some epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+
+    @contextmanager
+    def stage(self, title: str, total: int | None, unit: str = "events") -> Iterator[Advance]:  # noqa: ARG002
+        def advance(_units: int, text: str) -> None:
+            if title == "training" and text.startswith(f"epoch {self._epochs + 1}"):
+                raise KeyboardInterrupt
+
+        yield advance

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, MemoryLimitError, ModelFileError
 from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Block, Dataset
-from mlaas4hep.streaming.monitor import Advance, Collector
+from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training
 from tests.support.budgets import ROOMY
-from tests.support.trained import Independent, Small, configured
+from tests.support.trained import Independent, Interrupting, Small, configured, streamed
 from tests.support.written import model_file
 
 
@@ -127,16 +124,6 @@ def test_order_of_files_workers_and_memory_do_not_change_the_model(repeated: dic
     assert {name for name in one if name.startswith("native/")} <= same
 
 
-SGD = ('SGDClassifier(loss="log_loss", random_state=1)', "from sklearn.linear_model import SGDClassifier")
-
-
-def streamed(small: Small, folder: Path, **reading: Any) -> Workflow:
-    """A model that is trained chunk by chunk for some epochs."""
-    model = model_file(folder, *SGD)
-    training = {"model": str(model), "epochs": 4, "threads": 1, "batch_size": 32}
-    return configured(folder, small.paths, training=training, reading={"chunk_size": 60, **reading})
-
-
 def test_streaming_from_files_and_from_memory_give_the_same_model(small: Small, tmp_path: Path) -> None:
     run_training(streamed(small, tmp_path), tmp_path / "memory", Collector())
     with pytest.MonkeyPatch.context() as patch:
@@ -146,22 +133,6 @@ def test_streaming_from_files_and_from_memory_give_the_same_model(small: Small, 
     run_training(streamed(small, tmp_path, cache=tmp_path / "cache"), tmp_path / "again", Collector())
     for name in ("files", "cached", "again"):
         assert (tmp_path / "memory/model.onnx").read_bytes() == (tmp_path / name / "model.onnx").read_bytes()
-
-
-class Interrupting(Collector):
-    """Ends the training as Ctrl-C does, after some epochs."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-
-    @contextmanager
-    def stage(self, title: str, total: int | None, unit: str = "events") -> Iterator[Advance]:  # noqa: ARG002
-        def advance(_units: int, text: str) -> None:
-            if title == "training" and text.startswith(f"epoch {self._epochs + 1}"):
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 def test_an_interrupted_training_is_resumed_to_the_same_model(small: Small, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ Examples:
   mlaas4hep train workflow.yaml --fout higgs
 
   mlaas4hep train --files files.txt --labels labels.txt --model model.py --params params.json --fout higgs.tar.gz
+
+  mlaas4hep train workflow.yaml --fout higgs --cache /scratch/$USER/mlaas4hep
 """
 
 WORKFLOW_EXAMPLES = """
@@ -52,6 +54,9 @@ Configuration = Annotated[
 ]
 Fout = Annotated[Path, typer.Option(help="The bundle to write: a folder, or a name that ends in .tar.gz.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training from its checkpoint.")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder that keeps specs and feature columns for later epochs and trainings.")
+]
 SplitOut = Annotated[
     Path | None, typer.Option(help="Write the part (train, validation, test) of every event into this Parquet file.")
 ]
@@ -59,61 +64,27 @@ SplitOut = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-
-    @app.command(epilog=EXAMPLES)
-    def train(
-        configuration: Configuration = None,
-        files: Files = None,
-        labels: Labels = None,
-        model: Model = None,
-        params: Params = None,
-        preproc: Preproc = None,
-        specs: Specs = None,
-        dtype: Dtype = None,
-        fout: Fout = Path("model"),
-        resume: Resume = False,
-        split_out: SplitOut = None,
-        quiet: Quiet = False,
-        as_json: Json = False,
-    ) -> None:
-        """Train a model on files and write a self-contained bundle."""
-        _run(
-            configuration, files, labels, model, params, preproc, specs, dtype, fout, resume, split_out, quiet, as_json
-        )
-
-    @app.command(epilog=WORKFLOW_EXAMPLES)
-    def workflow(
-        files: Files = None,
-        labels: Labels = None,
-        model: Model = None,
-        params: Params = None,
-        preproc: Preproc = None,
-        specs: Specs = None,
-        dtype: Dtype = None,
-        fout: Fout = Path("model"),
-        resume: Resume = False,
-        split_out: SplitOut = None,
-        quiet: Quiet = False,
-        as_json: Json = False,
-    ) -> None:
-        """Train with the name and options of the original workflow.py."""
-        _run(None, files, labels, model, params, preproc, specs, dtype, fout, resume, split_out, quiet, as_json)
+    app.command("train", epilog=EXAMPLES, help="Train a model on files and write a self-contained bundle.")(_train)
+    app.command(
+        "workflow", epilog=WORKFLOW_EXAMPLES, help="Train with the name and options of the original workflow.py."
+    )(_train)
 
 
-def _run(
-    configuration: Path | None,
-    files: str | None,
-    labels: str | None,
-    model: Path | None,
-    params: Path | None,
-    preproc: Path | None,
-    specs: Path | None,
-    dtype: Format | None,
-    fout: Path,
-    resume: bool,
-    split_out: Path | None,
-    quiet: bool,
-    as_json: bool,
+def _train(
+    configuration: Configuration = None,
+    files: Files = None,
+    labels: Labels = None,
+    model: Model = None,
+    params: Params = None,
+    preproc: Preproc = None,
+    specs: Specs = None,
+    dtype: Dtype = None,
+    fout: Fout = Path("model"),
+    resume: Resume = False,
+    cache: Cache = None,
+    split_out: SplitOut = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.training.checkpoint import checkpoint_folder
@@ -122,6 +93,9 @@ def _run(
 
     with _noticed() as notices:
         workflow = _configuration(configuration, files, labels, model, params, preproc, specs, dtype, fout)
+    if cache is not None:
+        reading = workflow.reading.model_copy(update={"cache": cache.absolute()})
+        workflow = workflow.model_copy(update={"reading": reading})
     terminal = Terminal(quiet=quiet)
     try:
         result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,12 @@ class RowReader:
         if part is not None:
             counts = np.where(np.arange(len(PARTS)) == part, counts, 0)
         raw = buffers.take(len(order), self.layout.width)
-        fill_raw(raw, selected.columns, self.layout.branches, selected.index[order])
+        first, second, third = np.cumsum(counts).tolist()
+        bounds = (0, first, second, third)
+        for begin, end in pairwise(bounds):  # in each part the events ascend, which is the fast way
+            fill_raw(raw[begin:end], selected.columns, self.layout.branches, selected.index[order[begin:end]])
         label = selected.label if selected.label is not None else np.full(len(selected), data.sample.label)
         y = self.target(label[order])
         side = np.empty(len(order), dtype=side_dtype(y.dtype))
         side["y"], side["weight"], side["entry"] = y, selected.weight[order], selected.entry[order]
-        first, second, third = np.cumsum(counts).tolist()
-        return Rows(raw, side, (0, first, second, third))
+        return Rows(raw, side, bounds)

@@ -92,8 +92,6 @@ def train(
         monitor.warn(warning)
     limit = memory_limit(workflow)
     dataset = open_dataset(workflow, prepared, choice.layout)
-    if dataset.chunk_size != workflow.reading.chunk_size:
-        monitor.warn(f"chunks have {dataset.chunk_size} events: more do not fit into the memory limit")
     try:
         return _fit(workflow, prepared, module, checkpoint, monitor, resume, model, backend, choice, dataset, limit)
     except BaseException:
@@ -185,4 +183,6 @@ def _fit(
     choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
     sys.stdout.flush()
     waiting = events[TRAIN].waiting
+    if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
+        monitor.warn(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
     return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task), waiting)

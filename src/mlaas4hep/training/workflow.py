@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlaas4hep.bundle.files import check_place
+from mlaas4hep.bundle.scoring.onnx import OnnxScorer
 from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
@@ -18,9 +19,9 @@ from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.xrootd import configure, is_xrootd
 from mlaas4hep.training.assess import Assessment, assess
 from mlaas4hep.training.checkpoint import checkpointing
-from mlaas4hep.training.fit import Trained, load_user_module, train
+from mlaas4hep.training.fit import NETWORKS, Trained, load_user_module, train
 from mlaas4hep.training.histograms import Histograms
-from mlaas4hep.training.importance import permutation_importance
+from mlaas4hep.training.importance import ScoreFunction, permutation_importance
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
@@ -156,6 +157,14 @@ def _histograms(workflow: Workflow, prepared: Prepared, trained: Trained) -> His
     return Histograms(trained.choice.layout, ranges, prepared.labels.names)
 
 
+def _scores_of(trained: Trained, converted: Converted, workflow: Workflow) -> ScoreFunction:
+    """From raw rows to scores: for networks by ONNX Runtime, which is many times faster on few rows."""
+    if converted.onnx is not None and trained.backend.name in NETWORKS and workflow.training is not None:
+        return OnnxScorer(converted.onnx, threads=workflow.training.threads).scores
+    layout = trained.choice.layout
+    return lambda raw: trained.predict(layout.transform(raw))
+
+
 def _report(
     workflow: Workflow,
     prepared: Prepared,
@@ -169,7 +178,7 @@ def _report(
     layout = trained.choice.layout
     with monitor.stage("importance", None, "branches"):
         importance = permutation_importance(
-            lambda raw: trained.predict(layout.transform(raw)),
+            _scores_of(trained, converted, workflow),
             rows.raw,
             rows.y,
             rows.weight,
