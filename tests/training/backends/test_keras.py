@@ -234,8 +234,8 @@ def test_a_model_without_names_for_its_logits(tmp_path: Path) -> None:
 
 def test_errors_of_reading_come_through(tmp_path: Path) -> None:
     class Broken(type(train_and_validation()[0])):  # type: ignore[misc]
-        def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
-            yield next(super().batches(batch_size, epoch))
+        def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
+            yield next(super().chunks(epoch))
             raise FileReadError("basket is damaged", where="some.root")
 
     train, validation = train_and_validation()

@@ -80,7 +80,7 @@ class _Learner:
             self.warm = True
         result = self._run(
             self.model.fit,
-            _input(lambda: self._feed(part.batches(), scale), self._label_shape()),
+            self._input(part.blocks if _tensorflow() else part.batches, scale, size),
             epochs=1,
             steps_per_epoch=math.ceil(part.size / size),
             shuffle=False,
@@ -94,10 +94,10 @@ class _Learner:
         if self.validation.size == 0:
             return {}
         scale = _Scale()
-        batches = self.validation.batches(_VALIDATION_BATCH, 0)
+        batches = partial(self.validation.batches, _VALIDATION_BATCH, 0)
         figures = self._run(
             self.model.evaluate,
-            _input(lambda: self._feed(batches, scale), self._label_shape()),
+            self._input(batches, scale, _VALIDATION_BATCH),
             steps=math.ceil(self.validation.size / _VALIDATION_BATCH),
             verbose=0,
             return_dict=True,
@@ -136,6 +136,21 @@ class _Learner:
         import keras
 
         return bool(keras.backend.backend() == "torch")
+
+    def _input(self, source: Callable[[], Iterator[Arrays]], scale: _Scale, size: int) -> Any:
+        """What the engine reads from: batches of ``size`` events in the order of the source, some of them ahead."""
+        if not _tensorflow():
+            return self._feed(source(), scale)
+        import tensorflow as tf
+
+        dtype, shape = self._label_shape()
+        signature = (
+            tf.TensorSpec((None, None), tf.float32),
+            tf.TensorSpec(shape, dtype),
+            tf.TensorSpec((None,), tf.float32),
+        )
+        events = tf.data.Dataset.from_generator(lambda: self._feed(source(), scale), output_signature=signature)
+        return events.prefetch(1).rebatch(size).prefetch(8)
 
     def _label_shape(self) -> tuple[str, tuple[int | None, ...]]:
         probe = labels_for(self.model, self.outputs, self.settings.task, np.zeros(1, np.int64))
@@ -189,21 +204,11 @@ def _numpy(variable: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
-def _input(feed: Callable[[], Iterator[tuple[NDArray[Any], ...]]], label: tuple[str, tuple[int | None, ...]]) -> Any:
-    """The engine's own way to read from a generator, in its order and some batches ahead."""
+def _tensorflow() -> bool:
+    """True if Keras computes with TensorFlow, which cuts blocks into batches itself."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        return feed()
-    import tensorflow as tf
-
-    dtype, shape = label
-    signature = (
-        tf.TensorSpec((None, None), tf.float32),
-        tf.TensorSpec(shape, dtype),
-        tf.TensorSpec((None,), tf.float32),
-    )
-    return tf.data.Dataset.from_generator(feed, output_signature=signature).prefetch(8)
+    return bool(keras.backend.backend() == "tensorflow")
 
 
 def _progress_callback(part: Pass, settings: FitSettings, errors: list[Exception]) -> Any:

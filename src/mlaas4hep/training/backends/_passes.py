@@ -52,6 +52,13 @@ class Pass:
             rows = order[start : start + size]
             yield Arrays(self._chunk.x[rows], self._chunk.y[rows], self._chunk.weight[rows])
 
+    def blocks(self) -> Iterator[Arrays]:
+        """The events in the order of `batches`, in pieces as they come."""
+        if self._chunk is None:
+            yield from self._train.chunks(self.number)
+        else:
+            yield from self.batches()
+
     def chunks(self) -> Iterator[Arrays]:
         """The events in large blocks."""
         if self._chunk is None:
