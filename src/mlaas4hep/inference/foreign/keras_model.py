@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.tensorflow_common import export, first_axis_free, runner, tensorflow
+from mlaas4hep.inference.foreign.tensorflow_common import native, tensorflow, to_onnx
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "strange_classes", "to_onnx"]
@@ -51,14 +51,7 @@ def load(source: Source) -> Native:
     def call(tensors: Sequence[Any]) -> list[Any]:
         return list(tf.nest.flatten(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)))
 
-    batched = first_axis_free((*inputs, *outputs))
-    run = runner(call, inputs, outputs)
-    return Native("tensorflow_keras", inputs, outputs, run, batched, model=(call, model))
-
-
-def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
-    """Convert by tf2onnx."""
-    export(native.model[0], native.inputs, native.outputs, target)
+    return native("tensorflow_keras", call, inputs, outputs, model)
 
 
 def strange_classes(node: object, keras: Any) -> Iterator[str]:

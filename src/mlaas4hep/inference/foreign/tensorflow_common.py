@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.foreign.base import Native, Source
 from mlaas4hep.inference.foreign.onnx_names import OPSET, rename
 from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 
-__all__ = ["check_operations", "export", "first_axis_free", "runner", "spec_of_tensor", "tensorflow"]
+__all__ = ["check_graph", "check_operations", "first_axis_free", "native", "spec_of_tensor", "tensorflow", "to_onnx"]
 
 FORBIDDEN: Final = (
     "PyFunc",
@@ -53,6 +54,12 @@ def check_operations(names: Iterable[str]) -> None:
             raise ModelRefusedError(what)
 
 
+def check_graph(graph: Any) -> None:
+    """`check_operations` for a ``GraphDef`` and its functions."""
+    check_operations(node.op for node in graph.node)
+    check_operations(node.op for function in graph.library.function for node in function.node_def)
+
+
 def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
     """The spec of a TensorFlow tensor or TensorSpec."""
     kind = tensor.dtype.name if hasattr(tensor.dtype, "name") else str(tensor.dtype)
@@ -68,10 +75,22 @@ def first_axis_free(specs: Iterable[TensorSpec]) -> bool:
     return all(spec.shape[:1] == (-1,) for spec in specs)
 
 
-def runner(
-    call: Callable[[list[Any]], Sequence[Any]], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
-) -> Callable[[Tensors], dict[str, NDArray[Any]]]:
-    """A function of tensors by name from a function of TensorFlow's tensors by position."""
+def native(
+    platform: str,
+    call: Callable[[list[Any]], Sequence[Any]],
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    owner: Any,
+) -> Native:
+    """A loaded model of a function of TensorFlow's tensors by position.
+
+    Args:
+        platform: as Triton calls it.
+        call: the function.
+        inputs: of the function, in its order.
+        outputs: likewise.
+        owner: what has to live as long as the function.
+    """
 
     def run(tensors: Tensors) -> dict[str, NDArray[Any]]:
         import tensorflow as tf
@@ -79,29 +98,27 @@ def runner(
         values = call([tf.constant(tensors[spec.name], _dtype(spec)) for spec in inputs])
         return {spec.name: np.asarray(value) for spec, value in zip(outputs, values, strict=True)}
 
-    return run
+    batched = first_axis_free((*inputs, *outputs))
+    return Native(platform, tuple(inputs), tuple(outputs), run, batched, model=(call, owner))
 
 
-def export(
-    call: Callable[[list[Any]], Sequence[Any]],
-    inputs: Sequence[TensorSpec],
-    outputs: Sequence[TensorSpec],
-    target: Path,
-) -> None:
-    """Write a function as ONNX, with the names of the specs; raises anything if an operation has no ONNX form."""
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Write a model of `native` as ONNX, by tf2onnx; raises anything if an operation has no ONNX form."""
     import onnx
     import tensorflow as tf
     import tf2onnx
+
+    call, _ = native.model
 
     def positional(*tensors: Any) -> list[Any]:
         return [tf.identity(value, f"result_{number}") for number, value in enumerate(call(list(tensors)))]
 
     signature = [
         tf.TensorSpec([None if size == -1 else size for size in spec.shape], _dtype(spec), f"given_{number}")
-        for number, spec in enumerate(inputs)
+        for number, spec in enumerate(native.inputs)
     ]
     model, _ = tf2onnx.convert.from_function(tf.function(positional), signature, opset=OPSET)
-    rename(model, [spec.name for spec in inputs], [spec.name for spec in outputs])
+    rename(model, [spec.name for spec in native.inputs], [spec.name for spec in native.outputs])
     onnx.save(model, target)
 
 

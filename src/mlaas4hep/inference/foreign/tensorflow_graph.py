@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
 from mlaas4hep.inference.foreign.hints import node_names
-from mlaas4hep.inference.foreign.tensorflow_common import (
-    check_operations,
-    export,
-    first_axis_free,
-    runner,
-    spec_of_tensor,
-    tensorflow,
-)
+from mlaas4hep.inference.foreign.tensorflow_common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
@@ -34,8 +26,7 @@ def load(source: Source) -> Native:
     """
     tf = tensorflow(source.threads)
     graph = tf.compat.v1.GraphDef.FromString(source.path.read_bytes())
-    check_operations(node.op for node in graph.node)
-    check_operations(node.op for function in graph.library.function for node in function.node_def)
+    check_graph(graph)
     feeds = _names(graph, source, "input", [n.name for n in graph.node if n.op.startswith("Placeholder")])
     fetches = _names(graph, source, "output", _ends(graph))
     wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
@@ -52,14 +43,7 @@ def load(source: Source) -> Native:
     def call(values: Sequence[Any]) -> list[Any]:
         return list(function(*values))
 
-    batched = first_axis_free((*inputs, *outputs))
-    run = runner(call, inputs, outputs)
-    return Native("tensorflow_graphdef", inputs, outputs, run, batched, model=(call, wrapped))
-
-
-def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
-    """Convert by tf2onnx."""
-    export(native.model[0], native.inputs, native.outputs, target)
+    return native("tensorflow_graphdef", call, inputs, outputs, wrapped)
 
 
 def _names(graph: Any, source: Source, side: str, found: list[str]) -> list[str]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.tensorflow_common import (
-    check_operations,
-    export,
-    first_axis_free,
-    runner,
-    spec_of_tensor,
-    tensorflow,
-)
+from mlaas4hep.inference.foreign.tensorflow_common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
@@ -31,7 +24,7 @@ def load(source: Source) -> Native:
         ModelRefusedError: there is none, or the graph reaches for files or code outside of it.
     """
     tf = tensorflow(source.threads)
-    check_operations(_operations(source.path))
+    _check(source.path)
     model = tf.saved_model.load(str(source.path))
     signatures = dict(model.signatures)
     wanted = str(source.params.get("signature") or DEFAULT)
@@ -49,23 +42,12 @@ def load(source: Source) -> Native:
         results = function(**dict(zip((spec.name for spec in inputs), tensors, strict=True)))
         return [results[spec.name] for spec in outputs]
 
-    run = runner(call, inputs, outputs)
-    batched = first_axis_free((*inputs, *outputs))
-    return Native("tensorflow_savedmodel", inputs, outputs, run, batched, model=(call, model))
+    return native("tensorflow_savedmodel", call, inputs, outputs, model)
 
 
-def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
-    """Convert by tf2onnx."""
-    export(native.model[0], native.inputs, native.outputs, target)
-
-
-def _operations(folder: Path) -> Iterator[str]:
+def _check(folder: Path) -> None:
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     for meta in saved.meta_graphs:
-        for node in meta.graph_def.node:
-            yield node.op
-        for function in meta.graph_def.library.function:
-            for node in function.node_def:
-                yield node.op
+        check_graph(meta.graph_def)

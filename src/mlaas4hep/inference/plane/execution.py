@@ -28,8 +28,8 @@ INLINE_TIMEOUT = 0.25
 """Seconds after which a run in the event loop is stopped, and the model is barred from there."""
 LATE = 0.5
 """Seconds beyond its time in which a run has to have ended; its caller does not wait for longer."""
-BARRED = 10.0
-"""Seconds for the first time; four times as long each further time."""
+BARRED = 60.0
+"""Seconds for which it is: a model that is too slow again and again takes less than half a per cent of the loop."""
 
 
 def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -51,7 +51,7 @@ class Execution:
         self.runtime = runtime
         self.inline_rows = inline_rows
         self._allowed_rows = inline_rows
-        self._bar, self._until = BARRED, 0.0
+        self._until = 0.0
         self.batcher: Batcher | None = None
         self.batched = runtime.batched
         self._limits = limits
@@ -175,8 +175,7 @@ class Execution:
     def _barred(self) -> None:
         """A run was too long for the event loop: perhaps the model, perhaps a busy machine."""
         self.inline_rows = 0
-        self._until = time.monotonic() + self._bar
-        self._bar *= 4
+        self._until = time.monotonic() + BARRED
 
     def _ended(self, future: asyncio.Future[Answer], rows: int) -> None:
         self._waiting -= rows
