@@ -1,20 +1,17 @@
-"""The whole HTTP side on a real socket: the server on a repository, all routes, uvicorn as in production."""
+"""The whole HTTP side on a real socket: the server on a repository, and all routes."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
-import uvicorn
 
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
+from tests.support.looped import in_thread, listening
 
 __all__ = ["Live", "live_server"]
 
@@ -39,46 +36,17 @@ class Live:
 @contextmanager
 def live_server(settings: Settings) -> Iterator[Live]:
     """Start a server in a thread of its own and stop it in the end."""
-    told: dict[str, Any] = {}
-    ready = threading.Event()
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def made() -> AsyncIterator[tuple[Server, int]]:
         server = Server(settings)
         await server.start()
         await server.loaded()
-        config = uvicorn.Config(
-            create_app(server, server, settings), port=0, log_level="error", lifespan="off", ws="none", access_log=False
-        )
-        config.load()
-        http = uvicorn.Server(config)
-        http.lifespan = config.lifespan_class(config)
-        await http.startup()
-        told.update(server=server, loop=asyncio.get_running_loop(), stop=asyncio.Event())
-        told["port"] = http.servers[0].sockets[0].getsockname()[1]
-        ready.set()
-        await told["stop"].wait()
-        await http.shutdown()
+        async with listening(create_app(server, server, settings)) as port:
+            yield server, port
         await server.stop()
 
-    def run() -> None:
-        try:
-            asyncio.run(serve())
-        except Exception as error:
-            told["error"] = error
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    ready.wait(60)
-    if "port" not in told:
-        raise told.get("error", TimeoutError("the server did not start"))
-    url = f"http://127.0.0.1:{told['port']}{settings.base_path}"
-    try:
+    with in_thread(made) as (server, port):
+        url = f"http://127.0.0.1:{port}{settings.base_path}"
         with httpx.Client(base_url=url, timeout=60) as client:
-            yield Live(url, client, settings, told["server"])
-    finally:
-        told["loop"].call_soon_threadsafe(told["stop"].set)
-        thread.join(60)
-    if "error" in told:
-        raise told["error"]
+            yield Live(url, client, settings, server)
