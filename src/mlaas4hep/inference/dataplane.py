@@ -54,7 +54,7 @@ class ModelInfo:
     on_demand: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scored:
     """Scores of events.
 
@@ -70,7 +70,7 @@ class Scored:
     version: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Inferred:
     """Outputs of a model for tensors given by name."""
 

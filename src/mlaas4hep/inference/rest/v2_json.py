@@ -33,7 +33,7 @@ class Wanted:
     classification: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A decoded request: tensors by name, and what is asked for (None: all outputs, binary or not)."""
 
