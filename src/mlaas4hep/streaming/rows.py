@@ -86,8 +86,10 @@ class RowReader:
         bounds = (0, first, second, third)
         for begin, end in pairwise(bounds):  # in each part the events ascend, which is the fast way
             fill_raw(raw[begin:end], selected.columns, self.layout.branches, selected.index[order[begin:end]])
-        label = selected.label if selected.label is not None else np.full(len(selected), data.sample.label)
-        y = self.target(label[order])
+        if selected.label is None:
+            y = np.repeat(self.target(np.array([data.sample.label])), len(order))
+        else:
+            y = self.target(selected.label[order])
         side = np.empty(len(order), dtype=side_dtype(y.dtype))
         side["y"], side["weight"], side["entry"] = y, selected.weight[order], selected.entry[order]
         return Rows(raw, side, bounds)

@@ -126,9 +126,9 @@ class DiskStore:
         return Rows(arrays["x"], arrays[SIDE].view(self._side), (0, first, second, third))
 
     def put(self, number: int, rows: Rows) -> None:
-        """Write the rows, unless they are there."""
+        """Write the rows, unless they are there, or are those of one part alone."""
         writer = self._writer
-        if writer is not None:
+        if writer is not None and len(rows) == self._ranges[number].used:
             writer.write(number, {"x": rows.raw, SIDE: _bytes(rows.side)})
 
     def close(self) -> None:
