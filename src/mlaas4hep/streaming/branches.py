@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Literal
 
 from mlaas4hep.config.workflow import Workflow
@@ -17,6 +18,8 @@ from mlaas4hep.streaming.readers.base import Branch
 __all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches"]
 
 DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
+
+_NO_GLOB = re.compile(r"[^*?\[]*")
 
 Kinds = Mapping[str, Literal["flat", "jagged"]]
 
@@ -60,15 +63,12 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
         workflow.label_branch: "the label",
     }
     features, left_out = _features(union, workflow, files[0].path, special)
-    features += [
-        v.name for v in workflow.variables if not _matches(v.name, workflow.features.exclude) and v.name not in special
-    ]
+    exclude = _Patterns(workflow.features.exclude)
+    features += [v.name for v in workflow.variables if not exclude.match(v.name) and v.name not in special]
     if not features:
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
     known = [*union, *(variable.name for variable in workflow.variables)]
-    unmatched = tuple(
-        pattern for pattern in workflow.features.exclude if not any(_matches(name, (pattern,)) for name in known)
-    )
+    unmatched = tuple(pattern for pattern in workflow.features.exclude if not _Patterns((pattern,)).match_any(known))
     extra = [name for name in (workflow.weights.branch, workflow.label_branch) if name]
     needed = preprocessing.needed([*features, *identifier, *extra])
     for file in files:
@@ -83,7 +83,7 @@ def _features(
     chosen: list[str] = []
     left_out: dict[str, str] = {}
     for pattern in include:
-        if not any(_matches(name, (pattern,)) for name in branches):
+        if pattern not in branches and not _Patterns((pattern,)).match_any(branches):
             if any(variable.name == pattern for variable in workflow.variables):
                 continue
             raise missing_branch(pattern, path, branches)
@@ -94,9 +94,10 @@ def _features(
                 where=path,
                 hint="leave it out of features.include",
             )
+    asked_for, included, excluded = frozenset(include), _Patterns(include), _Patterns(exclude)
     for name, branch in branches.items():
-        asked = name in include
-        if _matches(name, exclude) or (include and not asked and not _matches(name, include)):
+        asked = name in asked_for
+        if excluded.match(name) or (include and not asked and not included.match(name)):
             continue
         if name in special:
             if asked:
@@ -160,5 +161,16 @@ def missing_branch(
     return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+class _Patterns:
+    """Names and glob patterns; compiled once, as a file may have thousands of branches."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._names = frozenset(patterns)
+        globs = [translate(pattern) for pattern in sorted(self._names) if not _NO_GLOB.fullmatch(pattern)]
+        self._globs = re.compile("|".join(globs)) if globs else None
+
+    def match(self, name: str) -> bool:
+        return name in self._names or (self._globs is not None and self._globs.match(name) is not None)
+
+    def match_any(self, names: Iterable[str]) -> bool:
+        return any(map(self.match, names))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.streaming.readers import list_trees
-from mlaas4hep.streaming.readers.ttree_branches import _interpreted, _plain
+from mlaas4hep.streaming.readers.ttree_types import interpreted, known_at_a_glance
 from tests.streaming.readers.uproot_reference import assert_same, direct, open_tree, reference
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "root"
@@ -73,7 +73,7 @@ def test_kinds_known_at_a_glance_are_those_of_the_interpretation(name: str) -> N
     for tree, kind, _ in list_trees(str(DATA / name)):
         if kind != "ROOT::RNTuple":
             for leaf in open_tree(DATA / name, tree)._leaves.values():
-                glance = _plain(leaf.tbranch)
+                glance = known_at_a_glance(leaf.tbranch)
                 plain += glance is not None
-                assert glance is None or [glance] == _interpreted(leaf.tbranch)
+                assert glance is None or [glance] == interpreted(leaf.tbranch)
     assert plain or "odd" in name or "rntuple" in name

@@ -10,7 +10,8 @@ import uproot
 
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import open_source, ttree
+from mlaas4hep.streaming.readers import open_source, root, ttree_layout
+from mlaas4hep.streaming.readers.tree_metadata import PlainTree
 
 
 @pytest.fixture
@@ -78,18 +79,22 @@ def test_a_count_for_several_branches_is_an_ordinary_branch(odd: Path) -> None:
     assert (branches["NJet"].kind, branches["NJet"].hidden) == ("flat", False)
 
 
+@pytest.mark.parametrize("plain", [True, False])
 def test_clusters_of_the_largest_branch_where_baskets_do_not_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, plain: bool
 ) -> None:
     path = tmp_path / "a.root"
     with uproot.recreate(path) as file:
-        tree = file.mktree("Events", {"x": "f8"})
+        tree = file.mktree("Events", {"x": "f8", "y": "i1"})
         for _ in range(4):
-            tree.extend({"x": np.zeros(1000)})
+            tree.extend({"x": np.zeros(1000), "y": np.zeros(1000, np.int8)})
+    if not plain:
+        monkeypatch.setattr(root, "_plain", lambda *_: None)
     assert open_source(str(path), "Events").clusters == (0, 1000, 2000, 3000, 4000)
     monkeypatch.setattr(uproot.behaviors.TBranch.HasBranches, "common_entry_offsets", lambda _: [0, 4000])
+    monkeypatch.setattr(PlainTree, "common_offsets", lambda _: [0, 4000])
     assert open_source(str(path), "Events").clusters == (0, 4000)
-    monkeypatch.setattr(ttree, "_CLUSTER_BYTES", 10000)
+    monkeypatch.setattr(ttree_layout, "_CLUSTER_BYTES", 10000)
     assert open_source(str(path), "Events").clusters == (0, 1000, 2000, 3000, 4000)
 
 

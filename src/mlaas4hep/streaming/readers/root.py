@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import gc
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mlaas4hep.errors import TreeNotFoundError
 from mlaas4hep.streaming.readers.common import LabelSource, few
 from mlaas4hep.streaming.readers.root_open import damage, open_directory
+
+if TYPE_CHECKING:
+    from mlaas4hep.streaming.readers.tree_metadata import PlainTree
 
 __all__ = ["list_objects", "list_trees", "open_root"]
 
@@ -33,16 +40,18 @@ def open_root(path: str, tree: str | None) -> LabelSource:
     directory = open_directory(path)
     try:
         name = _choose(directory, path) if tree is None else tree.strip("/")
-        with _without_garbage_collection():
-            tree_object = _get(directory, path, name)
+        kind = _kind(directory, path, name)
         identity = f"{_identity(directory)}:{name}"
-        if _is_rntuple(tree_object):
+        if kind == _RNTUPLE:
             from mlaas4hep.streaming.readers.rntuple import RNTupleSource
 
-            return RNTupleSource(path, name, tree_object, identity)
+            return RNTupleSource(path, name, _load(directory, path, name), identity)
         from mlaas4hep.streaming.readers.ttree import TTreeSource
 
-        return TTreeSource(path, name, tree_object, identity)
+        with _without_garbage_collection():
+            plain = _plain(directory, name, kind)
+            load = functools.partial(_load, directory, path, name)
+            return TTreeSource(path, name, directory.file, load, plain, identity)
     except BaseException:
         directory.close()
         raise
@@ -60,6 +69,20 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def _models_kept() -> Iterator[None]:
+    """Of a damaged file uproot would take the description of TBranch, and then read no other file of the process."""
+    import uproot
+
+    known = [getattr(model, "known_versions", {}) for model in uproot.classes.values()]
+    before = [dict(versions) for versions in known]
+    try:
+        yield
+    finally:
+        for versions, old in zip(known, before, strict=True):
+            versions.update(old)
+
+
 def list_objects(path: str) -> list[tuple[str, str]]:
     """All objects of a ROOT file but folders: (path in the file, class name), the newest cycle of each."""
     with open_directory(path) as directory:
@@ -74,9 +97,7 @@ def list_trees(path: str) -> list[tuple[str, str, int]]:
     """
     with open_directory(path) as directory:
         return [
-            (name, kind, int(_get(directory, path, name).num_entries))
-            for name, kind in _objects(directory, path)
-            if _is_tree(kind)
+            (name, kind, _entries(directory, path, name)) for name, kind in _objects(directory, path) if _is_tree(kind)
         ]
 
 
@@ -96,10 +117,6 @@ def _is_tree(kind: str) -> bool:
     return kind in _TTREES or kind == _RNTUPLE
 
 
-def _is_rntuple(tree_object: Any) -> bool:
-    return str(tree_object.classname) == _RNTUPLE
-
-
 def _choose(directory: Any, path: str) -> str:
     names = [name for name, kind in _objects(directory, path) if _is_tree(kind)]
     if len(names) == 1:
@@ -109,7 +126,8 @@ def _choose(directory: Any, path: str) -> str:
     raise TreeNotFoundError("holds several trees", where=path, hint=f"say which: {few(names)}")
 
 
-def _get(directory: Any, path: str, name: str) -> Any:
+def _kind(directory: Any, path: str, name: str) -> str:
+    """The class of a tree."""
     import uproot
 
     try:
@@ -124,10 +142,45 @@ def _get(directory: Any, path: str, name: str) -> Any:
         raise TreeNotFoundError(
             f"{name!r} is {what}{old}, not a tree", where=path, hint=_contents(directory, path, name)
         )
+    return str(kind)
+
+
+def _load(directory: Any, path: str, name: str) -> Any:
+    """A tree as uproot reads it."""
     try:
-        return directory[name]
+        with _without_garbage_collection(), _models_kept():
+            return directory[name]
     except Exception as error:
         raise damage(path, error, f"tree {name} cannot be read") from error
+
+
+def _entries(directory: Any, path: str, name: str) -> int:
+    plain = _plain(directory, name, _kind(directory, path, name))
+    return int(_load(directory, path, name).num_entries) if plain is None else plain.entries
+
+
+def _plain(directory: Any, name: str, kind: str) -> PlainTree | None:
+    """A tree that can be read without uproot; None also if its bytes cannot be read, which `_load` then says."""
+    from mlaas4hep.streaming.readers.tree_metadata import plain_tree
+
+    if kind != "TTree":
+        return None
+    try:
+        key = directory.key(name)
+        chunk, _ = key.get_uncompressed_chunk_cursor()
+        return plain_tree(_bytes(chunk.raw_data), int(key.fKeylen))
+    except Exception:
+        return None
+
+
+def _bytes(array: NDArray[np.uint8]) -> bytes:
+    """The bytes of an array, without a copy of some megabytes if it shows the whole of what was read."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, bytes) and len(base) == array.nbytes and array.flags.c_contiguous:
+        return base
+    return array.tobytes()
 
 
 def _contents(directory: Any, path: str, wanted: str = "") -> str:

@@ -2,63 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import from_awkward
 from mlaas4hep.streaming.readers.basket_cache import BasketCache
-from mlaas4hep.streaming.readers.basket_tables import Table, table_of
-from mlaas4hep.streaming.readers.common import Reader, clusters_of
+from mlaas4hep.streaming.readers.basket_tables import Table, stored_of, table_of
+from mlaas4hep.streaming.readers.common import Reader
 from mlaas4hep.streaming.readers.root_open import damage
-from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of
+from mlaas4hep.streaming.readers.tree_metadata import PlainTree
+from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of, plain_leaves
+from mlaas4hep.streaming.readers.ttree_layout import clusters, compression_of, compression_of_tree
 
 __all__ = ["TTreeSource"]
 
-_CLUSTER_BYTES = 1 << 26
-
 
 class TTreeSource(Reader):
-    """A TTree opened with uproot; `read` may be called from several threads at the same time.
+    """A TTree; `read` may be called from several threads at the same time.
 
     Branches of plain numbers and lists of them are read from their baskets directly; all others, and all where anything
-    is not as expected, by uproot, which then also finds the words for what is wrong.
+    is not as expected, by uproot, which then also finds the words for what is wrong. If all are plain, uproot reads the
+    tree only then.
+
+    Args:
+        path: a local path or URL.
+        tree: path of the tree in the file.
+        file: uproot's file.
+        load: gives uproot's tree, or raises `FileReadError`.
+        plain: the tree read without uproot; None: not all its branches are plain.
+        identity: identifies the content.
     """
 
-    def __init__(self, path: str, tree: str, tree_object: Any, identity: str) -> None:
+    def __init__(
+        self, path: str, tree: str, file: Any, load: Callable[[], Any], plain: PlainTree | None, identity: str
+    ) -> None:
         self._path, self._tree, self._identity = path, tree, identity
-        self._object = tree_object
+        self._file, self._load, self._plain = file, load, plain
+        self._lock = threading.Lock()
+        self._loaded: tuple[Any, dict[str, Leaf]] | None = None
         self._tables: dict[str, Table | None] = {}
         self._cache = BasketCache()
-        try:
-            self._entries = int(tree_object.num_entries)
-            self._leaves = leaves_of(tree_object)
-            self._branches = {name: leaf.branch for name, leaf in self._leaves.items()}
-            self._clusters = _clusters(tree_object, self._entries)
-        except Exception as error:
-            raise damage(path, error, f"tree {tree} cannot be read") from error
+        if plain is None:
+            leaves = self._leaves
+            self._stored: dict[str, Leaf] = leaves
+            self._entries, self._clusters = self._layout()
+        else:
+            self._stored = leaves = plain_leaves(plain)
+            self._entries = plain.entries
+            sizes = [branch.total_bytes for branch in plain.branches]
+            self._clusters = clusters(plain.common_offsets(), sizes, plain.offsets, plain.entries)
+        self._branches = {name: leaf.branch for name, leaf in leaves.items()}
 
     def close(self) -> None:
         """Release the file."""
-        self._object.file.close()
+        self._file.close()
         self._cache = BasketCache()
 
     @property
     def compression(self) -> str | None:
         """See `LabelSource`."""
-        return _compression(self._object)
+        return compression_of_tree(self._object)
 
     def compression_of(self, name: str) -> str | None:
         """Name and level of a branch's compression."""
-        return _compression_of(self._leaves[name].tbranch)
+        return compression_of(self._leaves[name].tbranch)
+
+    @property
+    def _object(self) -> Any:
+        """The tree of uproot."""
+        return self._with_uproot()[0]
+
+    @property
+    def _leaves(self) -> dict[str, Leaf]:
+        """The branches as uproot sees them."""
+        return self._with_uproot()[1]
+
+    def _with_uproot(self) -> tuple[Any, dict[str, Leaf]]:
+        with self._lock:
+            if self._loaded is None:
+                tree_object = self._load()
+                try:
+                    self._loaded = tree_object, leaves_of(tree_object)
+                except Exception as error:
+                    raise damage(self._path, error, f"tree {self._tree} cannot be read") from error
+            return self._loaded
+
+    def _layout(self) -> tuple[int, tuple[int, ...]]:
+        """Entries and clusters as uproot sees them."""
+        try:
+            entries = int(self._object.num_entries)
+            tbranches = list(self._object.itervalues())
+            sizes = [int(tbranch.uncompressed_bytes) for tbranch in tbranches]
+            offsets = self._object.common_entry_offsets()
+            return entries, clusters(offsets, sizes, lambda i: tbranches[i].entry_offsets, entries)
+        except Exception as error:
+            raise damage(self._path, error, f"tree {self._tree} cannot be read") from error
 
     def direct(self, names: Iterable[str]) -> dict[str, Table]:
         """Those of the branches that are read without uproot, with their baskets."""
         tables = {}
         for name in names:
             if name not in self._tables:  # two threads may both find out; they find the same
-                self._tables[name] = table_of(self._leaves[name], self._entries)
+                stored = stored_of(self._stored[name])
+                self._tables[name] = None if stored is None else table_of(stored, self._entries)
             table = self._tables[name]
             if table is not None:
                 tables[name] = table
@@ -74,7 +123,7 @@ class TTreeSource(Reader):
         from mlaas4hep.streaming.readers.baskets import read_baskets
 
         try:
-            return read_baskets(self._object.file.source, self.direct(names), start, stop, self._cache)
+            return read_baskets(self._file.source, self.direct(names), start, stop, self._cache)
         except OSError as error:
             if "://" in self._path:  # do not wait for a lost server a second time
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
@@ -143,34 +192,3 @@ def _column(array: Any, leaf: Leaf) -> Column:
     if leaf.branch.kind == "jagged" and not isinstance(column, Jagged):
         return Jagged.from_regular(column.reshape(len(column), 1))
     return column
-
-
-def _clusters(tree_object: Any, entries: int) -> tuple[int, ...]:
-    """Where all branches begin a basket; if that is nowhere in a large tree, where the largest branch does."""
-    offsets = [int(offset) for offset in tree_object.common_entry_offsets()]
-    tbranches = list(tree_object.itervalues())
-    size = sum(int(tbranch.uncompressed_bytes) for tbranch in tbranches)
-    if size > _CLUSTER_BYTES * max(1, len(offsets) - 1) and tbranches:
-        largest = max(tbranches, key=lambda tbranch: int(tbranch.uncompressed_bytes))
-        offsets += [int(offset) for offset in largest.entry_offsets]
-    return clusters_of(offsets, entries)
-
-
-def _compression_of(tbranch: Any) -> str | None:
-    """Branches written by uproot do not say their compression, but are smaller than what they hold."""
-    try:
-        compression = tbranch.compression
-    except ValueError:  # the code for: as the file
-        compression = None
-    if compression is None and tbranch.compressed_bytes < tbranch.uncompressed_bytes:
-        compression = tbranch.file.compression
-    return None if compression is None or not compression.level else repr(compression)
-
-
-def _compression(tree_object: Any) -> str | None:
-    sizes: dict[str, int] = {}
-    for tbranch in tree_object.itervalues():
-        name = _compression_of(tbranch)
-        if name is not None:
-            sizes[name] = sizes.get(name, 0) + int(tbranch.compressed_bytes)
-    return max(sizes, key=lambda name: sizes[name]) if sizes else None
