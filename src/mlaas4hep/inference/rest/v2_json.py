@@ -100,8 +100,8 @@ def read(body: Buffer, header: int | None) -> Request:
         inputs[name], end = _tensor(name, tensor, body, end)
     if end != len(body):
         raise BadRequestError(f"{len(body) - end} bytes are left behind the last tensor")
-    parameters = _parameters(document, "the request")
-    if any(parameters.get(key) for key in _SEQUENCE):
+    parameters = _parameters(document, "the request") if "parameters" in document else {}
+    if parameters and any(parameters.get(key) for key in _SEQUENCE):
         raise BadRequestError("sequences of requests are not supported")
     identity = document.get("id")
     if identity is not None and not isinstance(identity, str):
