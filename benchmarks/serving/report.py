@@ -25,7 +25,7 @@ OURS, THEIRS = "mlaas4hep", "MLServer"
 
 @dataclass(frozen=True)
 class Soak:
-    """What a long load showed: seconds, requests, errors, resident memory in MiB early on and at the end."""
+    """What a long load showed: seconds, requests, errors, resident memory in MiB early on and at the end (medians)."""
 
     seconds: float
     requests: int

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 from benchmarks.serving import report
 from benchmarks.serving.cases import Case, cases
@@ -26,6 +27,7 @@ from benchmarks.serving.servers import Server, mlserver, ours
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 WARM = 60.0
+ROUNDS = 5
 
 
 def compare(servers: Sequence[Server], chosen: Sequence[Case], rounds: int, seconds: float) -> report.Runs:
@@ -44,18 +46,25 @@ def compare(servers: Sequence[Server], chosen: Sequence[Case], rounds: int, seco
 
 
 def soak(own: Server, chosen: Sequence[Case], seconds: float) -> report.Soak:
-    """Load with all kinds of requests in turn; memory after a tenth of the time (at most a minute) and at the end."""
+    """Load with all kinds of requests in turn.
+
+    Memory is looked at after each round of all kinds; what counts are the medians of some rounds after a tenth of the
+    time (at most a minute), and of as many at the end: it goes up and down by some per cent with the batches under way.
+    """
     begin = time.monotonic()
     warm = min(WARM, seconds / 10)
-    first, requests, errors = 0.0, 0, 0
-    while (passed := time.monotonic() - begin) < seconds:
-        if not first and passed >= warm:
-            first = own.memory
+    memory: list[float] = []
+    requests, errors = 0, 0
+    while (passed := time.monotonic() - begin) < seconds or not memory:
         for case in chosen:
             measured = case.run(own, 2)
             requests += measured.requests
             errors += measured.errors
-    return report.Soak(time.monotonic() - begin, requests, errors, first or own.memory, own.memory)
+        if passed >= warm:
+            memory.append(own.memory)
+    some = min(ROUNDS, max(1, len(memory) // 2))
+    before, after = median(memory[:some]), median(memory[-some:])
+    return report.Soak(time.monotonic() - begin, requests, errors, before, after)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
