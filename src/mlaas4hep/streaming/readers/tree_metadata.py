@@ -8,31 +8,28 @@ whole tree to uproot, which then also finds the words for what is wrong. Known a
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.streaming.readers.tree_bytes import Cursor, SurpriseError
+from mlaas4hep.streaming.readers.tree_bytes import Cursor, SurpriseError, require
 from mlaas4hep.streaming.readers.ttree_types import Type, plain_type
 
 __all__ = ["PlainBranch", "PlainTree", "plain_tree"]
 
-_WITH_FEATURES = 20
-_TREE_VERSIONS, _LEAF_VERSIONS, _ANY = (19, _WITH_FEATURES), (2,), range(1 << 16)
+_WITH_FEATURES = {20, 13}  # of TTree and of TBranch
+_TREE_VERSIONS, _BRANCH_VERSIONS, _LEAF_VERSION, _NUMBERS_VERSION = (19, 20), (12, 13), 2, 1
 _ATTRIBUTES, _LINE, _FILL, _MARKER = (1, 2, 3), 6, 4, 8
-_FEATURES, _FEATURES_SIZE = (0,), 5
-_TREE = struct.Struct(">q56xI48x")
-_BRANCH = {12: struct.Struct(">6s16xi12xI4xq8xq8x"), 13: struct.Struct(">6s16xi8x6s9xI4xq8xq8x")}
-"""Fill style; written baskets; in version 13 features; room for baskets; entries; decompressed bytes."""
-_FILLS = (b"@\0\0\6\0\1", b"@\0\0\6\0\2")
-_BRANCH_PARTS = {*((fill,) for fill in _FILLS), *((fill, b"@\0\0\7\0\0") for fill in _FILLS)}
-"""Byte counts and versions of the fill style and of the features, which tell the length of each."""
-_LEAF = struct.Struct(">i9x?I")
-"""Numbers of an entry, unsigned, reference to the counter."""
-_MINIMUM_AND_MAXIMUM = {"TLeafO": 2, "TLeafB": 2, "TLeafS": 4, "TLeafI": 8, "TLeafL": 16, "TLeafG": 16, "TLeafF": 8}
-_MINIMUM_AND_MAXIMUM["TLeafD"] = 16
+_FEATURES_VERSION, _FEATURES = 0, 5
+_TREE = np.dtype([("entries", ">i8"), ("_", "V56"), ("ranges", ">u4"), ("__", "V48")])
+_BRANCH_BEGIN = np.dtype([("_", "V12"), ("written", ">i4"), ("__", "V8")])
+_BRANCH_REST = np.dtype(
+    [("_", "V4"), ("room", ">u4"), ("__", "V4"), ("entries", ">i8"), ("___", "V8"), ("bytes", ">i8"), ("____", "V8")]
+)
+_LEAF = np.dtype([("length", ">i4"), ("_", "V9"), ("unsigned", "u1"), ("counter", ">u4")])
+_MINIMUM_AND_MAXIMUM = {f"TLeaf{c}": 2 * size for c, size in zip("OBSILGFD", (1, 1, 2, 4, 8, 8, 4, 8), strict=True)}
+_CLASS_NAME, _LEAF_NAME = len(b"TBranch\0"), len(b"TLeafX\0")
 _NOTHING_ELSE = bytes(28)
 """No aliases, two empty arrays of an index, no index, friends, user information, references of branches."""
 
@@ -88,91 +85,113 @@ def plain_tree(data: bytes, key_length: int) -> PlainTree | None:
         The tree; None if anything is not plain, not known or damaged.
     """
     try:
-        return _tree(Cursor(data, key_length))
+        return _tree(Cursor(data, key_length, np.zeros(1, dtype=np.int64)))
     except Exception:
         return None
 
 
 def _tree(cursor: Cursor) -> PlainTree:
-    version, end = cursor.begin(_TREE_VERSIONS)
+    version, end = cursor.begin(*_TREE_VERSIONS)
     cursor.named()
     for size in (_LINE, _FILL, _MARKER):
-        cursor.skip_object(_ATTRIBUTES, size)
-    entries, ranges = cursor.fields(_TREE)
-    cursor.array(ranges, 8)
-    cursor.array(ranges, 8)
-    if version >= _WITH_FEATURES:  # which only matter to who reads the baskets, and are seen there
-        cursor.skip_object(_FEATURES, _FEATURES_SIZE)
+        cursor.skip_object(*_ATTRIBUTES, size=size)
+    head = cursor.fields(_TREE)
+    for _ in ("ends of ranges", "sizes of clusters"):
+        cursor.array(head["ranges"].astype(np.int64), 8)
+    _features(cursor, version)
     count, stop = cursor.items()
-    leaves: dict[int, str] = {}
-    branches = [_branch(cursor, leaves) for _ in range(count)]
+    each = cursor.each(int(count[0]))
     cursor.end(stop)
+    leaves: list[int] = []
+    branches = _branches(each, leaves) if count[0] else []
+    entries = int(head["entries"][0])
     _check(entries, branches)
     count, stop = cursor.items()
-    if [cursor.reference() for _ in range(count)] != list(leaves):
-        msg = "the tree lists other leaves than the branches have"
-        raise SurpriseError(msg)
+    listed = cursor.part(int(stop[0]) - 4 * len(leaves), 4 * len(leaves))
+    require(count[0] == len(leaves), np.frombuffer(listed, dtype=">u4") == leaves)
+    cursor.skip(len(listed))
     cursor.end(stop)
-    if cursor.rest() != _NOTHING_ELSE:
-        msg = "there is more than branches"
-        raise SurpriseError(msg)
+    require(cursor.rest() == _NOTHING_ELSE)
     cursor.end(end)
     return PlainTree(entries, branches)
 
 
-def _branch(cursor: Cursor, leaves: dict[int, str]) -> PlainBranch:
-    kind, _, stop = cursor.item()
-    version, end = cursor.begin(_BRANCH)
-    name, _ = cursor.named()
-    fill, written, *features, room, entries, total_bytes = cursor.fields(_BRANCH[version])
-    branches, last = cursor.items()
+def _branches(cursor: Cursor, leaves: list[int]) -> list[PlainBranch]:
+    """Read all branches, and note by which numbers others refer to their leaves."""
+    kinds, _, stops = cursor.item(_CLASS_NAME)
+    version, ends = cursor.begin(*_BRANCH_VERSIONS)
+    names, _ = cursor.named()
+    cursor.skip_object(*_ATTRIBUTES, size=_FILL)
+    written = cursor.fields(_BRANCH_BEGIN)["written"]
+    _features(cursor, version)
+    rest = cursor.fields(_BRANCH_REST)
+    room = rest["room"].astype(np.int64)
+    inner, last = cursor.items()
     cursor.end(last)
     count, last = cursor.items()
-    if (fill, *features) not in _BRANCH_PARTS or kind != "TBranch" or branches or count != 1 or not 0 <= written < room:
-        msg = "a branch is not plain"
-        raise SurpriseError(msg)
-    plain, counter = _leaf(cursor, leaves)
+    require(set(kinds) == {"TBranch"}, inner == 0, count == 1, written >= 0, written < room)
+    types = _types(cursor, leaves)
     cursor.end(last)
-    cursor.skip_object(_ANY)  # baskets in the tree itself; `_check` sees that they are not needed
-    sizes, edges = cursor.array(room, 4, written), cursor.array(room, 8, written + 1)
-    seeks = cursor.array(room, 8, written)
-    if cursor.text():
-        msg = "the baskets are in another file"
-        raise SurpriseError(msg)
-    cursor.end(end, stop)
-    return PlainBranch(name, plain, counter, entries, total_bytes, sizes, edges, seeks)
+    cursor.skip_object()  # baskets in the tree itself; `_check` sees that they are not needed
+    sizes, edges, seeks = cursor.array(room, 4), cursor.array(room, 8), cursor.array(room, 8)
+    require(all(span.start == span.stop for span in cursor.spans()))  # else the baskets are in another file
+    cursor.end(ends, stops)
+    return [
+        PlainBranch(
+            name=cursor.text(names[i]),
+            type=kind,
+            counter=counter,
+            entries=entries,
+            total_bytes=total,
+            sizes=cursor.part(sizes[i], 4 * baskets),
+            edges=cursor.part(edges[i], 8 * (baskets + 1)),
+            seeks=cursor.part(seeks[i], 8 * baskets),
+        )
+        for i, ((kind, counter), entries, total, baskets) in enumerate(
+            zip(types, rest["entries"].tolist(), rest["bytes"].tolist(), written.tolist(), strict=True)
+        )
+    ]
 
 
-def _leaf(cursor: Cursor, leaves: dict[int, str]) -> tuple[Type, str | None]:
-    """What the leaf holds, and the name of what counts it."""
-    kind, number, stop = cursor.item()
-    _, end = cursor.begin((1,))
-    _, base = cursor.begin(_LEAF_VERSIONS)
-    name, title = cursor.named()
-    length, unsigned, reference = cursor.fields(_LEAF)
-    counter = leaves[reference] if reference else None
-    cursor.end(base)
-    cursor.skip(_MINIMUM_AND_MAXIMUM[kind])
-    cursor.end(end, stop)
-    plain = plain_type(kind, title, length, unsigned=unsigned, counted=counter is not None)
-    if plain is None:
-        msg = "a leaf is not plain"
-        raise SurpriseError(msg)
-    leaves[number] = name
-    return plain, counter
+def _types(cursor: Cursor, leaves: list[int]) -> list[tuple[Type, str | None]]:
+    """What each leaf holds, and the name of what counts it."""
+    kinds, numbers, stops = cursor.item(_LEAF_NAME)
+    _, ends = cursor.begin(_NUMBERS_VERSION)
+    _, bases = cursor.begin(_LEAF_VERSION)
+    names, titles = cursor.named()
+    rows = cursor.fields(_LEAF)
+    cursor.end(bases)
+    cursor.skip(np.array([_MINIMUM_AND_MAXIMUM[kind] for kind in kinds], dtype=np.int64))
+    cursor.end(ends, stops)
+    known: dict[int, str] = {}
+    types: list[tuple[Type, str | None]] = []
+    lengths, unsigned, counters = (rows[name].tolist() for name in ("length", "unsigned", "counter"))
+    for i, number in enumerate(numbers):
+        counter = known[counters[i]] if counters[i] else None
+        kind = plain_type(
+            kinds[i], cursor.text(titles[i]), lengths[i], unsigned=unsigned[i] != 0, counted=counter is not None
+        )
+        if kind is None:
+            raise SurpriseError(kinds[i])
+        known[number] = cursor.text(names[i])
+        types.append((kind, counter))
+    leaves += numbers
+    return types
+
+
+def _features(cursor: Cursor, version: int) -> None:
+    """The newest versions have a byte that matters only to who reads the baskets, and is seen there."""
+    if version in _WITH_FEATURES:
+        cursor.skip_object(_FEATURES_VERSION, size=_FEATURES)
 
 
 def _check(entries: int, branches: list[PlainBranch]) -> None:
     """All branches have all entries, in baskets of the file that follow each other."""
     for edges in {branch.edges for branch in branches}:
         numbers = _numbers(edges)
-        if numbers[0] != 0 or numbers[-1] != entries or (numbers[1:] < numbers[:-1]).any():
-            msg = "baskets are missing"
-            raise SurpriseError(msg)
+        require(numbers[0] == 0, numbers[-1] == entries, numbers[1:] >= numbers[:-1])
     seeks = _numbers(b"".join(branch.seeks for branch in branches))
-    if any(branch.entries != entries for branch in branches) or (seeks <= 0).any():
-        msg = "some entries are missing"
-        raise SurpriseError(msg)
+    require(seeks > 0, all(branch.entries == entries for branch in branches))
 
 
 def _numbers(data: bytes) -> NDArray[np.int64]:
