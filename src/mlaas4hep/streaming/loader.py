@@ -59,6 +59,8 @@ class Loader(Generic[Result]):
 
     def close(self) -> None:
         """Stop; waits for what is being read."""
+        with self._lock:
+            self._next = len(self._order)  # nothing more is started
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _advance(self, needed: int) -> None:
