@@ -24,6 +24,7 @@ TOLERANCE = 1e-5
 FRAME = 5
 GRPC = ("MLServer",)
 HTTP = ("MLServer", "MLServer + httptools")
+TWO = ("mlaas4hep, 2 processes",)
 
 
 @dataclass
@@ -85,8 +86,8 @@ def cases() -> list[Case]:
     """All of them."""
     v2, keys = bodies.json_v2(), bodies.json_keys()
     return [
-        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, others=HTTP),
-        Case("keys", "single rows, JSON keys and values (TFaaS)", keys, "/json", 64),
+        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, others=(*TWO, *HTTP)),
+        Case("keys", "single rows, JSON keys and values (TFaaS)", keys, "/json", 64, others=TWO),
         Case("v2_200", "single rows, JSON of the Open Inference Protocol", v2, INFER, 200, others=HTTP),
         Case("keys_200", "single rows, JSON keys and values (TFaaS)", keys, "/json", 200),
         Case("events", "events with jagged branches, JSON keys and values", bodies.events("events"), "/json", 64),

@@ -20,7 +20,7 @@ from benchmarks.serving.servers import VERSION
 __all__ = ["OURS", "Runs", "Soak", "page", "soaked"]
 
 Runs: TypeAlias = dict[tuple[str, str], list[Measured]]
-OURS, THEIRS = "mlaas4hep", "MLServer"
+OURS, TWO, THEIRS = "mlaas4hep", "mlaas4hep, 2 processes", "MLServer"
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,25 @@ def soaked(soak: Soak) -> str:
     )
 
 
-def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, load: float) -> str:
-    """RESULTS.md."""
+def long_load(text: str) -> str:
+    """What an earlier page says of its long load, with that page's date; "" if it had none."""
+    said = re.search(r"^Long load.*$", text, re.MULTILINE)
+    day = re.search(r" on (\d{4}-\d\d-\d\d)", text)
+    if said is None or "(" in said[0].partition(":")[0] or day is None:
+        return said[0] if said else ""
+    return said[0].replace("Long load:", f"Long load (a run of {day[1]}):", 1)
+
+
+def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, load: float, earlier: str = "") -> str:
+    """RESULTS.md; ``earlier`` is what the last page said of a long load, if there is none in this run."""
     rounds = len(next(iter(runs.values())))
     lines = [
         "# Serving: measured",
         "",
         f"Written by `python -m benchmarks.serving.run {command}` on {dt.datetime.now(dt.UTC):%Y-%m-%d}.",
         f"{_machine()}, load generators on the same cores. Medians of {rounds} runs each, the two servers in turn.",
-        f"One process each: `mlaas4hep serve` with its defaults; MLServer {VERSION} as pip installs it (no parallel",
+        "One process each, where nothing else is said: `mlaas4hep serve` with its defaults;",
+        f"MLServer {VERSION} as pip installs it (no parallel",
         "workers, no access log), once more with httptools; a runtime of a few lines around the same ONNX network",
         "42x128x128x128x64x64x1x1, one thread a run. Before, every kind of request was answered once and compared with",
         "ONNX Runtime alone.",
@@ -83,7 +93,7 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
     lines += [
         f"| {text} | {value} | {'reached' if good else 'not reached'} |" for text, value, good in _targets(runs, soak)
     ]
-    lines += ["", f"Long load: {soaked(soak)}." if soak else "No long load in this run."]
+    lines += ["", f"Long load: {soaked(soak)}." if soak else earlier or "No long load in this run."]
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +101,7 @@ def _row(case: Case, name: str, runs: Runs) -> str:
     found = runs[case.key, name]
     p50, p99 = median(run.p50 for run in found), median(run.p99 for run in found)
     times = f"{p50:.1f} | {p99:.1f}" if math.isfinite(p50) else "- | -"
-    ratio = "" if name == OURS else f"{_rate(runs, case.key) / _rate(runs, case.key, name):.1f}"
+    ratio = "" if name in (OURS, TWO) else f"{_rate(runs, case.key) / _rate(runs, case.key, name):.1f}"
     rows = _number(_rate(runs, case.key, name) * case.body.rows)
     return f"| {case.text} | {case.connections * case.streams} | {name} | {rows} | {times} | {ratio} |"
 
@@ -102,15 +112,20 @@ def _targets(runs: Runs, soak: Soak | None) -> list[tuple[str, str, bool]]:
     json_ratio = _rate(runs, "v2") / _rate(runs, "v2", THEIRS)
     grpc_ratio = _rate(runs, "grpc") / _rate(runs, "grpc", THEIRS)
     batch_ratio = _rate(runs, "batch") / _rate(runs, "batch_grpc", THEIRS)
-    slowest = min(_rate(runs, "v2"), _rate(runs, "keys"))
+    one, two = (min(_rate(runs, key, name) for key in ("v2", "keys")) for name in (OURS, TWO))
     p99 = max(median(run.p99 for run in runs[key, OURS]) for key in ("v2_200", "keys_200"))
     jagged, variables = _rate(runs, "events"), _rate(runs, "variables")
     rows = _rate(runs, "batch") * BATCH
-    errors = sum(run.errors for (_, name), found in runs.items() if name == OURS for run in found)
+    errors = sum(run.errors for (_, name), found in runs.items() if name in (OURS, TWO) for run in found)
     errors += soak.errors if soak else 0
     targets = [
         ("single rows, JSON: at least 5 times MLServer", f"{json_ratio:.1f}", json_ratio >= 5),
-        ("single rows, JSON: at least 15 000/s at 64 connections, both forms", _number(slowest), slowest >= 15_000),
+        ("single rows, JSON: at least 15 000/s at 64 connections, both forms, one process", _number(one), one >= 15e3),
+        (
+            "single rows, JSON: at least 15 000/s at 64 connections, both forms, two processes",
+            _number(two),
+            two >= 15e3,
+        ),
         ("single rows, JSON: p99 at most 60 ms at 200 connections, both forms", f"{p99:.0f} ms", p99 <= 60),
         ("keys with jagged branches: at least 5 000/s", _number(jagged), jagged >= 5_000),
         ("the same with computed variables: at least 5 000/s", _number(variables), variables >= 5_000),

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         with ours(repository(folder / "repository"), folder) as own:
             with ExitStack() as stack:
-                servers = [own]
+                servers = [own, stack.enter_context(ours(folder / "repository", folder, workers=2))]
                 if not options.alone:
                     servers.append(stack.enter_context(mlserver(CACHE, folder / "plain")))
                     servers.append(stack.enter_context(mlserver(CACHE, folder / "quick", quick_parser=True)))
@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(report.soaked(soaked))
     if not options.only and not options.alone:
         command = f"--seconds {options.seconds:g} --rounds {options.rounds} --soak {options.soak:g}"
-        text = report.page(chosen, runs, soaked, command, load)
+        before = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
+        text = report.page(chosen, runs, soaked, command, load, report.long_load(before))
         options.output.write_text(text, encoding="utf-8")
         print(f"written: {options.output}")
 

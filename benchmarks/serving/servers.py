@@ -55,10 +55,11 @@ class Server:
 
 
 @contextmanager
-def ours(repository: Path, folder: Path) -> Iterator[Server]:
-    """``mlaas4hep serve`` with its defaults: one process, metrics and logs on."""
+def ours(repository: Path, folder: Path, workers: int = 1) -> Iterator[Server]:
+    """``mlaas4hep serve`` with its defaults (metrics and logs on), in one process or several."""
     command = [sys.executable, "-m", "mlaas4hep.cli.main", "serve", "--repository", str(repository)]
-    command += ["--port", "0", "--grpc-port", "0", "--log-file", str(folder / "serve.log")]
+    command += ["--port", "0", "--grpc-port", "0", "--log-file", str(folder / f"serve{workers}.log")]
+    command += ["--workers", str(workers)]
     paths = filter(None, (str(ROOT / "src"), os.getenv("PYTHONPATH")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -68,7 +69,8 @@ def ours(repository: Path, folder: Path) -> Iterator[Server]:
         ports = re.findall(r":(\d+)", line)
         if len(ports) < 2:
             raise SystemExit(f"the server did not start: {line}")
-        server = Server("mlaas4hep", int(ports[0]), int(ports[1]), process)
+        name = "mlaas4hep" if workers == 1 else f"mlaas4hep, {workers} processes"
+        server = Server(name, int(ports[0]), int(ports[1]), process)
         for model in sorted(path.name for path in repository.iterdir() if path.is_dir()):
             _wait(server.url(f"/v2/models/{model}/ready"), process)
         yield server
