@@ -84,6 +84,8 @@ def train(
     training = workflow.training
     assert training is not None
     choice = prepared.layout(workflow, nan=False)
+    if workflow.specs is not None:
+        monitor.note(f"{workflow.specs}: its dimensions and ranges are used, as asked for")
     model = build_model(module, choice.layout.model_width, warn=monitor.warn)
     backend = backend_for(model)
     if backend.takes_missing(model):

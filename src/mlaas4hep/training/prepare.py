@@ -149,8 +149,6 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
     totals = class_totals(found.labels, labels, workflow.split)
     weights = training_weights(workflow, labels, totals)
-    if workflow.specs is not None:
-        monitor.note(f"{workflow.specs}: its dimensions and ranges are used, as asked for")
     sums = _full_sums(found, labels)
     return Prepared(files, branches, pipeline, found, labels, totals, weights, sums, cache, key)
 
