@@ -22,6 +22,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 """Of one range: ``x``, float32 [n, D], and the columns by name, each [n]; all read-only."""
 
 _PAGE = mmap.ALLOCATIONGRANULARITY
+_POPULATE_READ = 22  # MADV_POPULATE_READ: all pages at once, which costs less than a fault for each few of them
 
 
 class Blocks:
@@ -111,8 +112,8 @@ class Blocks:
         if begin == end:
             return np.empty(0, np.uint8)
         first = begin // _PAGE * _PAGE
-        if not self._verified[number]:
-            mapping.madvise(mmap.MADV_WILLNEED, first, end - first)
+        with suppress(OSError):  # a kernel before 5.14 has no such advice
+            mapping.madvise(_POPULATE_READ, first, end - first)
         data = np.frombuffer(mapping, np.uint8, end - begin, begin)
         # A map would count as memory of this process until its end, more with each range that was looked at.
         weakref.finalize(data, mapping.madvise, mmap.MADV_DONTNEED, first, end - first).atexit = False

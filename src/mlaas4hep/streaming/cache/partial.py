@@ -51,21 +51,15 @@ class Partial:
         return self._process == os.getpid()
 
     def publish(self) -> None:
-        """Give it its name when its bytes are on the disk.
+        """Give it its name.
+
+        It is not forced onto the disk: whoever reads it after a power failure finds by its checksums what is missing.
 
         Raises:
             OSError: the system refuses, or somebody removed the file.
         """
-        with self.descriptor.use() as number:
-            os.fsync(number)
         self._beside.rename(self.path)
         self._end.detach()
-        with suppress(OSError):  # some file systems cannot; then the name is on the disk a little later
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
     def discard(self) -> None:
         """Remove it unless it is published, and close it."""
