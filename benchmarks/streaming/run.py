@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = list(tasks(options.cache, Path(name), groups, sizes, weaver=weaver))
         results = compare(chosen, rounds, begin)
     command = f"--rounds {rounds} --events {size}" if not options.quick else "--quick"
+    command += f" --epochs {sizes.epochs}" if not options.quick else ""
     command += f" --only {' '.join(options.only)}" if options.only else ""
     text = report.page(results, sizes, report.Run(command, rounds, load, time.monotonic() - begin))
     output = options.output or (RESULTS if weaver and groups == GROUPS else None)
