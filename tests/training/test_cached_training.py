@@ -103,9 +103,6 @@ class Removing(Collector):
         super().__init__()
         self._folder = folder
 
-    def note(self, text: str) -> None:
-        super().note(text)
-
     def stage(self, title: str, total: int | None, unit: str = "events") -> Any:
         if title in {"training", "scoring"}:
             for path in self._folder.iterdir():

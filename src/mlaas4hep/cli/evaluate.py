@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Quiet
+from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Quiet, Workers
 
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Reading, Sample
@@ -39,9 +39,7 @@ def register(app: typer.Typer) -> None:
         report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
-        ] = None,
+        workers: Workers = None,
         trust_code: Annotated[
             bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
         ] = False,

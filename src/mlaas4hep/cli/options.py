@@ -24,6 +24,7 @@ __all__ = [
     "Preproc",
     "Quiet",
     "Specs",
+    "Workers",
     "legacy_workflow",
 ]
 
@@ -48,6 +49,7 @@ Params = Annotated[Path | None, typer.Option(help="params.json.")]
 Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branches and cuts.")]
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet
+from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
 
 __all__ = ["register"]
 
@@ -32,9 +32,7 @@ def register(app: typer.Typer) -> None:
         tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
-        ] = None,
+        workers: Workers = None,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
         trust_code: Annotated[

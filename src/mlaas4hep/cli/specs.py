@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet
+from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
 
 __all__ = ["names_of", "register", "run_specs"]
 
@@ -36,9 +36,7 @@ def register(app: typer.Typer) -> None:
         missing: Annotated[list[float] | None, typer.Option(help="A value that means missing, e.g. -999.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
-        ] = None,
+        workers: Workers = None,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:

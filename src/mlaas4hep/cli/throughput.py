@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet
+from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
 
 if TYPE_CHECKING:
     from mlaas4hep.streaming.throughput import Step, Throughput
@@ -44,9 +44,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")
-        ] = None,
+        workers: Workers = None,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:

@@ -46,7 +46,7 @@ def load_torch(folder: Path, width: int, threads: int | None, trust_code: bool) 
         raise BundleError(what, where=where)
     module: Any = build(width) if inspect.signature(build).parameters else build()
     module.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
-    for part in module.modules():  # eval() may be the user's own
+    for part in module.modules():  # the method that sets this may be the user's own
         part.training = False
     if threads is not None:
         torch.set_num_threads(threads)
