@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mlaas4hep import __version__
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.streaming.cache import content_key
 from mlaas4hep.streaming.files import DataFile
@@ -27,6 +28,7 @@ def scan_key(files: Sequence[DataFile], pipeline: Pipeline, *, events: int, coun
     return content_key(
         {
             "what": "scan",
+            "version": __version__,  # another release may count, split or normalise otherwise
             "files": [_file(file) for file in files],
             "steps": pipeline.preprocessing.to_json(),
             "features": pipeline.features,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cached_property
 
 import numpy as np
@@ -57,17 +58,17 @@ class PartEvents:
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
         """All events once, chunk by chunk."""
-        chunks = self._dataset.chunks(self._part, Order(self._seed, epoch, self._shuffle))
         start = time.perf_counter()
         waited = 0.0
-        while True:
-            begin = time.perf_counter()
-            chunk = next(chunks, None)
-            end = time.perf_counter()
-            waited += end - begin
-            if chunk is None:
-                break
-            yield self._arrays(chunk)
+        with closing(self._dataset.chunks(self._part, Order(self._seed, epoch, self._shuffle))) as chunks:
+            while True:
+                begin = time.perf_counter()
+                chunk = next(chunks, None)
+                end = time.perf_counter()
+                waited += end - begin
+                if chunk is None:
+                    break
+                yield self._arrays(chunk)
         self.passes.append((waited, end - start))
 
     @property
