@@ -212,12 +212,13 @@ async def answers(wire: Wire, number: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("path", ["/json", INFER])
-def test_a_request_in_one_piece_is_answered_before_anything_else_happens(models: Path, path: str) -> None:
+def test_a_request_in_one_piece_is_answered_in_one_turn_of_the_loop(models: Path, path: str) -> None:
     async def test(_: Parts, connect: Callable[[], tuple[Any, Wire]]) -> None:
         connection, wire = connect()
         body = ROW if path == "/json" else tensor([1.0, 2.5, -3.0])
         for number in (1, 2, 3):
             connection.data_received(request(path, body))
+            await asyncio.sleep(0)
             assert wire.written.count(b"HTTP/1.1 200") == number
         assert connection.idle
         assert connection.server_state.total_requests == 3
@@ -246,9 +247,20 @@ def test_requests_sent_together_are_answered_in_order(models: Path) -> None:
         connection, wire = connect()
         data = b"".join(request(INFER, tensor([1.0, 2.5, -3.0], id=f"n{number}")) for number in range(5))
         connection.data_received(data)
+        connection.outgoing.send()
         assert wire.written.count(b"HTTP/1.1 ") == 1, "one a piece, then others have their turn"
         found = await answers(wire, 5)
         assert [re.findall(rb'"id":"(\w+)"', part) for part in found] == [[b"n%d" % number] for number in range(5)]
+
+    inside(models, test)
+
+
+def test_what_is_no_request_is_refused_behind_the_answer_to_the_one_before(models: Path) -> None:
+    async def test(_: Parts, connect: Callable[[], tuple[Any, Wire]]) -> None:
+        connection, wire = connect()
+        connection.data_received(request("/json", ROW) + b"nonsense\r\n\r\n")
+        assert [part[:3] for part in await answers(wire, 2)] == [b"200", b"400"]
+        assert wire.closed
 
     inside(models, test)
 

@@ -10,6 +10,7 @@ import orjson
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from mlaas4hep.inference.operation.outgoing import Outgoing
 from mlaas4hep.inference.operation.short_way import Hot, ShortWay
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.rest.replies import Reply
@@ -34,6 +35,7 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         short_way: None: all requests go the usual way.
+        outgoing: sends what goes the short way.
         phase: nothing arrived yet, in the head, in the body, the request is complete.
         since: when the phase began, by the loop's clock.
         arrived: bytes of the body since then.
@@ -42,6 +44,7 @@ class Connection(HttpToolsProtocol):
 
     limit = 10_000
     state: State
+    outgoing: Outgoing
     short_way: ShortWay | None = None
     cycle: Any
     draining = False
@@ -155,7 +158,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _write(self, reply: Reply, number: bytes) -> None:
-        """Send an answer at once."""
+        """Send an answer, together with others."""
         parts = [STATUS_LINE[reply.status]]
         for name, value in self.server_state.default_headers:
             parts += (name, b": ", value, b"\r\n")
@@ -164,7 +167,7 @@ class Connection(HttpToolsProtocol):
         size = b"%d" % len(reply.body)
         parts += (b"content-type: ", reply.kind, b"\r\ncontent-length: ", size, b"\r\nx-request-id: ", number)
         parts += (b"\r\n\r\n", reply.body)
-        self.transport.write(b"".join(parts))
+        self.outgoing.write(self.transport, b"".join(parts))
         self.server_state.total_requests += 1
         self.since = self.loop.time()
 
@@ -189,6 +192,7 @@ class Connection(HttpToolsProtocol):
 
     def turn_away(self, status: bytes, body: bytes, header: bytes = b"") -> None:
         """Answer without a request, and close."""
+        self.outgoing.send()
         self.transport.write(
             b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
             % (status, len(body), header, body)

@@ -10,9 +10,11 @@ from typing import Any
 
 import uvicorn
 
+from mlaas4hep.inference.operation.accepting import Accepting
 from mlaas4hep.inference.operation.certificates import Certificates
 from mlaas4hep.inference.operation.connection import KEEP_ALIVE, Connection
 from mlaas4hep.inference.operation.gate import Gate
+from mlaas4hep.inference.operation.outgoing import Outgoing
 from mlaas4hep.inference.operation.sockets import last_connections, refuse_connections
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.settings import Settings
@@ -33,7 +35,8 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(self, app: Gate, settings: Settings, state: State, certificates: Certificates | None = None) -> None:
-        own = {"limit": settings.limits.connections, "state": state, "short_way": app.short_way}
+        limit = settings.limits.connections
+        own = {"limit": limit, "state": state, "short_way": app.short_way, "outgoing": Outgoing()}
         kind: Any = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
@@ -57,13 +60,17 @@ class HttpServer(uvicorn.Server):
         self._read_timeout = settings.limits.read_timeout
         self._drain = settings.drain
         self._sockets: list[socket.socket] = []
+        self._accepting: list[Accepting] = []
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
         self._sockets = sockets
         self.lifespan = self.config.lifespan_class(self.config)
-        await self.startup(sockets)
+        for place in sockets:
+            accepting = Accepting(place, self._protocol, self.config.ssl, self._read_timeout)
+            accepting.start()
+            self._accepting.append(accepting)
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
@@ -76,8 +83,9 @@ class HttpServer(uvicorn.Server):
             refuse_connections(place)
         for place in self._sockets:
             await last_connections(place)
-        for server in self.servers:
-            server.close()
+        for accepting in self._accepting:
+            accepting.stop()
+            await accepting.settled(LINGER)
         for place in self._sockets:
             place.close()
         self._connection.draining = True
@@ -103,6 +111,10 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the business of the process."""
         yield
+
+    def _protocol(self) -> Connection:
+        found: Connection = self._connection(self.config, self.server_state, self.lifespan.state)
+        return found
 
     def _connections(self) -> list[Connection]:
         return list(self.server_state.connections)  # type: ignore[arg-type]
