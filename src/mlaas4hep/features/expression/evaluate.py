@@ -110,37 +110,8 @@ class _Evaluation:
         self._text = text
 
     def value(self, node: Node) -> Value:
-        match node:
-            case Name(name=name):
-                return self._column(name)
-            case Constant(value=constant):
-                return constant
-            case Binary(operator=symbol, left=left, right=right):
-                return self._elementwise(ARITHMETIC[symbol], (left, right), (self.number(left), self.number(right)))
-            case Unary(operator=symbol, operand=operand):
-                function = np.negative if symbol == "-" else np.positive
-                return self._elementwise(function, (operand,), (self.number(operand),))
-            case Compare():
-                return self._compare(node)
-            case Not(operand=operand):
-                return self._elementwise(np.logical_not, (operand,), (self.condition(operand),))
-            case Logic():
-                return self._logic(node)
-            case Call(function=name, arguments=arguments):
-                entry = FUNCTIONS[name]
-                values = [
-                    self.condition(argument) if index in entry.conditions else self.number(argument)
-                    for index, argument in enumerate(arguments)
-                ]
-                return self._elementwise(entry.apply, arguments, values)
-            case Reduce(function=name, argument=argument):
-                reducer = REDUCERS[name]
-                value = self.condition(argument) if reducer.condition else self.number(argument)
-                return reducer.apply(self._lists(argument, value, f"{name}(...)"))
-            case Index(operand=operand, index=index, fill=fill):
-                return _element(self._lists(operand, self.number(operand), "an index"), index, fill)
-            case Mask(operand=operand, mask=mask):
-                return self._masked(operand, mask)
+        """The value of a node in the type it has."""
+        return _VALUE[type(node)](self, node)
 
     def number(self, node: Node) -> Value:
         """The value of a node in float64."""
@@ -156,9 +127,39 @@ class _Evaluation:
         value = self.value(node)
         return Jagged(value.offsets, truth(value.content)) if isinstance(value, Jagged) else truth(value)
 
-    def _column(self, name: str) -> Value:
-        column = self._columns[name]
+    def _name(self, node: Name) -> Value:
+        column = self._columns[node.name]
         return column.packed() if isinstance(column, Jagged) else column
+
+    def _constant(self, node: Constant) -> Value:
+        return node.value
+
+    def _binary(self, node: Binary) -> Value:
+        nodes = node.left, node.right
+        return self._elementwise(ARITHMETIC[node.operator], nodes, (self.number(node.left), self.number(node.right)))
+
+    def _unary(self, node: Unary) -> Value:
+        function = np.negative if node.operator == "-" else np.positive
+        return self._elementwise(function, (node.operand,), (self.number(node.operand),))
+
+    def _not(self, node: Not) -> Value:
+        return self._elementwise(np.logical_not, (node.operand,), (self.condition(node.operand),))
+
+    def _call(self, node: Call) -> Value:
+        entry = FUNCTIONS[node.function]
+        values = [
+            self.condition(argument) if index in entry.conditions else self.number(argument)
+            for index, argument in enumerate(node.arguments)
+        ]
+        return self._elementwise(entry.apply, node.arguments, values)
+
+    def _reduce(self, node: Reduce) -> Value:
+        reducer = REDUCERS[node.function]
+        value = self.condition(node.argument) if reducer.condition else self.number(node.argument)
+        return reducer.apply(self._lists(node.argument, value, f"{node.function}(...)"))
+
+    def _index(self, node: Index) -> Value:
+        return _element(self._lists(node.operand, self.number(node.operand), "an index"), node.index, node.fill)
 
     def _elementwise(self, function: Callable[..., Any], nodes: Sequence[Node], values: Sequence[Value]) -> Value:
         """Apply a function of arrays, with flat values repeated for each element of the lists, if there are any."""
@@ -207,7 +208,8 @@ class _Evaluation:
         values = [self.condition(operand) for operand in node.operands]
         return self._elementwise(all_of if node.operator == "and" else any_of, node.operands, values)
 
-    def _masked(self, operand: Node, mask: Node) -> Jagged:
+    def _masked(self, node: Mask) -> Jagged:
+        operand, mask = node.operand, node.mask
         lists = self._lists(operand, self.value(operand), "an index")
         wanted = self._lists(mask, self.value(mask), "a mask")
         self._same_lengths(operand, lists, mask, wanted)
@@ -225,6 +227,21 @@ class _Evaluation:
         if isinstance(value, Jagged):
             return value
         raise not_a_list(node, self._text, needed_by)
+
+
+_VALUE: dict[type[Node], Callable[[_Evaluation, Any], Value]] = {
+    Name: _Evaluation._name,
+    Constant: _Evaluation._constant,
+    Binary: _Evaluation._binary,
+    Unary: _Evaluation._unary,
+    Compare: _Evaluation._compare,
+    Not: _Evaluation._not,
+    Logic: _Evaluation._logic,
+    Call: _Evaluation._call,
+    Reduce: _Evaluation._reduce,
+    Index: _Evaluation._index,
+    Mask: _Evaluation._masked,
+}
 
 
 def _element(lists: Jagged, index: int, fill: float) -> NDArray[np.float64]:
