@@ -89,3 +89,22 @@ def test_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_somewhat_larger_memory_is_used_again() -> None:
+    buffers = Buffers(2**30)
+    place = address(buffers.take(12_000, 100))
+    assert address(buffers.take(11_000, 100)) == place
+    assert address(buffers.take(6_000, 100)) != place
+
+
+def test_sizes_of_the_past_give_way() -> None:
+    buffers = Buffers(8 * 2**20)
+    many = [buffers.take(1024, 512) for _ in range(4)]
+    del many
+    assert buffers._idle == 8 * 2**20
+    other = buffers.take(1024, 1024)
+    assert buffers._idle <= 4 * 2**20
+    place = address(other)
+    del other
+    assert address(buffers.take(1024, 1024)) == place
