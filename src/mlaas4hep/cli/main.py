@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -51,6 +53,7 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 for success, 2 for a user's mistake or a fault of the world, 130 when interrupted."""
+    atexit.register(gc.freeze)  # or the collector walks once more over all that large frameworks have made
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
     wanted = [argument for argument in arguments if argument != "--traceback"]

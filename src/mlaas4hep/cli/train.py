@@ -86,10 +86,13 @@ def _train(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.training.checkpoint import checkpoint_folder
-    from mlaas4hep.training.summary import render_summary
-    from mlaas4hep.training.workflow import run_training
+    from mlaas4hep.training.imports import importing
+
+    with importing():
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.training.checkpoint import checkpoint_folder
+        from mlaas4hep.training.summary import render_summary
+        from mlaas4hep.training.workflow import run_training
 
     with _noticed() as notices:
         workflow = _configuration(configuration, files, labels, model, params, preproc, specs, dtype, fout)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config.workflow import Training, Workflow
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.features.split import TRAIN, VALIDATION
@@ -24,18 +24,17 @@ from mlaas4hep.streaming.keys import rows_key
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.store import DiskStore
 from mlaas4hep.training.backends import backend_for, backends
-from mlaas4hep.training.backends.base import Backend, FitSettings, History
+from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
 from mlaas4hep.training.events import PartEvents
+from mlaas4hep.training.imports import importing
 from mlaas4hep.training.prepare import Prepared, memory_limit
+from mlaas4hep.training.quiet import quiet_tensorflow
 from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file
 
 __all__ = ["Trained", "load_user_module", "open_dataset", "train"]
 
 NETWORKS = ("keras", "torch")
 """Backends whose work is epochs times events."""
-
-QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-"""No start-up lines on the terminal; without oneDNN, whose rounding depends on the processor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +64,14 @@ def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
     """
     training = workflow.training
     assert training is not None
-    for name, value in QUIET_TENSORFLOW.items():
-        os.environ.setdefault(name, value)
     wanted = frameworks_wanted(training.model) if training.model.is_file() else set()
     random.seed(training.seed)
     np.random.seed(training.seed)  # noqa: NPY002 - what user code draws from
-    module = load_model_file(training.model, warn=monitor.warn)
-    for name, backend in backends().items():
-        if name in wanted:
-            backend.seed(training.seed, training.threads)
+    with importing(), quiet_tensorflow():
+        module = load_model_file(training.model, warn=monitor.warn)
+        for name, backend in backends().items():
+            if name in wanted:
+                backend.seed(training.seed, training.threads)
     return module
 
 
@@ -92,13 +90,45 @@ def train(
         choice = prepared.layout(workflow, nan=True)
     for warning in choice.warnings:
         monitor.warn(warning)
-    limit = memory_limit(workflow)
-    dataset = open_dataset(workflow, prepared, choice.layout)
-    try:
-        return _fit(workflow, prepared, module, checkpoint, monitor, resume, model, backend, choice, dataset, limit)
-    except BaseException:
-        dataset.close()
-        raise
+    with ExitStack() as stack:
+        dataset = open_dataset(workflow, prepared, choice.layout)
+        stack.callback(dataset.close)
+        events = {part: _part(workflow, prepared, dataset, part) for part in (TRAIN, VALIDATION)}
+        with monitor.stage("training", _total(training, backend, events[TRAIN])) as advance:
+            settings = FitSettings(
+                task=prepared.labels.task,
+                classes=len(prepared.labels.classes),
+                epochs=training.epochs,
+                batch_size=training.batch_size,
+                shuffle=training.shuffle,
+                order=training.order,
+                early_stopping=training.early_stopping,
+                seed=training.seed,
+                threads=training.threads,
+                verbose=training.verbose,
+                checkpoint=checkpoint,
+                resume=resume,
+                progress=_progress(events[TRAIN].size, advance),
+                warn=monitor.warn,
+                module=module,
+                columns=choice.layout.model_columns,
+            )
+            fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
+        sys.stdout.flush()
+        if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
+            monitor.warn(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
+        stack.pop_all()
+    choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
+    task = prepared.labels.task
+    return Trained(
+        fitted,
+        backend,
+        history,
+        choice,
+        dataset,
+        lambda x: backend.predict(fitted, x, task),
+        events[TRAIN].waiting,
+    )
 
 
 def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Dataset:
@@ -123,68 +153,33 @@ def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Data
     )
 
 
-def _fit(
-    workflow: Workflow,
-    prepared: Prepared,
-    module: ModuleType,
-    checkpoint: Path,
-    monitor: Monitor,
-    resume: bool,
-    model: Any,
-    backend: Backend,
-    choice: LayoutChoice,
-    dataset: Dataset,
-    limit: int,
-) -> Trained:
+def _part(workflow: Workflow, prepared: Prepared, dataset: Dataset, part: int) -> PartEvents:
     training = workflow.training
     assert training is not None
-    task = prepared.labels.task
-    events = {
-        part: PartEvents(
-            dataset,
-            part,
-            prepared.weights,
-            shuffle=training.shuffle and part == TRAIN,
-            seed=training.seed,
-            memory_limit=limit,
-        )
-        for part in (TRAIN, VALIDATION)
-    }
-    size = events[TRAIN].size
-    epochs = training.epochs if backend.name in NETWORKS else None
-    total = size * epochs if epochs else None
-    with monitor.stage("training", total) as advance:
-        reached = 0
+    return PartEvents(
+        dataset,
+        part,
+        prepared.weights,
+        shuffle=training.shuffle and part == TRAIN,
+        seed=training.seed,
+        memory_limit=memory_limit(workflow),
+    )
 
-        def progress(epoch: int, events_done: int, metrics: dict[str, float]) -> None:
-            nonlocal reached
-            now = epoch * size + events_done
-            text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-            advance(max(now - reached, 0), f"epoch {epoch + 1} {text}".rstrip())
-            reached = max(now, reached)
 
-        settings = FitSettings(
-            task=task,
-            classes=len(prepared.labels.classes),
-            epochs=training.epochs,
-            batch_size=training.batch_size,
-            shuffle=training.shuffle,
-            order=training.order,
-            early_stopping=training.early_stopping,
-            seed=training.seed,
-            threads=training.threads,
-            verbose=training.verbose,
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=progress,
-            warn=monitor.warn,
-            module=module,
-            columns=choice.layout.model_columns,
-        )
-        fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
-    choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
-    sys.stdout.flush()
-    waiting = events[TRAIN].waiting
-    if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
-        monitor.warn(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
-    return Trained(fitted, backend, history, choice, dataset, lambda x: backend.predict(fitted, x, task), waiting)
+def _total(training: Training, backend: Backend, train: PartEvents) -> int | None:
+    """Events that will be seen; None where it is not known."""
+    return train.size * training.epochs if training.epochs and backend.name in NETWORKS else None
+
+
+def _progress(size: int, advance: Callable[[int, str], None]) -> Progress:
+    """What a backend calls; counts on from the place it reached, of ``size`` events an epoch."""
+    reached = 0
+
+    def progress(epoch: int, events_done: int, metrics: dict[str, float]) -> None:
+        nonlocal reached
+        now = epoch * size + events_done
+        text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        advance(max(now - reached, 0), f"epoch {epoch + 1} {text}".rstrip())
+        reached = max(now, reached)
+
+    return progress

@@ -22,6 +22,7 @@ from mlaas4hep.training.checkpoint import checkpointing
 from mlaas4hep.training.fit import NETWORKS, Trained, load_user_module, train
 from mlaas4hep.training.histograms import Histograms
 from mlaas4hep.training.importance import ScoreFunction, permutation_importance
+from mlaas4hep.training.imports import modules_left_alone
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
@@ -66,6 +67,7 @@ class _Recorder:
             self._monitor.warn(text)
 
 
+@modules_left_alone()
 def run_training(
     workflow: Workflow,
     destination: Path,
