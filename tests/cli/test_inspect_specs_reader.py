@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -140,7 +141,63 @@ def test_reader_info(file: Path, pythia: Path, tmp_path: Path) -> None:
     assert outcome.out == run("inspect", file, "--tree", "Events").out + run("inspect", pythia / "ttbar.root").out
 
 
-def test_reader_says_what_it_does_not_offer(file: Path) -> None:
-    outcome = run("reader", "--fin", file, "--hists", "--branches", "MET_pt", "--verbose", "0")
-    assert (outcome.code, outcome.out) == (0, "")
-    assert outcome.warnings == ["--hists is not offered here; `train` with the parameter `hist` writes histograms"]
+def panel(values: np.ndarray, found: dict[str, Any]) -> None:
+    """Counts and edges are numpy's for these values."""
+    counts, edges = np.histogram(values, 50, (values.min(), values.max()))
+    assert found["edges"] == pytest.approx(edges, rel=1e-12)
+    assert found["classes"]["all"] == {"counts": counts.tolist(), "below": 0, "above": 0, "missing": 0}
+
+
+def values_of(paths: list[Path], name: str, events: dict[str, int]) -> np.ndarray:
+    """All values of a branch, of the first events of each file."""
+    found = []
+    for path in paths:
+        with uproot.open(path) as opened:
+            array = opened["Events"][name].array()[: events[str(path)]]
+        found.append(ak.to_numpy(ak.flatten(array, axis=None)).astype(np.float32).astype(np.float64))
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("events", [-1, 700])
+def test_reader_writes_histograms(file: Path, pythia: Path, tmp_path: Path, events: int) -> None:
+    """Of all files, flat and jagged, as numpy counts them."""
+    paths = [file, pythia / "ttbar.root"]
+    fout = tmp_path / "out" / "specs.json"
+    outcome = run(
+        *("reader", "--fin", ",".join(map(str, paths)), "--hists", "--fout", fout, "--nevts", events),
+        *("--branches", "MET_pt,Jet_pt,nJet"),
+    )
+    assert outcome.code == 0, outcome.err
+    folder = fout.parent / "hists"
+    assert outcome.out.endswith(f"written: {fout}\nwritten: {folder}\n")
+    assert {path.name for path in folder.iterdir()} == {"MET_pt.png", "Jet_pt.png", "nJet.png", "histograms.json"}
+    used = json.loads(fout.read_text())["events"]
+    assert used["total"] == (events if events > 0 else sum(used[str(path)] for path in paths))
+    found = json.loads((folder / "histograms.json").read_text())["branches"]
+    assert {name: branch["kind"] for name, branch in found.items()} == {
+        "MET_pt": "flat",
+        "Jet_pt": "jagged",
+        "nJet": "flat",
+    }
+    for name, branch in found.items():
+        panel(values_of(paths, name, used), branch["before"])
+        picture = (folder / branch["file"]).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+
+
+def test_reader_writes_histograms_where_it_is_called(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run("reader", "--fin", file, "--info", "--hists", "--branches", "MET_pt", "--verbose", "0")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == run("inspect", file, "--tree", "Events").out
+    assert sorted(path.name for path in Path("hists").iterdir()) == ["MET_pt.png", "histograms.json"]
+
+
+def test_reader_says_where_histograms_cannot_be(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "hists").write_text("")
+    outcome = run("reader", "--fin", file, "--hists", "--fout", tmp_path / "specs.json")
+    assert outcome.code == 2
+    assert str(tmp_path / "hists") in outcome.error
+    assert not (tmp_path / "specs.json").exists()

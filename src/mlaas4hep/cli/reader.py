@@ -18,6 +18,8 @@ Examples:
   mlaas4hep reader --fin file.root --branch Events --info
 
   mlaas4hep reader --fin files.txt --branch Events --nevts 1000 --fout specs.json
+
+  mlaas4hep reader --fin files.txt --branch Events --fout plots/specs.json --hists
 """
 
 
@@ -27,7 +29,9 @@ def register(app: typer.Typer) -> None:
     @app.command(epilog=EXAMPLES)
     def reader(
         fin: Annotated[str, typer.Option(help="Files with commas between, or a file with a path a line.")],
-        info: Annotated[bool, typer.Option("--info", help="Print the branches and their types only.")] = False,
+        info: Annotated[
+            bool, typer.Option("--info", help="Print the branches and their types; without --hists, no more.")
+        ] = False,
         nevts: Annotated[int, typer.Option(help="Events to read; -1: all.")] = -1,
         branch: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
         branches: Annotated[str, typer.Option(help="Branches to read: names with commas between, or a file.")] = "",
@@ -38,13 +42,15 @@ def register(app: typer.Typer) -> None:
         fout: Annotated[Path | None, typer.Option(help="Write specs.json here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         hists: Annotated[
-            bool, typer.Option("--hists", help="Not offered here: `train` with `hist` writes them.")
+            bool,
+            typer.Option(
+                "--hists", help="Write histograms of every branch into a folder `hists` beside --fout, or here."
+            ),
         ] = False,
         dtype: Dtype = None,
         verbose: Annotated[int, typer.Option(help="0: warnings and errors only.")] = 1,
     ) -> None:
         """Print events, branches, ranges and dimensions with the original's options."""
-        from mlaas4hep.cli.console import Terminal
         from mlaas4hep.config.legacy_lists import read_files
         from mlaas4hep.config.legacy_samples import default_redirector
         from mlaas4hep.streaming.inspection import inspect, render
@@ -53,12 +59,11 @@ def register(app: typer.Typer) -> None:
         del chunk_size, specs
         files = [path for _, path in read_files(fin, redirector)]
         redirector = redirector or default_redirector(files)
-        if hists:
-            Terminal().warn("--hists is not offered here; `train` with the parameter `hist` writes histograms")
         if info:
             for file in files:
                 typer.echo(render(inspect(resolve(file, redirector), branch)))
-            return
+            if not hists:
+                return
         run_specs(
             {
                 "samples": [{"name": "files", "files": files}],
@@ -74,4 +79,5 @@ def register(app: typer.Typer) -> None:
             fout,
             quiet=verbose == 0,
             as_json=False,
+            hists=(fout.parent if fout else Path()) / "hists" if hists else None,
         )

@@ -65,8 +65,10 @@ def names_of(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, as_json: bool) -> None:
-    """Compute specs as configured, print them, and write them if asked to."""
+def run_specs(
+    settings: dict[str, object], output: Path | None, *, quiet: bool, as_json: bool, hists: Path | None = None
+) -> None:
+    """Compute specs as configured, print them, and write them, and histograms into a folder, if asked to."""
     from pydantic import ValidationError
 
     from mlaas4hep.bundle.files import check_place
@@ -74,7 +76,7 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
     from mlaas4hep.cli.outputs import write_text
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
-    from mlaas4hep.streaming.summary import specs_of_files
+    from mlaas4hep.streaming.summary import scanned
 
     try:
         workflow = Workflow.model_validate(settings)
@@ -82,7 +84,15 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
         raise config_error(error, "options", Workflow) from error
     if output is not None:
         check_place(output, file=True)
-    found = specs_of_files(workflow, Terminal(quiet=quiet))
+    if hists is not None:
+        check_place(hists)
+    terminal = Terminal(quiet=quiet)
+    with scanned(workflow, terminal) as files:
+        found = files.specs
+        if hists is not None:
+            from mlaas4hep.training.raw_histograms import write_raw_histograms
+
+            write_raw_histograms(files, hists, terminal)
     text = json.dumps(found.to_json(), indent=2)
     if output is not None:
         write_text(output, text + "\n")
@@ -92,5 +102,6 @@ def run_specs(settings: dict[str, object], output: Path | None, *, quiet: bool, 
         for path, events in found.events.items():
             typer.echo(f"{path}: {events} events")
         typer.echo(found.render())
-        if output is not None:
-            typer.echo(f"written: {output}")
+        for place in (output, hists):
+            if place is not None:
+                typer.echo(f"written: {place}")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.specs import Specs, legacy_specs
 from mlaas4hep.streaming.branches import choose_branches
-from mlaas4hep.streaming.files import close_files, open_files
+from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import cutflows_of, scan
+from mlaas4hep.streaming.pipeline import Pipeline, Selected
+from mlaas4hep.streaming.scan import RangeCount, Scan, cutflows_of, scan
+from mlaas4hep.streaming.schedule import ordered_map
 
-__all__ = ["FileSpecs", "specs_of_files"]
+__all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,44 @@ class FileSpecs:
         )
 
 
+@dataclass(frozen=True)
+class Scanned:
+    """Files that are open, and what one pass over them found."""
+
+    files: tuple[DataFile, ...]
+    pipeline: Pipeline
+    scan: Scan
+    workers: int
+
+    @property
+    def specs(self) -> FileSpecs:
+        """Specs, and the events of each file in the order the user named them."""
+        pairs = sorted(zip(self.files, self.scan.files, strict=True), key=lambda pair: pair[0].index)
+        return FileSpecs(self.scan.specs, {file.path: part.used for file, part in pairs})
+
+    def again(self, monitor: Monitor, title: str) -> Iterator[Selected]:
+        """Read the events that are used once more, range by range."""
+
+        def read(item: tuple[int, RangeCount]) -> tuple[int, Selected]:
+            number, found = item
+            selected = self.pipeline.apply(self.files[number], found.start, found.stop)
+            return found.stop - found.start, selected.where(np.arange(len(selected)) < found.used)
+
+        ranges = self.scan.ranges
+        with monitor.stage(title, sum(found.stop - found.start for _, found in ranges)) as advance:
+            for entries, selected in ordered_map(read, ranges, self.workers):
+                yield selected
+                advance(entries, "")
+
+
 def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
+    """One pass over all files of a workflow; see `scanned`."""
+    with scanned(workflow, monitor) as found:
+        return found.specs
+
+
+@contextmanager
+def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
     """One pass over all files of a workflow; its labels, split and training do not matter.
 
     Raises:
@@ -76,7 +118,6 @@ def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
         )
         if pipeline.selects:
             monitor.note(render(cutflows_of(files, found.files)))
-        pairs = sorted(zip(files, found.files, strict=True), key=lambda pair: pair[0].index)
-        return FileSpecs(found.specs, {file.path: part.used for file, part in pairs})
+        yield Scanned(files, pipeline, found, workflow.reading.threads)
     finally:
         close_files(files)

@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import OutputError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 
-__all__ = ["Histograms", "Panel"]
+__all__ = ["Histograms", "Panel", "file_names", "write_histograms"]
 
 Range = tuple[float, float]
 
@@ -139,7 +139,7 @@ class Histograms:
 
     def to_json(self) -> dict[str, Any]:
         """Edges and counts of every branch, and the name of its picture."""
-        files = _file_names([branch.name for branch in self.layout.branches])
+        files = file_names([branch.name for branch in self.layout.branches])
         return {
             "classes": list(self.classes),
             "normalisation": self.layout.normalisation,
@@ -169,35 +169,42 @@ class Histograms:
         from mlaas4hep.training.report.branches import branch_png
 
         content = self.to_json()
+        pictures = (
+            (
+                content["branches"][branch.name]["file"],
+                branch_png(
+                    branch.name,
+                    self.classes,
+                    self.before[branch.name],
+                    self.after[branch.name],
+                    self.layout.normalisation,
+                ),
+            )
+            for branch in self.layout.branches
+        )
+        return write_histograms(folder, content, pictures)
+
+
+def write_histograms(folder: Path, content: Mapping[str, Any], pictures: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Write pictures, by file name, and ``histograms.json``; see `Histograms.write`."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            try:
-                for branch in self.layout.branches:
-                    picture = branch_png(
-                        branch.name,
-                        self.classes,
-                        self.before[branch.name],
-                        self.after[branch.name],
-                        self.layout.normalisation,
-                    )
-                    (beside / content["branches"][branch.name]["file"]).write_bytes(picture)
-                text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-                (beside / "histograms.json").write_text(text, encoding="utf-8")
-                folder.mkdir(exist_ok=True)
-                written = [folder / path.name for path in sorted(beside.iterdir())]
-                for path in written:
-                    (beside / path.name).replace(path)
-            finally:
-                shutil.rmtree(beside, ignore_errors=True)
-        except OSError as error:
-            what = f"histograms cannot be written: {error.strerror or error}"
-            raise OutputError(
-                what,
-                where=str(folder),
-                hint="choose another folder for the histograms",
-            ) from error
-        return written
+            for name, picture in pictures:
+                (beside / name).write_bytes(picture)
+            text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+            (beside / "histograms.json").write_text(text, encoding="utf-8")
+            folder.mkdir(exist_ok=True)
+            written = [folder / path.name for path in sorted(beside.iterdir())]
+            for path in written:
+                (beside / path.name).replace(path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        what = f"histograms cannot be written: {error.strerror or error}"
+        raise OutputError(what, where=str(folder), hint="choose another folder for the histograms") from error
+    return written
 
 
 def _after(branch: FeatureBranch, layout: Layout, low: float, high: float) -> Range:
@@ -209,7 +216,7 @@ def _after(branch: FeatureBranch, layout: Layout, low: float, high: float) -> Ra
     return (min(finite), max(finite)) if finite else (math.nan, math.nan)
 
 
-def _file_names(branches: Sequence[str]) -> dict[str, str]:
+def file_names(branches: Sequence[str]) -> dict[str, str]:
     """A file name for each branch: only letters, digits and ``_ . + -``, no two alike even if case is ignored."""
     names: dict[str, str] = {}
     used: set[str] = set()

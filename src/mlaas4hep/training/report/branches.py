@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["branch_png"]
 
 
-def branch_png(name: str, classes: Sequence[str], before: Panel, after: Panel, normalisation: str) -> bytes:
-    """Both panels side by side, all classes overlaid, each normalised to 1.
+def branch_png(
+    name: str, classes: Sequence[str], before: Panel, after: Panel | None = None, normalisation: str = "none"
+) -> bytes:
+    """One panel, or both side by side, all classes overlaid, each normalised to 1.
 
     Args:
         name: of the branch.
         classes: names by class index.
         before: counts of the values as read.
-        after: counts of the values as the model sees them.
+        after: counts of the values as the model sees them, if there is a model.
         normalisation: name of the method.
 
     Returns:
@@ -33,18 +35,19 @@ def branch_png(name: str, classes: Sequence[str], before: Panel, after: Panel, n
     """
 
     def build(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2)
+        left, *others = figure.subplots(1, 2 if after else 1, squeeze=False)[0]
         _panel(left, before, classes)
-        _panel(right, after, classes)
         left.set_xlabel(plain(name, 40))
-        right.set_xlabel(f"{plain(name, 28)} (as the model sees it)")
         left.set_ylabel("Share of values / bin")
-        left.set_title("Before normalisation")
-        right.set_title(f"After normalisation ({plain(normalisation)})")
+        if after:
+            _panel(others[0], after, classes)
+            others[0].set_xlabel(f"{plain(name, 28)} (as the model sees it)")
+            left.set_title("Before normalisation")
+            others[0].set_title(f"After normalisation ({plain(normalisation)})")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(classes)))
 
-    return draw_png(build, 11.0, 4.8)
+    return draw_png(build, 11.0 if after else 5.8, 4.8)
 
 
 def _panel(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
