@@ -16,6 +16,7 @@ from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.specs import Specs
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.heap import give_back
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
@@ -149,6 +150,7 @@ def scan(
                 _count_labels(passing, task.file, selected, by_label=count_labels)
             specs = part_specs if specs is None else specs + part_specs
             advance(task.stop - task.start, "")
+    give_back()
     if specs is None or not any(file.used for file in result):
         raise _no_event(files, result)
     sums = {label: reduce(ExactSum.merge, count.weights) for label, count in (passing or labels).items()}
