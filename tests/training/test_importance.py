@@ -95,7 +95,25 @@ def test_undefined_is_none() -> None:
 
 
 def test_wrong_shape() -> None:
-    with pytest.raises(ValueError, match=r"raw columns have shape \(3, 2\), must be \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"columns have shape \(3, 2\), must be \(3, 4\)"):
         permutation_importance(
             score, np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64), np.ones(3), LAYOUT, "binary"
         )
+
+
+def test_the_mask_of_a_branch_moves_with_it() -> None:
+    layout = Layout((branch("noise"), branch("jets", 2)), mask=True)
+    x = np.arange(60, dtype=np.float32).reshape(10, 6)
+    seen: list[Floats32] = []
+
+    def watch(columns: Floats32) -> Floats32:
+        seen.append(columns.copy())
+        return np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+
+    permutation_importance(watch, x, np.array([0, 1] * 5), np.ones(10), layout, "binary", repeats=1)
+    noise, jets = seen[1:]
+    np.testing.assert_array_equal(noise[:, 3] - noise[:, 0], np.full(10, 3))
+    np.testing.assert_array_equal(noise[:, [1, 2, 4, 5]], x[:, [1, 2, 4, 5]])
+    np.testing.assert_array_equal(jets[:, [2, 4, 5]] - jets[:, [1]], np.tile([1.0, 3.0, 4.0], (10, 1)))
+    np.testing.assert_array_equal(jets[:, [0, 3]], x[:, [0, 3]])
+    assert not np.array_equal(jets[:, 1], x[:, 1])

@@ -18,12 +18,12 @@ from mlaas4hep.training.metrics.regression import regression_metrics
 __all__ = ["ScoreFunction", "permutation_importance"]
 
 ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Raw feature columns, float32 [N, D], to scores."""
+"""What the model sees, float32 [N, model_width], to scores."""
 
 
 def permutation_importance(
     score_fn: ScoreFunction,
-    raw: NDArray[np.float32],
+    x: NDArray[np.float32],
     y: NDArray[Any],
     weight: NDArray[np.float64],
     layout: Layout,
@@ -33,12 +33,12 @@ def permutation_importance(
 ) -> list[dict[str, Any]]:
     """Importance of each branch (Breiman, Machine Learning 45 (2001) 5, section 10, on a trained model).
 
-    All columns of a branch are permuted together over the events, so that the list of a jagged branch stays whole. The
-    random numbers depend on seed, branch position and repeat only.
+    All columns of a branch are permuted together over the events, its mask as well, so that the list of a jagged branch
+    stays whole. The random numbers depend on seed, branch position and repeat only.
 
     Args:
-        score_fn: raw columns to scores, with the normalisation inside.
-        raw: float32 [N, D], NaN where missing; not changed. The caller limits N.
+        score_fn: transformed columns to scores.
+        x: transformed columns (see `Layout.transform`), float32 [N, model_width]; not changed. The caller limits N.
         y: class indices [N], or true values for regression.
         weight: physics weights [N].
         layout: says which columns belong to which branch.
@@ -51,24 +51,26 @@ def permutation_importance(
         One dict a branch, the most important first: ``branch``, ``importance`` (mean over the repeats) and ``error``
         (their standard deviation, None for one repeat). Both are None where the figure is undefined.
     """
-    if raw.shape != (len(y), layout.width):
-        msg = f"raw columns have shape {raw.shape}, must be ({len(y)}, {layout.width})"
+    if x.shape != (len(y), layout.model_width):
+        msg = f"columns have shape {x.shape}, must be ({len(y)}, {layout.model_width})"
         raise ValueError(msg)
     if not len(y):
         return [{"branch": branch.name, "importance": None, "error": None} for branch in layout.branches]
-    baseline = _badness(task, y, score_fn(raw), weight)
+    baseline = _badness(task, y, score_fn(x), weight)
     rows: list[dict[str, Any]] = []
-    work = raw.copy()
+    work = x.copy()
     start = 0
     for position, branch in enumerate(layout.branches):
-        columns = slice(start, start + branch.length)
+        columns = [slice(first + start, first + start + branch.length) for first in range(0, x.shape[1], layout.width)]
         start += branch.length
         rises = []
         for repeat in range(repeats):
-            order = np.random.default_rng([seed, position, repeat]).permutation(len(raw))
-            work[:, columns] = raw[order, columns]
+            order = np.random.default_rng([seed, position, repeat]).permutation(len(x))
+            for some in columns:
+                work[:, some] = x[order, some]
             rises.append(_badness(task, y, score_fn(work), weight) - baseline)
-        work[:, columns] = raw[:, columns]
+        for some in columns:
+            work[:, some] = x[:, some]
         mean = float(np.mean(rises))
         error = float(np.std(rises, ddof=1)) if repeats > 1 else math.nan
         rows.append({"branch": branch.name, "importance": _or_none(mean), "error": _or_none(error)})

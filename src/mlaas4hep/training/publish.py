@@ -32,9 +32,15 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Converted:
-    """The ONNX model that agrees with the native one; None, with the reason, where there is none."""
+    """The ONNX model that agrees with the native one; None, with the reason, where there is none.
+
+    Attributes:
+        onnx: takes raw columns.
+        core: the model alone, which takes transformed ones.
+    """
 
     onnx: bytes | None
+    core: bytes | None
     parity: Parity | None
     reason: str | None
 
@@ -46,11 +52,11 @@ def convert(trained: Trained, assessment: Assessment, prepared: Prepared) -> Con
         core = trained.backend.to_onnx(trained.model, layout.model_width, prepared.labels.task)
         model = compose(core, layout)
     except ConversionError as error:
-        return Converted(None, None, str(error))
+        return Converted(None, None, None, str(error))
     parity = check(model, trained.predict, layout, assessment.rows.raw)
     if not parity.agreed:
-        return Converted(None, parity, f"the ONNX conversion is refused: {parity.reason}")
-    return Converted(to_bytes(model), parity, None)
+        return Converted(None, None, parity, f"the ONNX conversion is refused: {parity.reason}")
+    return Converted(to_bytes(model), to_bytes(core), parity, None)
 
 
 def publish(

@@ -161,6 +161,9 @@ def _render(build: Callable[[Figure], None], width: float, height: float, kind: 
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         build(figure)
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)  # or all would be drawn once more only to find the places
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata, dpi=100)
     return buffer.getvalue()
