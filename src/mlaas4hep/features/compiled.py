@@ -7,14 +7,15 @@ index before anything is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, entrypoints
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray as _carray
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ __all__ = [
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 _FLOAT = 4
+_LOADED = "_already_initialized"
 
 
 def compiled(function: Loop) -> Loop:
@@ -41,11 +43,31 @@ def compiled(function: Loop) -> Loop:
     Strict IEEE arithmetic: nothing is reordered, and no product is fused with a sum.
     """
     loop: Any
-    try:
-        loop = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the package's folder, nor NUMBA_CACHE_DIR, nor the user's cache can be written
-        loop = numba.njit(nogil=True)(function)
+    with _without_extensions():
+        try:
+            loop = numba.njit(nogil=True, cache=True)(function)
+        except RuntimeError:  # neither the package's folder, nor NUMBA_CACHE_DIR, nor the user's cache can be written
+            loop = numba.njit(nogil=True)(function)
+    loop._compilation_chain_init_hook = _nothing
     return loop  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _without_extensions() -> Iterator[None]:
+    """Numba is not to load what other packages add to it: our loops need none, and it takes longer than all else.
+
+    The first loop of anybody else that is compiled loads it as ever.
+    """
+    before = getattr(entrypoints, _LOADED, True)
+    setattr(entrypoints, _LOADED, True)
+    try:
+        yield
+    finally:
+        setattr(entrypoints, _LOADED, before)
+
+
+def _nothing() -> None:
+    """In place of what numba does before it compiles: loading these extensions."""
 
 
 def _pointer(typingctx: Any, address: Any) -> tuple[Any, Any]:  # noqa: ARG001 - numba passes them by name
@@ -60,7 +82,7 @@ def _prefetch(typingctx: Any, address: Any) -> tuple[Any, Any]:  # noqa: ARG001
         word = ir.IntType(32)
         form = ir.FunctionType(ir.VoidType(), (cgutils.voidptr_t, word, word, word))
         ask = builder.module.declare_intrinsic("llvm.prefetch", (cgutils.voidptr_t,), form)
-        builder.call(ask, (builder.inttoptr(args[0], cgutils.voidptr_t), word(0), word(3), word(1)))
+        builder.call(ask, (builder.inttoptr(args[0], cgutils.voidptr_t), word(0), word(2), word(1)))
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
@@ -75,7 +97,10 @@ pointer: Callable[[int], Any] = _intrinsic(_pointer)
 """Inside a compiled loop: an address (int64) as a pointer, for `carray`."""
 
 prefetch: Callable[[int], None] = _intrinsic(_prefetch)
-"""Inside a compiled loop: ask for the cache line at an address (int64) that is going to be read; never faults."""
+"""Inside a compiled loop: ask for the cache line at an address (int64) that is going to be read soon; never faults.
+
+It comes into the second level, which can wait for more lines at the same time than the first.
+"""
 
 
 def address_of(array: NDArray[Any]) -> int:

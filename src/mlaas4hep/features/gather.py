@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Sources", "Transform", "gather"]
 
 _AT_ONCE = 4  # values that mean missing and are looked for in the main loop
+_AHEAD = 1024  # bytes of rows, beyond the next one, that are asked for before they are read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,10 +173,11 @@ def _locate(out: int, size: int, table: int, sources: int, block: int, row: int,
 def _copy(out: int, stride: int, size: int, rows: int, width: int) -> None:
     """Copy rows of 32-bit words from the addresses in ``rows``, int64 [size]."""
     addresses = carray(pointer(rows), (size,), np.int64)
+    ahead = 1 + _AHEAD // max(4 * width, 64)
     for j in range(size):
-        if j + 1 < size:
+        if j + ahead < size:
             for byte in range(0, 4 * width, 64):
-                prefetch(addresses[j + 1] + byte)
+                prefetch(addresses[j + ahead] + byte)
         raw = carray(pointer(addresses[j]), (width,), np.uint32)
         to = carray(pointer(out + j * stride), (width,), np.uint32)
         for k in range(width):
@@ -196,10 +198,11 @@ def _transform(
     absent = carray(pointer(missing), (sentinels,), np.float32)
     a, b, c, d = absent[0], absent[1], absent[2], absent[3]
     infinity = np.float32(np.inf)
+    ahead = 1 + _AHEAD // max(4 * width, 64)
     for j in range(size):
-        if rows != 0 and j + 1 < size:
+        if rows != 0 and j + ahead < size:
             for byte in range(0, 4 * width, 64):
-                prefetch(addresses[j + 1] + byte)
+                prefetch(addresses[j + ahead] + byte)
         at = addresses[j] if rows != 0 else base + j * 4 * width
         raw = carray(pointer(at), (width,), np.float32)
         to = carray(pointer(out + j * stride), (width,), np.float32)
