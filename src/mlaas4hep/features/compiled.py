@@ -7,8 +7,7 @@ index before anything is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
@@ -16,6 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, entrypoints
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray as _carray
 from numpy.typing import NDArray
@@ -43,27 +43,31 @@ def compiled(function: Loop) -> Loop:
     Strict IEEE arithmetic: nothing is reordered, and no product is fused with a sum.
     """
     loop: Any
-    with _without_extensions():
-        try:
-            loop = numba.njit(nogil=True, cache=True)(function)
-        except RuntimeError:  # neither the package's folder, nor NUMBA_CACHE_DIR, nor the user's cache can be written
-            loop = numba.njit(nogil=True)(function)
+    try:
+        loop = numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither the package's folder, nor NUMBA_CACHE_DIR, nor the user's cache can be written
+        loop = numba.njit(nogil=True)(function)
     loop._compilation_chain_init_hook = _nothing
+    loop.compile = _without_extensions(loop.compile)
     return loop  # type: ignore[no-any-return]
 
 
-@contextmanager
-def _without_extensions() -> Iterator[None]:
-    """Numba is not to load what other packages add to it: our loops need none, and it takes longer than all else.
+def _without_extensions(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep numba from loading what other packages add to it: our loops need none of it, and it takes half a second.
 
     The first loop of anybody else that is compiled loads it as ever.
     """
-    before = getattr(entrypoints, _LOADED, True)
-    setattr(entrypoints, _LOADED, True)
-    try:
-        yield
-    finally:
-        setattr(entrypoints, _LOADED, before)
+
+    def compile_alone(*args: Any, **kwargs: Any) -> Any:
+        with global_compiler_lock:
+            before = getattr(entrypoints, _LOADED, True)
+            setattr(entrypoints, _LOADED, True)
+            try:
+                return compile_(*args, **kwargs)
+            finally:
+                setattr(entrypoints, _LOADED, before)
+
+    return compile_alone
 
 
 def _nothing() -> None:

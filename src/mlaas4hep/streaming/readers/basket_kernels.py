@@ -5,9 +5,10 @@ It does not hold the GIL. The first call compiles it, or loads what was compiled
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from mlaas4hep.features.compiled import compiled
 
 __all__ = ["BORDER", "ENTRIES", "FIRST", "KEY", "LAST", "PLACE", "find_lists"]
 
@@ -15,7 +16,7 @@ __all__ = ["BORDER", "ENTRIES", "FIRST", "KEY", "LAST", "PLACE", "find_lists"]
 PLACE, BORDER, ENTRIES, FIRST, LAST, KEY = range(6)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _number(raw: NDArray[np.uint8], at: int) -> int:
     """The big-endian 32-bit number at a place that need not be aligned."""
     bits = (
@@ -27,7 +28,7 @@ def _number(raw: NDArray[np.uint8], at: int) -> int:
     return np.int64(np.int32(bits))  # type: ignore[return-value]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def find_lists(
     raw: NDArray[np.uint8],
     baskets: NDArray[np.int64],
