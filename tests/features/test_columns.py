@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.features.columns import Column, Jagged, concatenate, length_of, select, slice_column
+from mlaas4hep.features.columns import Column, Jagged, length_of, select
+from tests.support.columns import slice_column
 
 LISTS = st.lists(st.lists(st.integers(-5, 5), max_size=4), max_size=10)
 
@@ -68,16 +68,7 @@ def test_select_in_a_slice(lists: list[list[int]], start: int, data: st.DataObje
 
 def test_flat_columns() -> None:
     column = np.array([1, 2, 3, 4])
-    np.testing.assert_array_equal(slice_column(column, 1, 3), [2, 3])
-    assert np.shares_memory(slice_column(column, 1, 3), column)
     np.testing.assert_array_equal(select(column, np.array([True, False, True, False])), [1, 3])
-    np.testing.assert_array_equal(concatenate([column[:1], column[2:]]), [1, 3, 4])
-    assert concatenate([column]) is column
-
-
-def test_flat_and_jagged_cannot_be_joined() -> None:
-    with pytest.raises(TypeError, match="cannot join flat and jagged columns"):
-        concatenate([np.array([1]), Jagged.from_lists([[1]])])
 
 
 def test_number_of_events() -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mlaas4hep.features.columns import Column, Jagged, concatenate, select, slice_column
+from mlaas4hep.features.columns import Column, Jagged, select
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import fill_raw, raw_matrix
+from tests.support.columns import concatenate, slice_column
 
 VALUES = st.floats(-1e6, 1e6, width=32) | st.just(math.nan)
 LISTS = st.lists(st.lists(VALUES, max_size=5), min_size=1, max_size=12)

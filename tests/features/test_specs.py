@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.config.specs_file import LegacySpecs
-from mlaas4hep.features.columns import Column, Columns, Jagged, select, slice_column
+from mlaas4hep.features.columns import Column, Columns, Jagged, select
 from mlaas4hep.features.specs import LENGTH_QUANTILES, QUANTILES, Specs, legacy_specs
+from tests.support.columns import slice_column
 
 COLUMNS: dict[str, Column] = {
     "met": np.array([10.0, math.nan, -999.0, math.inf, 30.0]),

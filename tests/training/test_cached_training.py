@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.training.workflow import run_training
 from tests.streaming.test_dataset import LAYOUT
+from tests.support.disks import small_disk
 from tests.support.trained import Interrupting, Small, small_files, streamed
 from tests.support.written import make_events, write_ttree
 
@@ -128,17 +128,8 @@ def test_an_interrupted_training_leaves_nothing_half_written(small: Small, expec
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB, which is less than the events need."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_a_full_disk_ends_the_caching_and_not_the_training(

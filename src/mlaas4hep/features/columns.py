@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Column", "Columns", "Jagged", "concatenate", "length_of", "select", "slice_column"]
+__all__ = ["Column", "Columns", "Jagged", "length_of", "select"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -95,30 +95,9 @@ def length_of(columns: Columns) -> int:
     return next((len(column) for column in columns.values()), 0)
 
 
-def slice_column(column: Column, start: int, stop: int) -> Column:
-    """Events ``start`` to ``stop`` of a column, without a copy of the values."""
-    if isinstance(column, Jagged):
-        return Jagged(column.offsets[start : stop + 1], column.content)
-    return column[start:stop]
-
-
 def select(column: Column, keep: NDArray[np.bool_]) -> Column:
     """The events where ``keep`` (bool [events]) is true."""
     if isinstance(column, Jagged):
         counts = column.counts
         return Jagged.from_counts(counts[keep], column.values[np.repeat(keep, counts)])
     return column[keep]
-
-
-def concatenate(columns: Sequence[Column]) -> Column:
-    """The events of several columns of one kind, one after another."""
-    if len(columns) == 1:
-        return columns[0]
-    jagged = [column for column in columns if isinstance(column, Jagged)]
-    if not jagged:
-        return np.concatenate([column for column in columns if not isinstance(column, Jagged)])
-    if len(jagged) != len(columns):
-        msg = "cannot join flat and jagged columns"
-        raise TypeError(msg)
-    counts = np.concatenate([column.counts for column in jagged])
-    return Jagged.from_counts(counts, np.concatenate([column.values for column in jagged]))

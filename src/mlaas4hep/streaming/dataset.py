@@ -5,7 +5,7 @@ The order of events is decided by seed and epoch, never by files, workers, memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.loader import Loader
 from mlaas4hep.streaming.order import Order, deal, plan_chunks, reading_order
 from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.rows import RowReader, Rows
+from mlaas4hep.streaming.rows import RowReader, Rows, Target, target_dtype
 from mlaas4hep.streaming.scan import RangeCount, Scan
 from mlaas4hep.streaming.schedule import ordered_map
 from mlaas4hep.streaming.store import MemoryStore, NoStore, Store
@@ -91,7 +91,7 @@ class Dataset:
         pipeline: Pipeline,
         scan: Scan,
         layout: Layout,
-        target: Callable[[NDArray[Any]], NDArray[Any]],
+        target: Target,
         *,
         chunk_size: int,
         workers: int = 1,
@@ -171,7 +171,7 @@ class Dataset:
         """All events of a part in memory, as they lie in the files, file by file."""
         size = self.size(part)
         x = np.empty((size, self.layout.model_width), dtype=np.float32)
-        y: NDArray[Any] = np.empty(size, dtype=self.target_dtype)
+        y: NDArray[Any] = np.empty(size, dtype=target_dtype(self.target))
         weight, file, entry = np.empty(size), np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int64)
         at = 0
         for number, rows in self._in_order(part):
@@ -184,11 +184,6 @@ class Dataset:
             file[to] = self.files[self._ranges[number][0]].index
             at = to.stop
         return Chunk(x, y, weight, file, entry)
-
-    @property
-    def target_dtype(self) -> np.dtype[Any]:
-        """Type of the targets."""
-        return self.target(np.empty(0)).dtype
 
     def in_order(self, part: int | None = None) -> Iterator[Block]:
         """All events of a part (or of all) as they lie in the files, file by file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,15 @@ from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.streaming.scan import RangeCount
 
-__all__ = ["RowReader", "Rows", "side_dtype"]
+__all__ = ["RowReader", "Rows", "Target", "side_dtype", "target_dtype"]
+
+Target: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""From labels [n] to what a model is to learn [n]."""
+
+
+def target_dtype(target: Target) -> np.dtype[Any]:
+    """Type of the targets."""
+    return target(np.empty(0)).dtype
 
 
 def side_dtype(target: np.dtype[Any]) -> np.dtype[Any]:
@@ -60,7 +68,7 @@ class RowReader:
 
     pipeline: Pipeline
     layout: Layout
-    target: Callable[[NDArray[Any]], NDArray[Any]]
+    target: Target
 
     def read(self, data: DataFile, found: RangeCount, part: int | None, buffers: Buffers) -> Rows:
         """The used events of a range, of all parts or of one.

@@ -22,6 +22,7 @@ from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Dataset
 from mlaas4hep.streaming.keys import rows_key
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.rows import target_dtype
 from mlaas4hep.streaming.store import DiskStore
 from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
@@ -138,8 +139,7 @@ def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Data
     if prepared.cache is not None:
         key = rows_key(prepared.key, layout, [labels.task, labels.classes, labels.text])
         ranges = [found for _, found in prepared.scan.ranges]
-        target = labels.target(np.empty(0)).dtype
-        store = DiskStore(prepared.cache, key, ranges, layout.width, target)
+        store = DiskStore(prepared.cache, key, ranges, layout.width, target_dtype(labels.target))
     return Dataset(
         prepared.files,
         prepared.pipeline,

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import BranchNotFoundError, ExpressionError
-from mlaas4hep.features.columns import Column, Jagged, slice_column
+from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.expression import LengthMismatchError, parse
+from tests.support.columns import slice_column
 
 Event = dict[str, Any]
 Oracle = Callable[[Event], Any]

@@ -12,6 +12,7 @@ import pytest
 
 from mlaas4hep.streaming.cache import Cache, Shape
 from tests.streaming.cache.contents import KEY, OTHER, SHAPE, fill, whole
+from tests.support import disks
 
 ROOT = Path(__file__).parents[3]
 LIMIT = 10**9
@@ -20,19 +21,8 @@ LIMIT = 10**9
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"no mount here: {error}")
-    if done.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
-    try:
+    with disks.small_disk(tmp_path / "disk", "4m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def left(folder: Path) -> list[str]:
