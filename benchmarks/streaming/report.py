@@ -30,6 +30,10 @@ The sample: `examples/simulation/fast.py`, signal and background in one file eac
 padded to {LENGTHS["Jet"]} jets and {LENGTHS["Lepton"]} leptons. All contenders but raw reading cut, standardise, pad,
 label, weigh and shuffle; all but the awkward pipeline mix the classes. It and weaver-core are given means and
 deviations, which ours computes in the specs pass. weaver-core reads neither event numbers nor run.
+
+A first pass reads from ROOT. Whoever has a cache on disk waits for it to be written in that pass; a first pass that
+keeps nothing is faster. Cached epochs are compared with both. Each is the second pass of its process; the one from
+disk finds the file in the page cache, and tries every checksum, which later ones need not.
 """
 
 NAMES = {

@@ -44,8 +44,11 @@ def _cache(results: Results) -> Iterator[Target]:
     for cache, text in (("disk", "on disk"), ("memory", "in memory")):
         key = f"small.ZLIB.{cache}_cached"
         if key in results:
-            ratio = results.ratio(key, "small.ZLIB.none_first").middle
-            yield Target(f"3. cached epoch, {text}: at least 8 times the first", f"{ratio:.1f}", ratio >= 8)
+            own = f"small.ZLIB.{cache}_first"
+            for first, what in (("small.ZLIB.none_first", "that keeps nothing"), (own, f"that keeps events {text}")):
+                ratio = results.ratio(key, first).middle
+                wanted = f"at least 8 times a first pass {what}"
+                yield Target(f"3. cached epoch, {text}: {wanted}", f"{ratio:.1f}", ratio >= 8)
             rate = results.spread(key, lambda figure: figure.bytes / figure.seconds / GIGABYTE).middle
             yield Target(f"3. cached epoch, {text}: at least 1 GB/s of columns", f"{rate:.2f} GB/s", rate >= 1)
 
