@@ -30,6 +30,18 @@ def test_a_model_of_built_in_layers(tmp_path: Path) -> None:
     np.testing.assert_allclose(predict(X[:1]), expected[:1], rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_of_two_ways(tmp_path: Path) -> None:
+    """The functional form, whose file holds references to tensors."""
+    import keras
+
+    given = keras.Input((3,))
+    model = keras.Model(given, keras.layers.Add()([given, keras.layers.Dense(3)(given)]))
+    model.save(tmp_path / "model.keras")
+    predict, _ = load_keras(tmp_path / "model.keras")
+    kernel = model.layers[1].kernel.numpy()
+    np.testing.assert_allclose(predict(X), X + X @ kernel, rtol=1e-4, atol=1e-5)
+
+
 def test_a_lambda_is_refused(tmp_path: Path) -> None:
     import keras
 

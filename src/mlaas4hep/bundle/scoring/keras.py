@@ -17,7 +17,7 @@ from mlaas4hep.errors import BundleError
 __all__ = ["load_keras"]
 
 REFUSED = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function"}
-PLAIN = {"__tensor__", "__numpy__", "__tuple__", "__bytes__", "slice"}
+PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__", "slice"}
 
 
 def load_keras(file: Path) -> tuple[Predict, str]:

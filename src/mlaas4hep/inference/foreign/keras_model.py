@@ -19,7 +19,8 @@ FRAMEWORK: Final = "Keras"
 WORKER: Final = True
 LIMIT: Final = 64 * 2**20
 CODE: Final = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"}
-PLAIN: Final = {"__tensor__", "__numpy__", "__tuple__", "__bytes__", "slice", "Functional", "Model", "TensorShape"}
+MARKS: Final = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__"}
+PLAIN: Final = MARKS | {"slice", "Functional", "Model", "TensorShape"}
 PLACES: Final = ("layers", "initializers", "regularizers", "constraints", "activations", "models", "dtype_policies")
 
 
