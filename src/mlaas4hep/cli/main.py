@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mlaas4hep import __version__
-from mlaas4hep.cli import evaluate, inspect, models, predict, reader, serve, specs, throughput, train
+from mlaas4hep.cli import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
 from mlaas4hep.errors import MLaaS4HEPError
 
 __all__ = ["app", "main"]
@@ -29,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict, serve.",
 )
-for module in (train, inspect, specs, throughput, predict, evaluate, reader, serve, models):
+for module in (train, inspect, specs, throughput, predict, evaluate, reader, resnet, serve, models):
     module.register(app)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, MODES, SCALE, pixels_of
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.inference.rest.uploads import receive_form
@@ -25,9 +26,7 @@ from mlaas4hep.inference.settings import Settings
 
 __all__ = ["MAX_PIXELS", "Frame", "PredictImage", "decode_image", "frame_of"]
 
-MAX_PIXELS = 40_000_000
 BEST = 5
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def frame_of(info: ModelInfo) -> Frame:
             int(options.get("width", width)),
             channels,
             layout,
-            float(options.get("scale", 255.0 if spec.dtype.startswith("float") else 1.0)),
+            float(options.get("scale", SCALE if spec.dtype.startswith("float") else 1.0)),
             _numbers(options.get("mean", 0.0)),
             _numbers(options.get("std", 1.0)),
         )
@@ -133,7 +132,7 @@ def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise UnsupportedMediaError("the image is neither PNG nor JPEG") from None
     except Image.DecompressionBombError:
@@ -147,12 +146,9 @@ def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
         if size[0] * size[1] > MAX_PIXELS:
             raise _many_pixels()
         try:
-            converted = _eight_bits(picture).convert(MODES[frame.channels])
-            if converted.size != size:
-                converted = converted.resize(size, Image.Resampling.BILINEAR)
+            pixels = pixels_of(picture, *size, frame.channels).astype(np.float32)
         except Exception as error:
             raise BadRequestError(f"the image is damaged ({error})") from None
-    pixels = np.asarray(converted).reshape(size[1], size[0], frame.channels).astype(np.float32)
     mean, std = np.array(frame.mean, dtype=np.float32), np.array(frame.std, dtype=np.float32)
     pixels = (pixels / np.float32(frame.scale) - mean) / std
     return _laid_out(pixels.astype(frame.dtype), frame.layout)
@@ -160,15 +156,6 @@ def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
 
 def _read(path: Path, frame: Frame) -> NDArray[Any]:
     return decode_image(path.read_bytes(), frame)
-
-
-def _eight_bits(picture: Any) -> Any:
-    """Sixteen-bit grey becomes eight-bit grey; Pillow's own conversion would clip it."""
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        from PIL import Image
-
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    return picture
 
 
 def _laid_out(pixels: NDArray[Any], layout: str) -> NDArray[Any]:

@@ -1,0 +1,101 @@
+"""``resnet`` and ``hep_resnet``: from labelled images to a model that the server takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Json, Quiet
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep {name} --fdir images --flabels labels.csv --epochs 200 --mdir models
+
+  mlaas4hep {name} --fdir images --flabels labels.csv --size 64 --patience 20 --name tracks --json
+
+The images are in the folder, or in a folder train in it; labels.csv begins with the line name,label. Afterwards:
+
+  mlaas4hep models upload models/resnet.tar.gz
+"""
+OF_THE_ORIGINAL = "Classify images with the name and options of the original hep_resnet.py."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    ours = "Train a small residual network on labelled images (png, jpg); the server's /image then tells their classes."
+    app.command("resnet", epilog=EXAMPLES.format(name="resnet"), help=ours)(_resnet)
+    app.command("hep_resnet", epilog=EXAMPLES.format(name="hep_resnet"), help=OF_THE_ORIGINAL)(_resnet)
+
+
+def _resnet(
+    fdir: Annotated[Path, typer.Option(help="Folder of the images, or of a folder train with them.")],
+    flabels: Annotated[Path, typer.Option(help="A csv file with the columns name and label.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images, at most.")] = 200,
+    mdir: Annotated[
+        Path, typer.Option(help="Folder of models; gets a folder and a tar.gz of the model's name.")
+    ] = Path("models"),
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "resnet",
+    size: Annotated[
+        str | None, typer.Option(help="Resize to so many pixels: 64, or height x width, 64x48. Default: as they are.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    blocks: Annotated[int, typer.Option(min=1, max=100, help="Residual blocks in each of three stages.")] = 2,
+    filters: Annotated[
+        int, typer.Option(min=1, max=4096, help="Filters of the first stage; doubled in each further one.")
+    ] = 16,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of Adam.")] = 1e-3,
+    patience: Annotated[
+        int, typer.Option(min=0, help="End after so many epochs without a lower validation loss; 0: never.")
+    ] = 0,
+    validation: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the images that choose the epoch.")
+    ] = 0.2,
+    test: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the images kept for the test.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, weights and order.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read images.")] = 2,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    from pydantic import ValidationError
+
+    from mlaas4hep.cli.console import Terminal
+    from mlaas4hep.config.problems import config_error
+    from mlaas4hep.config.workflow import Split
+    from mlaas4hep.training.images.settings import ImageSettings, size_of
+    from mlaas4hep.training.images.workflow import train_on_images
+    from mlaas4hep.training.summary import render_summary
+
+    try:
+        split = Split(validation=validation, test=test, seed=seed)
+    except ValidationError as error:
+        raise config_error(error, "options", Split) from error
+    settings = ImageSettings(
+        folder=fdir,
+        labels=flabels,
+        models=mdir,
+        name=name,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        size=size_of(size),
+        blocks=blocks,
+        filters=filters,
+        learning_rate=learning_rate,
+        split=split,
+        seed=seed,
+        workers=workers,
+    )
+    terminal = Terminal(quiet=quiet)
+    result = train_on_images(settings, terminal)
+    if as_json:
+        facts = {"model": str(result.folder), "archive": str(result.archive), "warnings": terminal.warnings}
+        typer.echo(json.dumps({**facts, "metrics": result.metrics}))
+    elif not quiet:
+        typer.echo(render_summary(name, result.metrics, warnings=terminal.warnings))
+        typer.echo(f"\nwritten: {result.folder}\nwritten: {result.archive}")

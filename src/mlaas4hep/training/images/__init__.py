@@ -1,0 +1,1 @@
+"""Classification of event images with a small residual network."""
