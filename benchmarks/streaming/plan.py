@@ -15,13 +15,15 @@ from benchmarks.streaming import training, weaver_core
 from benchmarks.streaming.facts import facts
 from benchmarks.streaming.measure import Figure, Found
 
-__all__ = ["GROUPS", "Sizes", "Task", "tasks"]
+__all__ = ["GROUPS", "TRAININGS", "Sizes", "Task", "tasks"]
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = ("small", "large", "few", "train")
 CODECS = ("ZLIB", "ZSTD")
 WARM = 4_000
 WIDE = (400, 600)
+TRAININGS = 3
+"""Rounds with trainings, which take minutes."""
 CHOSEN = 20
 
 
@@ -33,7 +35,7 @@ class Sizes:
     large: int = 2_000_000
     few: int = 200_000
     train: int = 200_000
-    epochs: int = 10
+    epochs: int = 100
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class Task:
         key: begins with the group.
         run: gives figures by key.
         contest: only the best two of those with this name go on after the first round.
+        rounds: only so many.
     """
 
     key: str
     run: Callable[[], Found]
     contest: str = ""
+    rounds: int = sys.maxsize
 
 
 def tasks(cache: Path, folder: Path, groups: tuple[str, ...], sizes: Sizes, *, weaver: bool) -> Iterator[Task]:
@@ -140,7 +144,11 @@ def _train(cache: Path, folder: Path, sizes: Sizes) -> Iterator[Task]:
     for framework in training.FRAMEWORKS:
         for what in (training.direct, training.train):
             key = f"train.{what.__name__}_{framework}"
-            yield Task(key, lambda what=what, framework=framework: run(what, framework))  # type: ignore[misc]
+            yield Task(
+                key,
+                lambda what=what, framework=framework: run(what, framework),  # type: ignore[misc]
+                rounds=TRAININGS,
+            )
 
 
 def _reading(cache: Path, folder: Path, events: int, codec: str, *, awkward: bool) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def compare(chosen: Sequence[Task], rounds: int, begin: float) -> Results:
     left = list(chosen)
     for number in range(1, rounds + 1):
         for task in left:
+            if number > task.rounds:
+                continue
             found = task.run()
             results.add(number, found)
             for key, figure in found.items():
