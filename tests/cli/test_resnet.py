@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,3 +170,11 @@ def test_a_place_that_cannot_be_written(few: Drawn) -> None:
     outcome = few.train()
     assert outcome.code == 2
     assert "a part of the path is a file, not a folder" in outcome.error
+
+
+def test_without_keras(few: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    outcome = few.train()
+    assert outcome.code == 2
+    assert "pip install 'mlaas4hep[tensorflow]'" in outcome.error
+    assert not few.models.exists()
