@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.errors import FrameworkMissingError, ModelFileError
-from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file, user_errors
-from tests.support.fitting import MODELS
+from mlaas4hep.training.user_model import build_model, load_model_file, user_errors
 
 
 def write(folder: Path, text: str, name: str = "model.py") -> Path:
@@ -123,37 +122,6 @@ def test_building_fails_with_file_and_line(tmp_path: Path, text: str, message: s
     with pytest.raises(ModelFileError, match=message) as caught:
         build_model(module, 3)
     assert str(tmp_path / "model.py") in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("import numpy\n", set()),
-        ("from tensorflow import keras\n", {"keras"}),
-        ("import keras.layers as kl\n", {"keras"}),
-        ("import torch.nn as nn\nfrom xgboost import XGBClassifier\n", {"torch", "xgboost"}),
-        ("def model():\n    from sklearn.svm import SVC\n", {"sklearn"}),
-        ("import neighbour\n", {"torch"}),
-        ("from . import neighbour\n", {"torch"}),
-    ],
-)
-def test_frameworks_are_found_without_running(tmp_path: Path, text: str, wanted: set[str]) -> None:
-    write(tmp_path, "import torch\nimport model\n", "neighbour.py")
-    assert frameworks_wanted(write(tmp_path, text + "raise RuntimeError\n")) == wanted
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("talk_keras", "keras"),
-        ("keras_own_fit", "keras"),
-        ("torch_mlp", "torch"),
-        ("svc", "sklearn"),
-        ("xgb", "xgboost"),
-    ],
-)
-def test_frameworks_of_the_example_files(name: str, wanted: str) -> None:
-    assert frameworks_wanted(MODELS / f"{name}.py") == {wanted}
 
 
 def test_user_errors_lets_our_own_through(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
 from mlaas4hep.training.events import PartEvents
 from mlaas4hep.training.imports import importing
+from mlaas4hep.training.model_source import convolves, frameworks_wanted
 from mlaas4hep.training.prepare import Prepared, memory_limit
-from mlaas4hep.training.quiet import quiet_tensorflow
-from mlaas4hep.training.user_model import build_model, frameworks_wanted, load_model_file
+from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
+from mlaas4hep.training.user_model import build_model, load_model_file
 
 __all__ = ["Trained", "load_user_module", "open_dataset", "train"]
 
@@ -66,6 +67,8 @@ def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
     training = workflow.training
     assert training is not None
     wanted = frameworks_wanted(training.model) if training.model.is_file() else set()
+    if "keras" in wanted and convolves(training.model):
+        without_onednn()
     random.seed(training.seed)
     np.random.seed(training.seed)  # noqa: NPY002 - what user code draws from
     with importing(), quiet_tensorflow():

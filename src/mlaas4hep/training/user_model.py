@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import inspect
@@ -16,15 +15,14 @@ from pathlib import Path
 from types import ModuleType
 
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
+from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
 
-__all__ = ["EXTRAS", "build_model", "frameworks_wanted", "load_model_file", "user_errors"]
+__all__ = ["EXTRAS", "build_model", "load_model_file", "user_errors"]
 
 EXTRAS = {"tensorflow": "tensorflow", "keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
 """Top-level package to the extra of this package that installs it."""
 
-_BACKENDS = {"tensorflow": "keras", "keras": "keras", "torch": "torch", "sklearn": "sklearn", "xgboost": "xgboost"}
 _WIDTH_NAMES = {"idim", "dim", "input_dim", "ndim", "width", "n_features", "nfeatures", "n_inputs", "ninputs"}
-_HINT = "define model() or model(idim) that returns the model"
 _local_modules: set[str] = set()
 
 
@@ -62,7 +60,7 @@ def load_model_file(path: Path, *, warn: Callable[[str], None] | None = None) ->
         sys.modules.pop(name, None)
         raise
     if not callable(getattr(module, "model", None)):
-        raise ModelFileError("no function model", where=str(path), hint=_HINT)
+        raise ModelFileError("no function model", where=str(path), hint=MODEL_WANTED)
     return module
 
 
@@ -89,34 +87,6 @@ def build_model(module: ModuleType, width: int, *, warn: Callable[[str], None] |
     if model is None:
         raise ModelFileError("model() returned nothing", where=str(path), hint="end it with: return the model")
     return model
-
-
-def frameworks_wanted(path: Path) -> set[str]:
-    """Names of the backends whose frameworks the file imports, found without running it.
-
-    Files of the same folder that it imports are looked into as well.
-
-    Returns:
-        Some of keras, torch, sklearn, xgboost.
-
-    Raises:
-        ModelFileError: no such file, or a syntax error.
-    """
-    found: set[str] = set()
-    seen: set[Path] = set()
-    todo = [Path(path)]
-    while todo:
-        file = todo.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        for name in _imports(file):
-            top = name.partition(".")[0]
-            if top in _BACKENDS:
-                found.add(_BACKENDS[top])
-            elif (local := file.parent / f"{top}.py").is_file():
-                todo.append(local)
-    return found
 
 
 @contextmanager
@@ -156,26 +126,6 @@ def _place(path: Path | str, error: BaseException) -> str:
     return str(path)
 
 
-def _imports(file: Path) -> set[str]:
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    except (FileNotFoundError, IsADirectoryError):
-        raise ModelFileError("no such model file", where=str(file), hint=_HINT) from None
-    except OSError as error:
-        raise ModelFileError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    except SyntaxError as error:
-        raise ModelFileError(f"syntax error: {error.msg}", where=f"{file}, line {error.lineno}") from None
-    except ValueError as error:
-        raise ModelFileError(f"not a Python file: {error}", where=str(file)) from None
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-        elif isinstance(node, ast.ImportFrom):
-            names.update(alias.name for alias in node.names)
-    return names
-
-
 def _choose_keras_backend() -> None:
     if "KERAS_BACKEND" in os.environ or "keras" in sys.modules:
         return
@@ -191,7 +141,7 @@ def _arguments(function: Callable[..., object], width: int, path: Path) -> tuple
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(required) > 1 or any(p.kind is p.KEYWORD_ONLY for p in required):
         names = ", ".join(p.name for p in required)
-        raise ModelFileError(f"model takes {len(required)} arguments ({names})", where=str(path), hint=_HINT)
+        raise ModelFileError(f"model takes {len(required)} arguments ({names})", where=str(path), hint=MODEL_WANTED)
     first = next(iter(parameters), None)
     named = first is not None and first.kind is not first.KEYWORD_ONLY and first.name.lower() in _WIDTH_NAMES
     return (width,) if required or named else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from mlaas4hep.training.images.network import resnet
 from mlaas4hep.training.images.pixels import Frame, Pixels
 from mlaas4hep.training.images.settings import ImageSettings
 from mlaas4hep.training.metrics.classification import accuracy, log_loss, predicted_classes
-from mlaas4hep.training.quiet import quiet_tensorflow
+from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 
 __all__ = ["Learnt", "Samples", "build", "learn", "scores_of"]
 
@@ -50,8 +49,7 @@ def build(frame: Frame, classes: int, settings: ImageSettings) -> Any:
     Raises:
         FrameworkMissingError: Keras, or what it computes with, is not installed.
     """
-    # With oneDNN, TensorFlow 2.21 writes past its memory in small batches of pictures with few filters.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    without_onednn()
     try:
         with quiet_tensorflow():
             import keras

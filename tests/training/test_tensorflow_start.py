@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.training.quiet import INFORMATION, quiet_tensorflow, without_lines
+from mlaas4hep.training.tensorflow_start import INFORMATION, quiet_tensorflow, without_lines
 
 LINES = (
     "2026-11-24 17:00:00.1: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on. You may see\n"
@@ -45,7 +45,7 @@ def test_only_tensorflow_is_loaded_that_way(tmp_path: Path) -> None:
     code = f"""
         import sys
         sys.path.insert(0, {str(tmp_path)!r})
-        from mlaas4hep.training.quiet import quiet_tensorflow
+        from mlaas4hep.training.tensorflow_start import quiet_tensorflow
         with quiet_tensorflow():
             import tensorflow, other
         assert tensorflow.__file__ == {str(tmp_path / "tensorflow.py")!r}
@@ -56,7 +56,11 @@ def test_only_tensorflow_is_loaded_that_way(tmp_path: Path) -> None:
 
 
 def test_without_standard_error_nothing_is_lost() -> None:
-    code = "import mlaas4hep.training.quiet as q, os; os.close(2)\nwith q.without_lines(q.INFORMATION): print('done')"
+    code = (
+        "import mlaas4hep.training.tensorflow_start as q, os\n"
+        "os.close(2)\n"
+        "with q.without_lines(q.INFORMATION): print('done')"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"done\n"
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow without its lines of information on the terminal; everything else it writes is passed on."""
+"""How TensorFlow is started: without its lines of information on the terminal, and where it must be without oneDNN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import IO, Any
 
-__all__ = ["quiet_tensorflow", "without_lines"]
+__all__ = ["quiet_tensorflow", "without_lines", "without_onednn"]
 
 INFORMATION = re.compile(
     rb"^(WARNING: All log messages before absl::InitializeLog\(\) is called"
@@ -32,6 +32,14 @@ def quiet_tensorflow() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def without_onednn() -> None:
+    """To be called before TensorFlow is imported, for models that convolve, unless the user has set it.
+
+    With oneDNN, TensorFlow 2.21 writes past its memory when it trains convolutions with few filters on small batches.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 @contextmanager
