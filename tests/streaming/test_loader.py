@@ -71,18 +71,21 @@ def test_close_waits_for_what_is_read_and_starts_nothing_more() -> None:
         read.append(number)
         return number
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     loader = Loader(list(range(50)), dict.fromkeys(range(50), 1), slow, workers=1, budget=50)
     waiting = threading.Thread(target=lambda: loader.get(0))
     waiting.start()
     assert started.wait(30)
     closing = threading.Thread(target=loader.close)
     closing.start()
-    go.set()
+    while not loader._pool._shutdown:  # then it has only to wait
+        assert closing.is_alive()
+    with loader._pool._shutdown_lock:
+        go.set()
     closing.join(30)
     waiting.join(30)
-    assert threading.active_count() == before
-    assert len(read) < 50
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("mlaas4hep")]
+    assert read == [0]
 
 
 @given(st.integers(1, 2**45), st.integers(1, 10**6), st.integers(1, 64), st.integers(1, 2**40))
