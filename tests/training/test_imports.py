@@ -8,6 +8,7 @@ from mlaas4hep.training.imports import importing, modules_left_alone
 
 
 def test_what_was_imported_is_left_alone_until_the_end_of_the_training() -> None:
+    gc.unfreeze()  # what other tests imported
     with modules_left_alone():
         with importing():
             assert not gc.isenabled()
