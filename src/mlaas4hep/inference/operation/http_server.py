@@ -82,7 +82,8 @@ class HttpServer(uvicorn.Server):
         for place in self._sockets:
             refuse_connections(place)
         for place in self._sockets:
-            await last_connections(place)
+            with contextlib.suppress(TimeoutError):  # there is no room for them
+                await asyncio.wait_for(last_connections(place), self._drain)
         for accepting in self._accepting:
             accepting.stop()
             await accepting.settled(LINGER)
