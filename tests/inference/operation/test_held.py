@@ -86,6 +86,7 @@ def inside(models: Path, test: Callable[[Parts], Awaitable[None]]) -> None:
     async def run() -> None:
         parts = build(Settings(repository=models, limits=Limits(bodies=LIMIT)))
         await parts.server.start()
+        await parts.server.look()  # a second time: only then files written just now count as complete
         await parts.server.loaded()
         parts.state.ready = True
         try:

@@ -101,6 +101,7 @@ def exchange(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
 def plain(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Any:
     """A server without tokens."""
     serving = ServeProcess(tmp_path_factory.mktemp("plain"), models)
+    assert exchange(serving.port, request("/json", ROW))[0] == 200, "a request by its name finds a model of this moment"
     yield serving
     serving.stop()
 
@@ -186,6 +187,7 @@ def inside(models: Path, test: Callable[[Parts, Callable[[], tuple[Any, Wire]]],
         settings = Settings(repository=models, **more)
         parts = build(settings)
         await parts.server.start()
+        await parts.server.look()  # a second time: only then files written just now count as complete
         await parts.server.loaded()
         parts.state.ready = True
         http = HttpServer(parts.app, settings, parts.state)
