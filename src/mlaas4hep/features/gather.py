@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Sources", "Transform", "gather"]
 
 _AT_ONCE = 4  # values that mean missing and are looked for in the main loop
-_AHEAD = 1024  # bytes of rows, beyond the next one, that are asked for before they are read
+_AHEAD = 4096  # bytes of rows, beyond the next one, that are asked for before they are read
+_LINE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +31,10 @@ class Transform:
     Attributes:
         width: number D of raw columns.
         mask: true if D more columns follow, 1.0 where the value is real and 0.0 where it is missing.
-        numbers: offset, scale, floor and fill of each column, float32 [4, D]. Where the model understands NaN the floor
-            is -inf, which changes nothing, and the fill NaN.
-        missing: values that mean missing, float32 [4 or more]; NaN, which equals nothing, where there are fewer.
+        numbers: offset, scale, floor and fill of each column, float32 [4, D], each beginning with a line of the
+            processor's cache. Where the model understands NaN the floor is -inf, which changes nothing, and the fill
+            NaN.
+        missing: values that mean missing, float32 [0, 4 or more]; NaN, which equals nothing, where there are fewer.
     """
 
     width: int
@@ -46,10 +48,11 @@ class Transform:
         offset, scale, floor, fill = (layout.expand(name) for name in ("offset", "scale", "floor", "fill"))
         if layout.nan:
             floor, fill = np.full_like(floor, -np.inf), np.full_like(fill, np.nan)
-        missing = np.full(max(_AT_ONCE, len(layout.missing)), np.nan, dtype=np.float32)
+        count = len(layout.missing)
+        missing = np.full(max(_AT_ONCE, count) if count else 0, np.nan, dtype=np.float32)
         with np.errstate(over="ignore"):
-            missing[: len(layout.missing)] = layout.missing
-        return Transform(layout.width, layout.mask, np.stack([offset, scale, floor, fill]), missing)
+            missing[:count] = layout.missing
+        return Transform(layout.width, layout.mask, _in_lines([offset, scale, floor, fill]), missing)
 
     @property
     def model_width(self) -> int:
@@ -70,9 +73,22 @@ class Transform:
         _transform(address_of(out), 4 * self.model_width, len(rows), 0, address_of(rows), *self._parts())
         return out
 
-    def _parts(self) -> tuple[int, int, int, int, int]:
+    def _parts(self) -> tuple[int, int, int, int, int, int]:
         """What the loop needs of it. Never kept: they are of this process."""
-        return self.width, address_of(self.numbers), address_of(self.missing), len(self.missing), int(self.mask)
+        table = address_of(self.numbers), self.numbers.strides[0]
+        return self.width, *table, address_of(self.missing), len(self.missing), int(self.mask)
+
+
+def _in_lines(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Rows of the same length as one array, each beginning with a line of the cache."""
+    length = len(rows[0])
+    step = -(-4 * length // _LINE) * _LINE // 4
+    memory = np.zeros(len(rows) * step + _LINE // 4, dtype=np.float32)
+    first = -address_of(memory) % _LINE // 4
+    table = memory[first : first + len(rows) * step].reshape(len(rows), step)[:, :length]
+    for place, row in zip(table, rows, strict=True):
+        place[:] = row
+    return table
 
 
 class Sources:
@@ -173,10 +189,10 @@ def _locate(out: int, size: int, table: int, sources: int, block: int, row: int,
 def _copy(out: int, stride: int, size: int, rows: int, width: int) -> None:
     """Copy rows of 32-bit words from the addresses in ``rows``, int64 [size]."""
     addresses = carray(pointer(rows), (size,), np.int64)
-    ahead = 1 + _AHEAD // max(4 * width, 64)
+    ahead = 1 + _AHEAD // max(4 * width, _LINE)
     for j in range(size):
         if j + ahead < size:
-            for byte in range(0, 4 * width, 64):
+            for byte in range(0, 4 * width, _LINE):
                 prefetch(addresses[j + ahead] + byte)
         raw = carray(pointer(addresses[j]), (width,), np.uint32)
         to = carray(pointer(out + j * stride), (width,), np.uint32)
@@ -186,36 +202,50 @@ def _copy(out: int, stride: int, size: int, rows: int, width: int) -> None:
 
 @compiled
 def _transform(
-    out: int, stride: int, size: int, rows: int, base: int, width: int, numbers: int, missing: int, sentinels: int,
-    mask: int,
+    out: int, stride: int, size: int, rows: int, base: int, width: int, numbers: int, step: int, missing: int,
+    sentinels: int, mask: int,
 ) -> None:  # fmt: skip
     """Transform rows of float32 from the addresses in ``rows``, int64 [size], or (if that is 0) from ``base`` on.
 
-    The maximum is that of x86: the floor where both are equal, the scaled value where it is NaN.
+    ``numbers`` has rows of ``step`` bytes. The maximum is that of x86: the floor where both are equal, the scaled value
+    where it is NaN.
     """
     addresses = carray(pointer(rows), (size,), np.int64)
-    number = carray(pointer(numbers), (4 * width,), np.float32)
+    offset = carray(pointer(numbers), (width,), np.float32)
+    scale = carray(pointer(numbers + step), (width,), np.float32)
+    floor = carray(pointer(numbers + 2 * step), (width,), np.float32)
+    fill = carray(pointer(numbers + 3 * step), (width,), np.float32)
     absent = carray(pointer(missing), (sentinels,), np.float32)
-    a, b, c, d = absent[0], absent[1], absent[2], absent[3]
     infinity = np.float32(np.inf)
-    ahead = 1 + _AHEAD // max(4 * width, 64)
+    a = b = c = d = np.float32(np.nan)
+    if sentinels:
+        a, b, c, d = absent[0], absent[1], absent[2], absent[3]
+    ahead = 1 + _AHEAD // max(4 * width, _LINE)
     for j in range(size):
         if rows != 0 and j + ahead < size:
-            for byte in range(0, 4 * width, 64):
+            for byte in range(0, 4 * width, _LINE):
                 prefetch(addresses[j + ahead] + byte)
         at = addresses[j] if rows != 0 else base + j * 4 * width
         raw = carray(pointer(at), (width,), np.float32)
         to = carray(pointer(out + j * stride), (width,), np.float32)
-        for k in range(width):
-            v = raw[k]
-            x = (v - number[k]) * number[width + k]
-            floor = number[2 * width + k]
-            x = x if (x > floor or x != x) else floor  # noqa: PLR0124 - NaN stays NaN
-            real = (abs(v) < infinity) & (v != a) & (v != b) & (v != c) & (v != d)
-            to[k] = x if real else number[3 * width + k]
+        if sentinels == 0:
+            for k in range(width):
+                v = raw[k]
+                x = (v - offset[k]) * scale[k]
+                low = floor[k]
+                x = x if (x > low or x != x) else low  # noqa: PLR0124 - NaN stays NaN
+                to[k] = x if abs(v) < infinity else fill[k]
+        else:
+            for k in range(width):
+                v = raw[k]
+                x = (v - offset[k]) * scale[k]
+                low = floor[k]
+                x = x if (x > low or x != x) else low  # noqa: PLR0124
+                real = (abs(v) < infinity) & (v != a) & (v != b) & (v != c) & (v != d)
+                to[k] = x if real else fill[k]
         for s in range(4, sentinels):
             for k in range(width):
-                to[k] = number[3 * width + k] if raw[k] == absent[s] else to[k]
+                to[k] = fill[k] if raw[k] == absent[s] else to[k]
         if mask != 0:
             flags = carray(pointer(out + j * stride + 4 * width), (width,), np.float32)
             for k in range(width):

@@ -36,7 +36,8 @@ class Scores(nn.Module):
             raw = torch.sigmoid(raw) if self.outputs == 1 else torch.softmax(raw, dim=1)
         if self.task == "binary" and self.outputs == 2:
             raw = raw[:, 1:2]
-        return torch.as_tensor(raw, dtype=torch.float32)
+        result: Tensor = raw.to(torch.float32)
+        return result
 
 
 def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
