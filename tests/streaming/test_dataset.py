@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from mlaas4hep.streaming.dataset import Block, Chunk, Dataset, Order
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.rows import Rows
 from mlaas4hep.streaming.scan import scan
 from mlaas4hep.streaming.store import DiskStore
 from tests.support.budgets import Forgetful
@@ -308,12 +311,38 @@ def test_load_is_all_of_a_part_in_order(paths: dict[str, Path]) -> None:
                 assert loaded.y.tolist() == [list(SAMPLES).index(name) for name, _ in expected]
 
 
-def test_a_consumer_that_stops_early_ends_the_reading(paths: dict[str, Path]) -> None:
+def test_a_consumer_that_stops_early_ends_the_reading(paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     before = threading.active_count()
+    read: list[int] = []
     with dataset_of(paths, chunk_size=10, keeps=False, workers=3) as dataset:
+        get = dataset._get
+
+        def noted(number: int, part: int | None) -> Rows:
+            read.append(number)
+            return get(number, part)
+
+        monkeypatch.setattr(dataset, "_get", noted)
         chunks = dataset.chunks(0, Order(1, 0, shuffle=True))
         next(chunks)
         chunks.close()
+        begun = len(read)
+        for threads in (dataset._readers, dataset._makers):
+            wait([threads.submit(int) for _ in range(10)])
+            assert threads._work_queue.empty()
+        assert len(read) == begun
+    assert threading.active_count() == before
+
+
+def test_passes_at_the_same_time_and_one_after_another_share_their_threads(paths: dict[str, Path]) -> None:
+    before = threading.active_count()
+    for keeps in (True, False):
+        with dataset_of(paths, chunk_size=10, keeps=keeps, workers=2) as dataset:
+            wanted = [(part, Order(1, epoch, shuffle=True)) for epoch in range(3) for part in (0, 1)]
+            alone = [[named(dataset, chunk) for chunk in dataset.chunks(*which)] for which in wanted]
+            rounds = list(zip_longest(*(dataset.chunks(*which) for which in wanted)))
+            assert threading.active_count() - before <= 4
+            for number, expected in enumerate(alone):
+                assert [named(dataset, row[number]) for row in rounds if row[number] is not None] == expected
         assert threading.active_count() == before
 
 

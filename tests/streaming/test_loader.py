@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -28,23 +29,23 @@ def test_everything_is_given_and_no_more_is_held_than_the_budget_allows(
         return number * number
 
     order = list(range(len(sizes)))[::-1]
-    loader = Loader(order, dict(enumerate(sizes)), read, workers=workers, budget=budget)
-    try:
+    with ThreadPoolExecutor(workers) as pool:
+        loader = Loader(order, dict(enumerate(sizes)), read, pool=pool, budget=budget)
         for number in order:
             assert loader.get(number) == loader.get(number) == number * number
             with lock:
                 held -= sizes[number]
             loader.release(number)
-    finally:
         loader.close()
     assert held == 0
     assert most <= max(budget, *sizes)
 
 
 def test_what_is_needed_is_read_although_the_budget_is_spent() -> None:
-    loader = Loader([0, 1, 2, 3], dict.fromkeys(range(4), 10), lambda number: number, workers=2, budget=5)
-    assert [loader.get(number) for number in (3, 1, 0, 2)] == [3, 1, 0, 2]  # nothing was released
-    loader.close()
+    with ThreadPoolExecutor(2) as pool:
+        loader = Loader([0, 1, 2, 3], dict.fromkeys(range(4), 10), lambda number: number, pool=pool, budget=5)
+        assert [loader.get(number) for number in (3, 1, 0, 2)] == [3, 1, 0, 2]  # nothing was released
+        loader.close()
 
 
 def test_an_error_is_raised_for_its_range_alone() -> None:
@@ -54,11 +55,27 @@ def test_an_error_is_raised_for_its_range_alone() -> None:
             raise OSError(msg)
         return number
 
-    loader = Loader([0, 1, 2], dict.fromkeys(range(3), 1), read, workers=2, budget=10)
-    assert (loader.get(0), loader.get(2)) == (0, 2)
-    with pytest.raises(OSError, match="no"):
-        loader.get(1)
-    loader.close()
+    with ThreadPoolExecutor(2) as pool:
+        loader = Loader([0, 1, 2], dict.fromkeys(range(3), 1), read, pool=pool, budget=10)
+        assert (loader.get(0), loader.get(2)) == (0, 2)
+        with pytest.raises(OSError, match="no"):
+            loader.get(1)
+        loader.close()
+
+
+def test_what_is_at_hand_is_not_read() -> None:
+    read: list[int] = []
+
+    def note(number: int) -> int:
+        read.append(number)
+        return number
+
+    with ThreadPoolExecutor(2) as pool:
+        there = {0: 100, 2: 0}
+        loader = Loader([0, 1, 2], dict.fromkeys(range(3), 1), note, pool=pool, budget=10, at_hand=there.get)
+        assert [loader.get(number) for number in (2, 1, 0)] == [0, 1, 100]
+        loader.close()
+    assert read == [1]
 
 
 def test_close_waits_for_what_is_read_and_starts_nothing_more() -> None:
@@ -71,20 +88,22 @@ def test_close_waits_for_what_is_read_and_starts_nothing_more() -> None:
         read.append(number)
         return number
 
-    before = set(threading.enumerate())
-    loader = Loader(list(range(50)), dict.fromkeys(range(50), 1), slow, workers=1, budget=50)
-    waiting = threading.Thread(target=lambda: loader.get(0))
-    waiting.start()
-    assert started.wait(30)
-    closing = threading.Thread(target=loader.close)
-    closing.start()
-    while not loader._pool._shutdown:  # then it has only to wait
-        assert closing.is_alive()
-    with loader._pool._shutdown_lock:
+    with ThreadPoolExecutor(1) as pool:
+        loader = Loader(list(range(50)), dict.fromkeys(range(50), 1), slow, pool=pool, budget=50)
+        waiting = threading.Thread(target=lambda: loader.get(0))
+        waiting.start()
+        assert started.wait(30)
+        with loader._lock:  # until all are submitted
+            rest = [loader._futures[number] for number in range(1, 50)]
+        closing = threading.Thread(target=loader.close)
+        closing.start()
+        while not all(future.cancelled() for future in rest):
+            assert closing.is_alive()
+        assert closing.is_alive()  # for the one that was begun
         go.set()
-    closing.join(30)
-    waiting.join(30)
-    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("mlaas4hep")]
+        closing.join(30)
+        waiting.join(30)
+        assert not closing.is_alive()
     assert read == [0]
 
 

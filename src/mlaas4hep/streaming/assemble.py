@@ -81,7 +81,10 @@ class Assembler:
 
     def make(self, plan: ChunkPlan) -> Chunk:
         """The chunk of a plan. Each plan must be made once, and the pieces of a group in order by their numbers."""
-        mixed = [self._mixed(piece.group) for piece in plan.pieces]
+        number = len(plan.pieces)
+        turns = [(plan.number + turn) % number for turn in range(number)]  # threads begin with different groups
+        prepared = {turn: self._prepared(plan.pieces[turn].group) for turn in turns}
+        mixed = [prepared[turn] for turn in range(number)]
         joined = self._join(mixed)
         block = np.concatenate([_blocks(m, p, b) for m, p, b in zip(mixed, plan.pieces, joined.bases, strict=True)])
         row = np.concatenate([m.row[p.start : p.stop] for m, p in zip(mixed, plan.pieces, strict=True)])
@@ -104,7 +107,7 @@ class Assembler:
             self._use(piece)
         return chunk
 
-    def _mixed(self, group: Group) -> _Mixed:
+    def _prepared(self, group: Group) -> _Mixed:
         with self._lock:
             mixed = self._groups.get(group)
             if mixed is None:

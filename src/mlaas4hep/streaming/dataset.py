@@ -6,6 +6,7 @@ The order of events is decided by seed and epoch, never by files, workers, memor
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,10 @@ class Dataset:
         self._transform = Transform.of(layout)
         self._ranges = scan.ranges
         self._buffers = Buffers(budget.limit // 8)
+        # For all passes: to start a thread takes longer than to make a small chunk.
+        self._readers, self._makers = (
+            ThreadPoolExecutor(workers, thread_name_prefix=f"mlaas4hep-{what}") for what in ("read", "work")
+        )
         fits = self.bytes_of(scan.used) <= budget.keep
         self._store: Store = store or (MemoryStore() if fits else NoStore())
         self._memory: Store = MemoryStore() if fits and store is not None and not store.complete else NoStore()
@@ -133,7 +138,9 @@ class Dataset:
         return self.scan.part(part)
 
     def close(self) -> None:
-        """Release what is kept in memory or open on disk."""
+        """Release what is kept in memory or open on disk, and end the threads."""
+        for threads in (self._makers, self._readers):
+            threads.shutdown(wait=True, cancel_futures=True)
         self._store.close()
         self._memory.close()
 
@@ -163,7 +170,8 @@ class Dataset:
         count = sum(lane.size for lane in lanes) if self.chunk_size == -1 else self.chunk_size
         ahead = self.budget.ahead(count * self._chunk_row, self.workers)
         try:
-            yield from ordered_map(assembler.make, plan_chunks(lanes, self.chunk_size), self.workers, ahead)
+            plans = plan_chunks(lanes, self.chunk_size)
+            yield from ordered_map(assembler.make, plans, self.workers, ahead, self._makers)
         finally:
             loader.close()
 
@@ -209,7 +217,14 @@ class Dataset:
             loader.close()
 
     def _loader(self, numbers: Sequence[int], rows: dict[int, int], part: int | None, budget: int) -> Loader[Rows]:
-        return Loader(numbers, rows, lambda number: self._get(number, part), workers=self.workers, budget=budget)
+        def read(number: int) -> Rows:
+            return self._get(number, part)
+
+        return Loader(numbers, rows, read, pool=self._readers, budget=budget, at_hand=self._at_hand)
+
+    def _at_hand(self, number: int) -> Rows | None:
+        kept = self._memory.at_hand(number)
+        return kept if kept is not None else self._store.at_hand(number)
 
     def _get(self, number: int, part: int | None) -> Rows:
         """The rows of a range, from where they are kept or from the file; called in threads."""

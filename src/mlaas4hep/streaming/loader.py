@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
+
+from mlaas4hep.streaming.schedule import stopped
 
 __all__ = ["Loader"]
 
@@ -19,7 +21,8 @@ class Loader(Generic[Result]):
         order: numbers of all ranges, in the order in which they will be needed.
         sizes: size of each.
         read: reads one; called in threads.
-        workers: threads.
+        pool: threads.
+        at_hand: what needs no reading, and no thread: the result, or None.
         budget: sum of the sizes of what is being read or held. What is needed is read even if it is more than that.
     """
 
@@ -29,8 +32,9 @@ class Loader(Generic[Result]):
         sizes: Mapping[int, int],
         read: Callable[[int], Result],
         *,
-        workers: int,
+        pool: Executor,
         budget: int,
+        at_hand: Callable[[int], Result | None] = lambda _number: None,
     ) -> None:
         self._order = order
         self._sizes = sizes
@@ -41,7 +45,8 @@ class Loader(Generic[Result]):
         self._next = 0
         self._held = 0
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-read")
+        self._pool = pool
+        self._at_hand = at_hand
 
     def get(self, number: int) -> Result:
         """The result of a range; waits for it. An error of reading is raised here."""
@@ -61,7 +66,8 @@ class Loader(Generic[Result]):
         """Stop; waits for what is being read."""
         with self._lock:
             self._next = len(self._order)  # nothing more is started
-        self._pool.shutdown(wait=True, cancel_futures=True)
+            begun = list(self._futures.values())
+        stopped(begun)
 
     def _advance(self, needed: int) -> None:
         while self._next < len(self._order):
@@ -69,5 +75,13 @@ class Loader(Generic[Result]):
             if self._next > needed and self._held + self._sizes[number] > self._budget:
                 return
             self._held += self._sizes[number]
-            self._futures[number] = self._pool.submit(self._read, number)
+            self._futures[number] = self._begin(number)
             self._next += 1
+
+    def _begin(self, number: int) -> Future[Result]:
+        there = self._at_hand(number)
+        if there is None:
+            return self._pool.submit(self._read, number)
+        future: Future[Result] = Future()
+        future.set_result(there)
+        return future

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from itertools import islice, pairwise
 from typing import TypeVar
 
-__all__ = ["TARGET_EVENTS", "ordered_map", "ranges_of", "target_events"]
+__all__ = ["TARGET_EVENTS", "ordered_map", "ranges_of", "stopped", "target_events"]
 
 TARGET_EVENTS = 16_384
 _FILES_AT_TARGET = 16
@@ -50,7 +51,11 @@ def ranges_of(clusters: Sequence[int], target: int) -> list[tuple[int, int]]:
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    ahead: int | None = None,
+    pool: Executor | None = None,
 ) -> Iterator[Result]:
     """Results in the order of the items, computed by ``workers`` threads.
 
@@ -62,18 +67,25 @@ def ordered_map(
         workers: threads.
         ahead: items that may be worked on or wait for the caller. Default: two for each worker, and none with one
             worker, where the caller's own thread does the work.
+        pool: the threads, if there are some already.
     """
     if workers == 1 and ahead is None:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
     rest = iter(items)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-work")
-    try:
-        waiting.extend(pool.submit(function, item) for item in islice(rest, ahead or 2 * workers))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(rest, 1))
-            yield result
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with nullcontext(pool) if pool else ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-work") as threads:
+        try:
+            waiting.extend(threads.submit(function, item) for item in islice(rest, ahead or 2 * workers))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(threads.submit(function, item) for item in islice(rest, 1))
+                yield result
+        finally:
+            stopped(waiting)
+
+
+def stopped(futures: Iterable[Future[Result]]) -> None:
+    """What was not begun is not begun any more; waits for what was."""
+    begun = [future for future in futures if not future.cancel()]
+    wait(begun)

@@ -29,6 +29,9 @@ class Store(Protocol):
     def complete(self) -> bool:
         """True if all rows are there already."""
 
+    def at_hand(self, number: int) -> Rows | None:
+        """As `get`, if it takes no time."""
+
     def get(self, number: int) -> Rows | None:
         """The rows of a range, if they are here; they must not be written to."""
 
@@ -49,6 +52,8 @@ class NoStore:
         """Nothing."""
         return None
 
+    at_hand = get
+
     def put(self, number: int, rows: Rows) -> None:
         """Nothing happens."""
 
@@ -68,6 +73,8 @@ class MemoryStore:
     def get(self, number: int) -> Rows | None:
         """The rows, if they were put here."""
         return self._rows.get(number)
+
+    at_hand = get
 
     def put(self, number: int, rows: Rows) -> None:
         """Keep them."""
@@ -110,6 +117,10 @@ class DiskStore:
     def complete(self) -> bool:
         """True if all rows are there already."""
         return self._entry is not None
+
+    def at_hand(self, number: int) -> Rows | None:  # noqa: ARG002
+        """Nothing: whatever lies on disk must be looked at."""
+        return None
 
     def get(self, number: int) -> Rows | None:
         """The rows of a range, checked against their checksum when they are read first."""
