@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
-__all__ = ["quiet_tensorflow", "without_lines", "without_onednn"]
+from mlaas4hep.training.standard_error import without_text
+
+__all__ = ["quiet_tensorflow", "without_onednn"]
 
 INFORMATION = re.compile(
     rb"^(WARNING: All log messages before absl::InitializeLog\(\) is called"
@@ -42,36 +43,6 @@ def without_onednn() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
-@contextmanager
-def without_lines(pattern: re.Pattern[bytes]) -> Iterator[None]:
-    """Drop what fits the pattern from all that the process writes to its standard error in the block.
-
-    The rest is written when the block ends, however it ends; where that cannot be done, nothing is held back.
-    """
-    with ExitStack() as stack:
-        try:
-            kept = stack.enter_context(tempfile.TemporaryFile())
-            own = os.dup(2)
-        except OSError:  # no place for files, or no standard error
-            yield
-            return
-        stack.callback(_give_back, own, kept, pattern)
-        sys.stderr.flush()
-        os.dup2(kept.fileno(), 2)
-        yield
-
-
-def _give_back(own: int, kept: IO[bytes], pattern: re.Pattern[bytes]) -> None:
-    """Standard error as it was, with what was written meanwhile."""
-    sys.stderr.flush()
-    os.dup2(own, 2)
-    os.close(own)
-    kept.seek(0)
-    text = pattern.sub(b"", kept.read())
-    while text:
-        text = text[os.write(2, text) :]
-
-
 class _Finder:
     """Finds TensorFlow where it is, and has it loaded without the lines."""
 
@@ -83,7 +54,7 @@ class _Finder:
         load = spec.loader.exec_module
 
         def quietly(module: ModuleType) -> None:
-            with without_lines(INFORMATION):
+            with without_text(INFORMATION):
                 load(module)
 
         spec.loader.exec_module = quietly  # type: ignore[method-assign]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch import nn
 from mlaas4hep.bundle.scoring.onnx import OnnxScorer
 from mlaas4hep.training.backends._onnx import OPSET, conversion, finish
 from mlaas4hep.training.backends._torch_outputs import Scores, evaluating
+from mlaas4hep.training.standard_error import EVERYTHING, without_text
 
 if TYPE_CHECKING:
     import onnx
@@ -62,7 +65,7 @@ def _trace(scores: Scores, width: int) -> tuple[onnx.ModelProto, bool]:
     import onnx
 
     buffer = io.BytesIO()
-    with warnings.catch_warnings(record=True) as found:
+    with warnings.catch_warnings(record=True) as found, _nothing_printed():
         warnings.simplefilter("always")
         torch.onnx.export(
             scores,
@@ -78,6 +81,22 @@ def _trace(scores: Scores, width: int) -> tuple[onnx.ModelProto, bool]:
         )
     followed = all(issubclass(warning.category, (DeprecationWarning, FutureWarning)) for warning in found)
     return onnx.load_from_string(buffer.getvalue()), followed
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Torch prints the graph that it cannot convert, from C++."""
+    choose = getattr(torch._C, "_jit_set_onnx_log_output_stream", _nothing)
+    choose("stderr")
+    try:
+        with without_text(EVERYTHING):
+            yield
+    finally:
+        choose("stdout")
+
+
+def _nothing(_stream: str) -> None:
+    """For a torch that cannot choose."""
 
 
 def _agrees(traced: onnx.ModelProto, scores: Scores, width: int) -> bool:
