@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.streaming.memory import Peak, resident_peak
+from benchmarks.streaming.memory import resident_peak
 from benchmarks.streaming.sample import Sample
 
 __all__ = ["KINDS", "Figure", "Found"]
@@ -122,10 +122,8 @@ def ours(task: dict[str, Any]) -> Found:
     with tempfile.TemporaryDirectory(dir=task["folder"]) as folder:
         for _ in run(small, Path(folder) / "warm"):
             pass
-        with Peak() as peak:
-            for step, figure in run(sample, Path(folder) / "own"):
-                now = max(peak.bytes, resident_peak())
-                found[f"{name}{step}"] = Figure(figure.events, figure.seconds, figure.bytes, now)
+        for step, figure in run(sample, Path(folder) / "own"):
+            found[f"{name}{step}"] = Figure(figure.events, figure.seconds, figure.bytes, resident_peak())
     return found
 
 
