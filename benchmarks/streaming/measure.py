@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.streaming.memory import resident_peak
 from benchmarks.streaming.sample import Sample
 
 __all__ = ["KINDS", "Figure", "Found"]
@@ -98,7 +97,7 @@ def awkward(task: dict[str, Any]) -> Found:
 
 def ours(task: dict[str, Any]) -> Found:
     """Specs, first epoch, and with a cache a second one."""
-    from benchmarks.streaming.ours import session, workflow
+    from benchmarks.streaming.ours import peak_memory, session, workflow
 
     small, sample, cache, name = (
         Sample.from_json(task["warm"]),
@@ -123,7 +122,7 @@ def ours(task: dict[str, Any]) -> Found:
         for _ in run(small, Path(folder) / "warm"):
             pass
         for step, figure in run(sample, Path(folder) / "own"):
-            found[f"{name}{step}"] = Figure(figure.events, figure.seconds, figure.bytes, resident_peak())
+            found[f"{name}{step}"] = Figure(figure.events, figure.seconds, figure.bytes, peak_memory())
     return found
 
 
@@ -161,9 +160,9 @@ def arrays(task: dict[str, Any]) -> Found:
 
 def imported(_task: dict[str, Any]) -> Found:
     """Memory when everything is imported and nothing is read."""
-    import benchmarks.streaming.ours  # noqa: F401
+    from benchmarks.streaming.ours import peak_memory
 
-    return {"import": Figure(0, 0.0, 0, resident_peak())}
+    return {"import": Figure(0, 0.0, 0, peak_memory())}
 
 
 @contextmanager

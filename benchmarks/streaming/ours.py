@@ -21,12 +21,13 @@ from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset import Dataset
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.process_memory import peak_memory
 from mlaas4hep.training.data import Arrays
 from mlaas4hep.training.events import PartEvents
 from mlaas4hep.training.fit import open_dataset
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 
-__all__ = ["Cache", "Session", "configuration", "session", "waiting", "workflow"]
+__all__ = ["Cache", "Session", "configuration", "peak_memory", "session", "waiting", "workflow"]
 
 Cache: TypeAlias = Literal["none", "memory", "disk"]
 LIMITS: dict[Cache, str] = {"none": "512 MiB", "memory": "16 GiB", "disk": "512 MiB"}

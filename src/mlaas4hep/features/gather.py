@@ -201,14 +201,20 @@ def _copy(out: int, stride: int, size: int, rows: int, width: int) -> None:
 
 
 @compiled
+def _scaled(value: float, offset: float, scale: float, floor: float) -> float:
+    """The maximum is that of x86: the floor where both are equal, the scaled value where it is NaN."""
+    x = (value - offset) * scale
+    return x if (x > floor or x != x) else floor  # noqa: PLR0124
+
+
+@compiled
 def _transform(
     out: int, stride: int, size: int, rows: int, base: int, width: int, numbers: int, step: int, missing: int,
     sentinels: int, mask: int,
 ) -> None:  # fmt: skip
     """Transform rows of float32 from the addresses in ``rows``, int64 [size], or (if that is 0) from ``base`` on.
 
-    ``numbers`` has rows of ``step`` bytes. The maximum is that of x86: the floor where both are equal, the scaled value
-    where it is NaN.
+    ``numbers`` has rows of ``step`` bytes.
     """
     addresses = carray(pointer(rows), (size,), np.int64)
     offset = carray(pointer(numbers), (width,), np.float32)
@@ -230,17 +236,12 @@ def _transform(
         to = carray(pointer(out + j * stride), (width,), np.float32)
         if sentinels == 0:
             for k in range(width):
-                v = raw[k]
-                x = (v - offset[k]) * scale[k]
-                low = floor[k]
-                x = x if (x > low or x != x) else low  # noqa: PLR0124 - NaN stays NaN
-                to[k] = x if abs(v) < infinity else fill[k]
+                x = _scaled(raw[k], offset[k], scale[k], floor[k])
+                to[k] = x if abs(raw[k]) < infinity else fill[k]
         else:
             for k in range(width):
                 v = raw[k]
-                x = (v - offset[k]) * scale[k]
-                low = floor[k]
-                x = x if (x > low or x != x) else low  # noqa: PLR0124
+                x = _scaled(v, offset[k], scale[k], floor[k])
                 real = (abs(v) < infinity) & (v != a) & (v != b) & (v != c) & (v != d)
                 to[k] = x if real else fill[k]
         for s in range(4, sentinels):

@@ -66,8 +66,8 @@ class Loader(Generic[Result]):
         """Stop; waits for what is being read."""
         with self._lock:
             self._next = len(self._order)  # nothing more is started
-            begun = list(self._futures.values())
-        stopped(begun)
+            futures = list(self._futures.values())
+        stopped(futures)
 
     def _advance(self, needed: int) -> None:
         while self._next < len(self._order):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,10 @@ from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.head import Head, stored_bytes
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.process_memory import peak_memory
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
 
-__all__ = ["Step", "peak_memory", "read_raw"]
+__all__ = ["Step", "read_raw"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,3 @@ def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[tuple[int, int, i
 
 def _bytes(column: Column) -> int:
     return int(column.values.nbytes if isinstance(column, Jagged) else column.nbytes)
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -16,9 +16,9 @@ from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.specs import Specs
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.heap import give_back
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
 
 __all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "cutflows_of", "quotas", "scan"]

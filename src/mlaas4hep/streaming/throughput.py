@@ -24,7 +24,8 @@ from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.head import Head
 from mlaas4hep.streaming.monitor import Collector, Monitor
 from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.raw_reading import Step, peak_memory, read_raw
+from mlaas4hep.streaming.process_memory import peak_memory
+from mlaas4hep.streaming.raw_reading import Step, read_raw
 from mlaas4hep.streaming.scan import scan
 
 __all__ = ["RAW_SHARE", "Step", "Throughput", "throughput"]

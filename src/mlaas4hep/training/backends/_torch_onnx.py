@@ -86,17 +86,13 @@ def _trace(scores: Scores, width: int) -> tuple[onnx.ModelProto, bool]:
 @contextmanager
 def _nothing_printed() -> Iterator[None]:
     """Torch prints the graph that it cannot convert, from C++."""
-    choose = getattr(torch._C, "_jit_set_onnx_log_output_stream", _nothing)
+    choose = getattr(torch._C, "_jit_set_onnx_log_output_stream", lambda _stream: None)
     choose("stderr")
     try:
         with without_text(EVERYTHING):
             yield
     finally:
         choose("stdout")
-
-
-def _nothing(_stream: str) -> None:
-    """For a torch that cannot choose."""
 
 
 def _agrees(traced: onnx.ModelProto, scores: Scores, width: int) -> bool:
