@@ -1,5 +1,6 @@
 # make demo   trains on the example sample, predicts, and ends with the path of the report
 # make test   all tests          make lint   all static checks
+# make newcomer   the commands of README and tutorial in a fresh environment without constraints
 # make bench  benchmarks         make docs   the documentation as web pages, in site/
 # make reference   the reference pages that follow from the code
 # make validation  our figures against the same models called directly
@@ -14,7 +15,7 @@ VENV := .venv
 SETUP := pyproject.toml constraints.txt tools/venv.sh
 EXAMPLE := examples/higgs
 
-.PHONY: help demo test lint bench reference docs validation clean
+.PHONY: help demo test lint newcomer bench reference docs validation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -41,6 +42,9 @@ lint: $(VENV)/.stamp
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/repo-review --show errskip .
+
+newcomer:
+	$(PYTHON) tools/newcomer.py
 
 bench: $(VENV)/.stamp
 	$(VENV)/bin/python -m benchmarks.streaming.run
