@@ -58,6 +58,8 @@ class Terminal:
             self.warnings.append(text)
             self._console.print(Text(f"warning: {text}", style="yellow"))
 
+    alert = warn
+
     def _bar(self, title: str, total: int | None, unit: str) -> Iterator[Advance]:
         columns = (
             SpinnerColumn(),

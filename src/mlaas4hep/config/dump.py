@@ -7,14 +7,23 @@ from typing import Any
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.config.yaml_text import dump_yaml
 
-__all__ = ["to_yaml"]
+__all__ = ["provenance", "to_yaml"]
+
+_OF_THE_RUN = {"reading": {"cache", "cache_limit"}}
+"""Settings that decide nothing but where copies of the events lie."""
+
+
+def provenance(workflow: Workflow) -> dict[str, Any]:
+    """All settings that say what was trained, as JSON values: those of the cache are left out."""
+    data: dict[str, Any] = workflow.model_dump(mode="json", exclude=_OF_THE_RUN)
+    return data
 
 
 def to_yaml(workflow: Workflow) -> str:
-    """The canonical YAML of a workflow: every setting, defaults included, in the order of the model.
+    """The canonical YAML of a workflow: every setting but those of the cache, in the order of the model.
 
     Settings that are not set (None) are left out. Paths are written as they are; those of a workflow that was read
     from files are absolute, so `read_yaml` of this text gives an equal workflow wherever it lies.
     """
-    data: dict[str, Any] = workflow.model_dump(mode="json", exclude_none=True)
+    data: dict[str, Any] = workflow.model_dump(mode="json", exclude_none=True, exclude=_OF_THE_RUN)
     return dump_yaml(data)

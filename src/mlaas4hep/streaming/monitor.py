@@ -21,7 +21,10 @@ class Monitor(Protocol):
         """Something worth knowing."""
 
     def warn(self, text: str) -> None:
-        """Something the user should look at; kept in the report too."""
+        """Something about data or model that the user should look at; kept in the bundle and its report too."""
+
+    def alert(self, text: str) -> None:
+        """A warning about this run alone (its cache, its checkpoint): shown, never kept."""
 
 
 class Collector:
@@ -42,4 +45,8 @@ class Collector:
 
     def warn(self, text: str) -> None:
         """Keep a warning."""
+        self.warnings.append(text)
+
+    def alert(self, text: str) -> None:
+        """Keep it with the warnings."""
         self.warnings.append(text)

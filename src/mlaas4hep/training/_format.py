@@ -10,7 +10,7 @@ import numpy as np
 
 from mlaas4hep.training.metrics.parts import Part
 
-__all__ = ["FIGURES", "count", "is_weighted", "main_part", "number", "short", "with_error"]
+__all__ = ["FIGURES", "count", "exact", "is_weighted", "main_part", "number", "short", "with_error"]
 
 FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
     "binary": (("auc", "ROC AUC"), ("accuracy", "Accuracy"), ("loss", "Log loss")),
@@ -62,6 +62,16 @@ def short(value: float | None) -> str:
         ('0.5', '10')
     """
     return "-" if value is None else f"{value:.4g}"
+
+
+def exact(value: float | None) -> str:
+    """A threshold with all the digits that decide which events it selects.
+
+    Example:
+        >>> exact(0.73125), exact(0.5), exact(1.0)
+        ('0.73125', '0.5', '1')
+    """
+    return "-" if value is None else repr(float(value)).removesuffix(".0")
 
 
 def with_error(value: float | None, error: float | None) -> str:

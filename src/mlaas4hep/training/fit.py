@@ -114,6 +114,7 @@ def train(
                 resume=resume,
                 progress=_progress(events[TRAIN].size, advance),
                 warn=monitor.warn,
+                alert=monitor.alert,
                 module=module,
                 columns=choice.layout.model_columns,
             )

@@ -13,6 +13,7 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.training.data import Task
 from mlaas4hep.training.metrics.classification import log_loss
 from mlaas4hep.training.metrics.curves import roc_auc
+from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.metrics.regression import regression_metrics
 
 __all__ = ["ScoreFunction", "permutation_importance"]
@@ -79,10 +80,10 @@ def permutation_importance(
 
 def _badness(task: Task, y: NDArray[Any], scores: NDArray[np.float32], weight: NDArray[np.float64]) -> float:
     if task == "binary":
-        return -roc_auc(y, scores, weight)
+        return -within("auc", roc_auc(y, scores, weight))
     if task == "multiclass":
-        return log_loss(y, scores, weight)
-    return regression_metrics(y, scores, weight)["mse"]
+        return within("loss", log_loss(y, scores, weight))
+    return within("mse", regression_metrics(y, scores, weight)["mse"])
 
 
 def _or_none(value: float) -> float | None:

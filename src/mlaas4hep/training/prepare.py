@@ -72,7 +72,7 @@ def open_cache(reading: Reading, monitor: Monitor) -> Cache | None:
     """The cache that is configured; None if there is none."""
     if reading.cache is None:
         return None
-    return Cache(reading.cache, reading.cache_limit, monitor.note, monitor.warn)
+    return Cache(reading.cache, reading.cache_limit, monitor.note, monitor.alert)
 
 
 def cached_scan(cache: Cache, key: str, monitor: Monitor) -> Scan | None:
@@ -81,7 +81,7 @@ def cached_scan(cache: Cache, key: str, monitor: Monitor) -> Scan | None:
         state = cache.document(key)
         found = None if state is None else scan_from_state(state)
     except ValueError as error:
-        monitor.warn(f"cache {cache.folder}: {error}; the specs are computed anew")
+        monitor.alert(f"cache {cache.folder}: {error}; the specs are computed anew")
         return None
     if found is None:
         monitor.note(f"cache {cache.folder}: no specs of these files with this configuration; they are computed")

@@ -15,6 +15,7 @@ from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.bundle.parity import check
 from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Output, Parity, Provenance
 from mlaas4hep.bundle.write import BundleContents, write_bundle
+from mlaas4hep.config.dump import provenance
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.specs import legacy_specs
@@ -148,7 +149,7 @@ def _manifest(
             files=tuple(
                 _file(prepared, i) for i in sorted(range(len(prepared.files)), key=lambda i: prepared.files[i].index)
             ),
-            configuration=workflow.model_dump(mode="json"),
+            configuration=provenance(workflow),
             seeds={"split": workflow.split.seed, "training": training.seed},
             packages=package_versions(),
             python=platform.python_version(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlaas4hep.training._format import FIGURES, count, is_weighted, main_part, number, short, with_error
+from mlaas4hep.training._format import FIGURES, count, exact, is_weighted, main_part, number, with_error
 
 __all__ = ["render_summary"]
 
@@ -85,7 +85,7 @@ def _ams_line(ams: Mapping[str, Any]) -> str:
         return f"AMS ({ams['evaluated_on']}): undefined"
     origin = "chosen on validation" if ams.get("chosen_on") == "validation" else "given"
     value = with_error(ams.get("value"), ams.get("error"))
-    return f"AMS ({ams['evaluated_on']}): {value} at score >= {short(ams['threshold'])}, {origin}"
+    return f"AMS ({ams['evaluated_on']}): {value} at score >= {exact(ams['threshold'])}, {origin}"
 
 
 def _important(metrics: Mapping[str, Any]) -> list[Mapping[str, str]]:

@@ -62,6 +62,7 @@ class _Recorder:
         self._monitor = monitor
         self.stage = monitor.stage
         self.note = monitor.note
+        self.alert = monitor.alert
         self.warnings: list[str] = []
 
     def warn(self, text: str) -> None:

@@ -155,7 +155,7 @@ def test_without_any_event() -> None:
     metrics = evaluate("binary", ["a", "b"], {"test": empty})
     page = show(ReportData("nothing", "binary", ["a", "b"], metrics, {"test": empty}))
     assert "There are no events to draw." in page.text
-    assert "ams.threshold" in page.text
+    assert "ams: no weights are given" in page.text
     page = show(ReportData("bare", "regression", [], {}, {}))
     assert "bare" in page.text
 

@@ -32,6 +32,7 @@ class FitSettings:
         resume: continue from the checkpoint if there is one.
         progress: called as progress(epoch, events_done_in_epoch, metrics) at least after each chunk.
         warn: called with a sentence for the user; what it gets is shown, logged and kept in the manifest.
+        alert: as `warn`, about this run alone (a checkpoint that cannot be used); not kept.
         left_out: filled by a backend with columns its model cannot take, and why.
         columns: names of the columns the model sees, for messages.
         module: the namespace of the user's model file (for `train_clf` / `torch_train`).
@@ -54,6 +55,7 @@ class FitSettings:
     module: ModuleType | None = None
     columns: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    alert: Callable[[str], None] = lambda _text: None
 
 
 @dataclass

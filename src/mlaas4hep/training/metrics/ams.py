@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 from mlaas4hep.training.metrics.curves import cumulative
+from mlaas4hep.training.metrics.threshold import threshold_below
 
 __all__ = [
     "B_R",
@@ -136,7 +137,8 @@ def best_threshold(
             not so many in all.
 
     Returns:
-        The threshold (the lowest of several equally good) and its AMS; (NaN, NaN) where the AMS is nowhere defined.
+        The threshold, between the lowest score that it selects and the next lower one (the lowest of several equally
+        good), and its AMS; (NaN, NaN) where the AMS is nowhere defined.
     """
     thresholds, values = scan(y, score, weight, scale=scale, b_r=b_r)
     truth = labels(y)
@@ -146,7 +148,8 @@ def best_threshold(
     if not np.isfinite(values).any():
         return float("nan"), float("nan")
     best = int(np.nanargmax(values))
-    return float(thresholds[best]), float(values[best])
+    lower = float(thresholds[best - 1]) if best else None
+    return threshold_below(float(thresholds[best]), lower), float(values[best])
 
 
 def selected_sums(

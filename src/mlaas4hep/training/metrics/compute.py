@@ -15,6 +15,7 @@ from mlaas4hep.training.metrics._arrays import Floats
 from mlaas4hep.training.metrics.compare import ks_test
 from mlaas4hep.training.metrics.curves import one_vs_rest_auc, roc_auc
 from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.ranges import outside, within
 from mlaas4hep.training.metrics.regression import regression_metrics
 
 __all__ = ["Part", "evaluate"]
@@ -33,6 +34,7 @@ _REASONS = {
     "distance": "the class has no positive sum of weights in train or test",
     "p_value": "the class has no positive sum of weights in train or test",
 }
+_RAW_COUNTS = "no weights are given, and the events of a file are not the events that are expected in the data"
 _OTHERWISE = "the sum of weights is not positive"
 
 
@@ -66,7 +68,7 @@ def evaluate(
              "parts": {part: {"events", "sum_of_weights", "classes": {class: {"events", "sum_of_weights"}},
                               "unweighted": {...}, "weighted": {...}}},
              "ams": {"b_r", "totals", "threshold", "chosen_on", "chosen_value", "minimum_background", "evaluated_on",
-                     "value", "error", "signal", "background", "replicas"},    # binary only
+                     "value", "error", "signal", "background", "replicas"},    # binary with weights only
              "ks": {class: {"distance", "p_value"}},    # train against test; regression: of the residuals
              "undefined": [{"what", "reason"}]}
 
@@ -92,8 +94,10 @@ def evaluate(
     if task == "binary":
         result["threshold"] = threshold
     result["parts"] = {name: _part(task, classes, part, usable[name], threshold) for name, part in parts.items()}
-    if task == "binary":
+    if task == "binary" and any(bool(np.any(part.weight != 1.0)) for part in parts.values()):
         result["ams"] = _ams(usable, ams_threshold, totals, replicas, seed)
+    elif task == "binary":
+        undefined.append({"what": "ams", "reason": _RAW_COUNTS})
     if "train" in usable and "test" in usable:
         result["ks"] = _ks(task, classes, usable["train"], usable["test"])
     clean: dict[str, Any] = _clean(result, "", undefined)
@@ -182,12 +186,16 @@ def _ks(task: Task, classes: Sequence[str], train: Part, test: Part) -> dict[str
 
 
 def _clean(value: Any, path: str, undefined: list[dict[str, str]]) -> Any:
-    """Plain values with None for what is not finite, which is noted in ``undefined``."""
+    """Plain values with None for what is not finite or out of its range, which is noted in ``undefined``."""
     if isinstance(value, dict):
         return {key: _clean(item, f"{path}.{key}" if path else str(key), undefined) for key, item in value.items()}
     if isinstance(value, list):
         return [_clean(item, f"{path}[{index}]", undefined) for index, item in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        undefined.append({"what": path, "reason": _REASONS.get(path.rsplit(".", 1)[-1], _OTHERWISE)})
-        return None
+    if isinstance(value, float):
+        name = path.rsplit(".", 1)[-1]
+        checked = within(name, value)
+        if not math.isfinite(checked):
+            undefined.append({"what": path, "reason": outside(name, value) or _REASONS.get(name, _OTHERWISE)})
+            return None
+        return checked
     return value

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlaas4hep.training._format import number, short
+from mlaas4hep.training._format import exact, number, short
 from mlaas4hep.training.metrics import ams
 from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve
 from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain, thin
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def roc_svg(parts: Mapping[str, Part], main: str, signal: str, background: str, 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
         for label, roc, style in curves:
-            if np.isfinite(roc.area):
+            if np.isfinite(within("auc", roc.area)):
                 index = thin(roc.fpr, roc.tpr)
                 axes.plot(roc.fpr[index], roc.tpr[index], label=f"{plain(label)}: AUC {number(roc.area)}", **style)
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.0)
@@ -74,7 +75,7 @@ def efficiency_purity_svg(part: Part, main: str, weighted: bool, threshold: floa
                 at = int(np.argmax(curve.thresholds >= threshold))
                 axes.plot(curve.efficiency[at], curve.purity[at], "o", color=colour, markersize=7)
         if threshold is not None:
-            axes.plot([], [], "o", color=MUTED, markersize=7, label=f"AMS threshold, score ≥ {short(threshold)}")
+            axes.plot([], [], "o", color=MUTED, markersize=7, label=f"AMS threshold, score ≥ {exact(threshold)}")
         axes.set_xlabel("Signal efficiency")
         axes.set_ylabel("Signal purity")
         axes.set_xlim(0.0, 1.0)

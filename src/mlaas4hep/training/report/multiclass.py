@@ -10,6 +10,7 @@ import numpy as np
 from mlaas4hep.training._format import count, number
 from mlaas4hep.training.metrics.curves import roc_curve
 from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.report.style import INK, MUTED, class_colours, draw_svg, legend, plain, thin
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def one_vs_rest_svg(part: Part, main: str, classes: Sequence[str], weighted: boo
         axes = figure.subplots()
         for index, (name, colour) in enumerate(zip(classes, class_colours(len(classes)), strict=True)):
             roc = roc_curve(part.y == index, part.scores[:, index], part.weight)
-            if np.isfinite(roc.area):
+            if np.isfinite(within("auc", roc.area)):
                 points = thin(roc.fpr, roc.tpr)
                 label = f"{plain(name)}: AUC {number(roc.area)}"
                 axes.plot(roc.fpr[points], roc.tpr[points], color=colour, label=label)
@@ -66,7 +67,8 @@ def confusion_svg(name: str, matrix: Sequence[Sequence[float]], classes: Sequenc
                 axes.add_patch(
                     Rectangle((column, row), 1, 1, facecolor=(*_BLUE, 0.05 + 0.65 * value), edgecolor="none")
                 )
-                text = f"{share[row, column]:.1%}\n{count(table[row, column])}"
+                shown = f"{value:.1%}" if value == share[row, column] else "-"  # negative weights
+                text = f"{shown}\n{count(table[row, column])}"
                 font = 13.0 if size <= 3 else max(6.0, 13.0 - 1.1 * (size - 3))
                 axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font, color=INK)
         axes.set_xlim(0, size)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from mlaas4hep.training._format import count, is_weighted, main_part, number, short
+from mlaas4hep.training._format import count, exact, is_weighted, main_part, number, short
 from mlaas4hep.training.metrics.parts import Part
 from mlaas4hep.training.report import binary, general, multiclass, regression, tables
 from mlaas4hep.training.report.data import ReportData
@@ -130,5 +130,6 @@ def _template() -> jinja2.Template:
     environment.filters["number"] = number
     environment.filters["count"] = count
     environment.filters["short"] = short
+    environment.filters["exact"] = exact
     source = files("mlaas4hep.training.report").joinpath("template.html").read_text(encoding="utf-8")
     return environment.from_string(source)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.training._format import FIGURES, count, main_part, number, short, with_error
+from mlaas4hep.training._format import FIGURES, count, exact, main_part, number, with_error
 from mlaas4hep.training.report.data import ReportData
 
 __all__ = ["ClassRow", "Tile", "class_rows", "cutflow_rows", "figure_rows", "key_tiles", "part_rows"]
@@ -53,7 +53,7 @@ def key_tiles(data: ReportData, weighted: bool) -> list[Tile]:
         tiles.append(Tile(f"{label} ({main})", number(figures["auc"]), note))
         ams = data.metrics.get("ams")
         if ams:
-            cut = f"score ≥ {short(ams['threshold'])}" if ams.get("threshold") is not None else "no threshold"
+            cut = f"score ≥ {exact(ams['threshold'])}" if ams.get("threshold") is not None else "no threshold"
             tiles.append(Tile(f"AMS ({ams['evaluated_on']})", with_error(ams.get("value"), ams.get("error")), cut))
         tiles.append(Tile("Accuracy", number(figures["accuracy"]), where))
         if data.task == "multiclass":
