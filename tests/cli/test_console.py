@@ -91,6 +91,37 @@ def test_what_is_quick_or_did_nothing_shows_nothing(clock: Clock) -> None:
     assert stream.getvalue() == ""
 
 
+def test_work_that_counts_nothing_tells_its_time(clock: Clock, screen: Screen) -> None:
+    stream = io.StringIO()
+    with Terminal(stream).stage("training", None):
+        clock.now += 12.0
+    assert stream.getvalue() == "training: 12.0 s\n"
+    with Terminal(screen).stage("training", None):
+        pass
+    assert "training" in screen.text()
+    assert "events" not in screen.text()
+
+
+def test_a_long_training_fills_no_log(clock: Clock) -> None:
+    stream = io.StringIO()
+    rounds = 12 * 3600
+    with Terminal(stream).stage("training", rounds) as advance:
+        for _ in range(rounds):
+            clock.now += 1.0
+            advance(1, "")
+    lines = stream.getvalue().splitlines()
+    assert 10 < len(lines) < 200
+    first = [line.split()[1] for line in lines[:3]]
+    assert first == ["5", "10", "15"]
+
+
+def test_what_ends_before_its_total_ends_complete(screen: Screen) -> None:
+    with Terminal(screen).stage("training", 3_000) as advance:
+        advance(1_000, "stopped early")
+    last = screen.text().splitlines()[-1]
+    assert "1,000/1,000 events" in last
+
+
 def test_an_error_leaves_a_stage() -> None:
     stream = io.StringIO()
     with pytest.raises(ZeroDivisionError), Terminal(stream).stage("reading", 10):

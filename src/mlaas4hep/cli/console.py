@@ -9,20 +9,33 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from mlaas4hep.streaming.monitor import Advance
 
 __all__ = ["Terminal"]
 
-QUIET_SECONDS = 5.0
+SHORTEST, LONGEST = 5.0, 300.0
+"""Seconds between two lines: at first, and at most. In between a quarter of the time the stage has taken so far, so that a
+log of hours has dozens of lines, not thousands."""
 
 
 class _Rate(ProgressColumn):
-    """Units a second, and the share done."""
+    """Units done, their total, and the rate; nothing for work that counts nothing, such as one call of a framework."""
 
     def render(self, task: Task) -> Text:
+        if not task.fields["counted"]:
+            return Text("")
         speed = task.finished_speed or task.speed
         done = f"{int(task.completed):,}/{int(task.total):,}" if task.total else f"{int(task.completed):,}"
         rate = f" {_si(speed)}/s" if speed else ""
@@ -66,12 +79,15 @@ class Terminal:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             _Rate(),
-            TimeRemainingColumn(),
+            TimeElapsedColumn() if total is None else TimeRemainingColumn(),
             TextColumn("{task.fields[text]}", markup=False),
         )
         with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task(title, total=total, unit=unit, text="")
-            yield lambda units, text: progress.update(task, advance=units, text=text)
+            task = progress.add_task(title, total=total, unit=unit, text="", counted=total is not None)
+            yield lambda units, text: progress.update(task, advance=units, text=text, counted=True)
+            # What ended without an error is complete, whatever was expected: early stopping, a loop of the user's own.
+            done = progress.tasks[task].completed
+            progress.update(task, total=done or 1, completed=done or 1)
 
     def _lines(self, title: str, total: int | None, unit: str) -> Iterator[Advance]:
         start = last = time.monotonic()
@@ -81,7 +97,7 @@ class Terminal:
             nonlocal done, last
             done += units
             now = time.monotonic()
-            if now - last >= QUIET_SECONDS:
+            if now - last >= min(max(SHORTEST, (now - start) / 4), LONGEST):
                 last = now
                 rate = done / (now - start)
                 left = f", {int(max(total - done, 0) / rate)} s left" if total and rate else ""
@@ -90,8 +106,10 @@ class Terminal:
 
         yield advance
         taken = time.monotonic() - start
-        if taken >= 1.0 and done:
-            self._console.print(Text(f"{title}: {done:,} {unit} in {taken:.1f} s, {_si(done / taken)}/s"))
+        if taken >= 1.0 and (done or total is None):
+            counted = f" {done:,} {unit} in" if done else ""
+            rate = f", {_si(done / taken)}/s" if done else ""
+            self._console.print(Text(f"{title}:{counted} {taken:.1f} s{rate}"))
 
 
 def _si(rate: float) -> str:

@@ -23,7 +23,7 @@ def render_summary(
     Args:
         name: of the model.
         metrics: what `mlaas4hep.training.metrics.evaluate` returned.
-        warnings: sentences for the user.
+        warnings: what the user was shown already; they are counted, not repeated.
         bundle: path of the model bundle.
         report: path of the report page.
 
@@ -40,7 +40,10 @@ def render_summary(
     if ams:
         blocks.append(_ams_line(ams))
     undefined = [f"{entry['what']} is undefined: {entry['reason']}" for entry in _important(metrics)]
-    notes = [f"warning: {sentence}" for sentence in (*warnings, *undefined)]
+    notes = [f"warning: {sentence}" for sentence in undefined]
+    if warnings:
+        kept = "; the report keeps them" if report else ""
+        notes.append(f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'} above{kept}")
     if notes:
         blocks.append("\n".join(notes))
     places = [f"{label}  {path}" for label, path in (("bundle", bundle), ("report", report)) if path]
