@@ -26,8 +26,8 @@ from mlaas4hep.streaming.monitor import Advance
 __all__ = ["Terminal"]
 
 SHORTEST, LONGEST = 5.0, 300.0
-"""Seconds between two lines: at first, and at most. In between a quarter of the time the stage has taken so far, so that a
-log of hours has dozens of lines, not thousands."""
+"""Seconds between two lines: at first, and at most. In between a quarter of the time the stage has taken so far, so
+that a log of hours has dozens of lines, not thousands."""
 
 
 class _Rate(ProgressColumn):
