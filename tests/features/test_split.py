@@ -71,3 +71,27 @@ def test_growing_the_test_share_keeps_its_events() -> None:
 
 def test_no_test_and_no_validation_is_all_training() -> None:
     assert np.all(parts_of(identity_hash([np.arange(100)], 0), Split(validation=0.0, test=0.0)) == TRAIN)
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=30),
+    st.sampled_from(["f4", "f8", "i1", "i4", "u4", "i8", "u8", "?"]),
+)
+def test_a_whole_number_is_the_same_event_whatever_its_type(numbers: list[int], dtype: str) -> None:
+    """An identifier is an integer in one file and a double in another: the event stays in its part of the split."""
+    for number in numbers:
+        with np.errstate(all="ignore"):
+            try:
+                stored = np.array([number]).astype(dtype)
+            except OverflowError:
+                continue
+        if int(stored[0]) != number:
+            continue
+        whole = np.array([number], dtype=np.uint64 if number >= 2**63 else np.int64)
+        assert np.array_equal(identity_hash([stored], 1), identity_hash([whole], 1))
+
+
+def test_numbers_that_are_not_whole_stay_apart() -> None:
+    values = np.array([0.5, 1.0, 1.5, np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**64, -0.0])
+    assert len(set(identity_hash([values], 0).tolist())) == len(values)
+    assert identity_hash([np.array([-0.0])], 0) == identity_hash([np.array([0])], 0)

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, UnsupportedBranchError
-from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, BranchChoice, choose_branches
+from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, BranchChoice, choose_branches, names_event
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from tests.support.written import TYPES, make_events, workflow_of, write_rntuple, write_ttree
 
@@ -192,5 +193,88 @@ def test_a_feature_by_name_that_has_another_role(
     paths: dict[str, Path], settings: dict[str, Any], name: str, role: str
 ) -> None:
     found = choose(paths, "tree", features={"include": ["met", name]}, **settings)
-    assert found.features == ("met",)
-    assert found.left_out[name] == f"is {role}"
+    if name == "target":
+        assert found.features == ("met",)
+        assert found.left_out[name] == f"is {role}"
+        return
+    assert set(found.features) == {"met", name}
+    assert found.left_out == {}
+    assert found.warnings == (f"{name} is {role}, and a feature because features.include names it",)
+
+
+EVENT_NAMES = [
+    "eventNumber",
+    "runNumber",
+    "mcChannelNumber",
+    "EventNumber",
+    "RunNumber",
+    "lumi",
+    "lumiBlock",
+    "lumi_block",
+    "luminosityBlock",
+    "EventInfoAuxDyn.eventNumber",
+    "EventInfo_runNumber",
+    "evt",
+    "evt_num",
+    "EventId",
+    "LBN",
+    "dsid",
+    "bcid",
+    "run",
+    "Event",
+    "RUN",
+    "mcEventNumber",
+    "event_number",
+    "run_number",
+    "lumiSection",
+    "orbitNumber",
+]
+OTHER_NAMES = [
+    "eventWeight",
+    "mcEventWeight",
+    "evt_weight",
+    "nEvents",
+    "Jet_eventShape",
+    "luminosity_weight",
+    "runTime",
+    "event_shape",
+    "met_event",
+    "channel_pt",
+    "truncated",
+    "lumiScale",
+    "ls_pt",
+    "idx",
+    "pt",
+    "nJet",
+    "eventPlane",
+    "lbnl",
+    "mc_weight",
+    "GpsTime",
+    "timestamp",
+]
+
+
+@pytest.mark.parametrize("name", EVENT_NAMES)
+def test_names_that_tell_which_event_it_is(name: str) -> None:
+    assert all(names_event(form) for form in (name, name.lower(), name.upper(), f"Tree/{name}", f"reco.{name}"))
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_names_that_only_look_like_those_of_an_event(name: str) -> None:
+    assert not names_event(name)
+
+
+def test_numbers_of_events_are_not_features(tmp_path: Path) -> None:
+    """In ATLAS and LHCb files the event number alone separates signal and background."""
+    other = {"eventNumber": np.int64, "mcChannelNumber": np.int32, "lumi": np.int32}
+    events = [{**event, **dict.fromkeys(other, number)} for number, event in enumerate(EVENTS)]
+    path = write_ttree(tmp_path / "atlas.root", events, types=other)
+    workflow = workflow_of({"tree": (path, "x")})
+    with opened(workflow) as files:
+        found = choose_branches(files, workflow)
+        assert found.features == ALL
+        assert {name: found.left_out[name] for name in other} == dict.fromkeys(other, "is an identifier")
+        (note,) = found.notes
+        assert note.startswith("identifiers, which are not features: eventNumber, mcChannelNumber, lumi (")
+        named = workflow_of({"tree": (path, "x")}, features={"include": ["met", "lumi"]})
+        assert set(choose_branches(files, named).features) == {"met", "lumi"}

@@ -104,15 +104,18 @@ def test_without_cuts_every_event_is_kept(file: DataFile) -> None:
 def test_only_what_is_needed_is_read(file: DataFile) -> None:
     pipeline = pipeline_of(file, features=("charge",), identifier=(), weight_branch=None)
     assert set(pipeline.needed) == {"charge", "met", "Jet_pt", "flag"}
-    counting = pipeline_of(file, label_branch="target").counting()
-    assert set(counting.needed) == {"charge", "met", "Jet_pt", "flag"}
-    assert set(pipeline_of(file, negative="drop").counting().needed) == {"charge", "met", "Jet_pt", "flag", "w"}
+    whole = pipeline_of(file, label_branch="target")
+    assert set(whole.counting(labels=False).needed) == {"charge", "met", "Jet_pt", "flag", "w"}
+    assert whole.counting(labels=False).label_branch is None
+    assert whole.counting(labels=True).label_branch == "target"
 
 
 @pytest.mark.parametrize("negative", ["keep", "abs", "drop"])
 def test_counting_finds_the_same_events(file: DataFile, negative: Any) -> None:
     pipeline = pipeline_of(file, negative=negative)
-    assert pipeline.counting().apply(file, 0, 150).entry.tolist() == pipeline.apply(file, 0, 150).entry.tolist()
+    assert (
+        pipeline.counting(labels=True).apply(file, 0, 150).entry.tolist() == pipeline.apply(file, 0, 150).entry.tolist()
+    )
 
 
 def test_events_without_identifier_are_known_by_file_and_entry(file: DataFile) -> None:
@@ -139,7 +142,7 @@ def test_negative_weights(file: DataFile) -> None:
     np.testing.assert_array_equal(dropped.weight, [weight * WEIGHT for weight in kept if weight >= 0])
     assert dropped.cutflow.names == (*CUTS, "weight >= 0")
     assert dropped.cutflow.events[-2:] == (len(kept), len(dropped))
-    first = next(i for i, event in enumerate(EVENTS) if event["w"] < 0)
+    first = next(i for i, event in expected(0, 150) if event["w"] < 0)
     with pytest.raises(WeightError, match=rf"weight of entry {first} is negative \(-"):
         pipeline_of(file, negative="error").apply(file, 0, 150)
 
@@ -163,7 +166,27 @@ def test_weight_and_label_may_be_variables(file: DataFile) -> None:
 def test_weights_that_are_no_numbers_name_the_entry(file: DataFile) -> None:
     entry = next(i for i, event in enumerate(EVENTS) if not math.isfinite(event["met"]) and i >= 30)
     with pytest.raises(WeightError, match=f"weight of entry {entry} is {EVENTS[entry]['met']}"):
-        pipeline_of(file, weight_branch="met").apply(file, 30, 150)
+        pipeline_of(file, weight_branch="met", settings={"selection": []}).apply(file, 30, 150)
+
+
+@pytest.mark.parametrize("shift", [0.0, 40.0])
+def test_cuts_come_before_the_weights(file: DataFile, shift: float) -> None:
+    """An event that the cuts remove may have any weight: NaN, infinite, or negative where that is an error."""
+
+    def pipeline(*cuts: str, negative: str = "keep") -> Pipeline:
+        settings = {"selection": list(cuts), "variables": {"shifted": f"met - {shift}"}}
+        return pipeline_of(file, weight_branch="shifted", negative=negative, features=("charge",), settings=settings)
+
+    finite = [event["met"] - shift for event in EVENTS if math.isfinite(event["met"])]
+    found = pipeline("isfinite(met)", "met < 40").apply(file, 0, 150)
+    np.testing.assert_array_equal(found.weight, [weight * WEIGHT for weight in finite if weight < 40 - shift])
+    assert found.unweighted == len(EVENTS) - len(finite) > 0
+    assert found.cutflow.weights[0].value() == math.fsum(weight * WEIGHT for weight in finite)
+    strict = pipeline("isfinite(met)", "met >= 40", negative="error").apply(file, 0, 150)
+    assert len(strict) == sum(weight >= 40 - shift for weight in finite)
+    for negative in ("drop", "keep"):
+        with pytest.raises(WeightError, match=r"weight of entry \d+ is (nan|inf)"):
+            pipeline("charge > -5", negative=negative).apply(file, 0, 150)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,64 @@ def test_quotas_by_largest_remainder(files: tuple[DataFile, ...]) -> None:
     assert quotas([50, 30, 20], 7, three) == [4, 2, 1]
     assert quotas([0, 5, 0], 5, three) == [0, 5, 0]
     assert quotas([0, 0, 0], 0, three) == [0, 0, 0]
+
+
+class Counting:
+    """A source that counts the entries that are read of each branch."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.read_of: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def read(self, branches: Any, start: int, stop: int) -> Any:
+        for name in branches:
+            self.read_of[name] = self.read_of.get(name, 0) + stop - start
+        return self.source.read(branches, start, stop)
+
+
+def counting(files: tuple[DataFile, ...]) -> tuple[tuple[DataFile, ...], dict[str, dict[str, int]]]:
+    counters = {file.sample.name: Counting(file.source) for file in files}
+    wrapped: Any = tuple(replace(file, source=counters[file.sample.name]) for file in files)
+    return wrapped, {name: counter.read_of for name, counter in counters.items()}
+
+
+@pytest.mark.usefixtures("target")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_limit_without_cuts_reads_no_further(files: tuple[DataFile, ...], workers: int) -> None:
+    wrapped, read_of = counting(files)
+    pipeline = pipeline_of(files, settings={"selection": []}, weight_branch=None)
+    found = scan(wrapped, pipeline, events=40, workers=workers, count_labels=False, monitor=Collector())
+    limits = quotas([file.source.entries for file in files], 40, files)
+    assert [part.used for part in found.files] == limits
+    for file, limit in zip(files, limits, strict=True):
+        assert max(read_of[file.sample.name].values(), default=0) == limit
+    flows = cutflows_of(files, found.files)
+    assert {Path(path).stem: flow.events for path, flow in flows.items()} == {
+        name: (len(SAMPLES.get(name, [])),) for name in (*SAMPLES, "empty")
+    }
+    assert found.passing[None].value() == sum(map(len, SAMPLES.values()))
+
+
+@pytest.mark.parametrize("selection", [[], list(CUTS)])
+@pytest.mark.parametrize("label", [None, "charge"])
+def test_a_limit_reads_features_only_until_it_is_reached(
+    files: tuple[DataFile, ...], selection: list[str], label: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies beyond the limit counts for the cutflow and the sums of weights, not for the features."""
+    monkeypatch.setattr(module, "target_events", lambda _files: 7)
+    wrapped, read_of = counting(files)
+    pipeline = pipeline_of(files, settings={"selection": selection}, label_branch=label)
+    found = scan(wrapped, pipeline, events=30, monitor=Collector())
+    whole = scan(files, pipeline, monitor=Collector())
+    assert cutflows_of(files, found.files) == cutflows_of(files, whole.files)
+    assert {key: total.value() for key, total in found.passing.items()} == {
+        key: total.value() for key, total in whole.passing.items()
+    }
+    for file, part_of_file in zip(files, found.files, strict=True):
+        last = max((r.stop for r in part_of_file.ranges), default=0)
+        assert read_of[file.sample.name].get("luminosityBlock", 0) == last
+        assert last < file.source.entries or not last
+        assert part_of_file.used == sum(r.used for r in part_of_file.ranges if r.stop <= last)

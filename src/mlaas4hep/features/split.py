@@ -23,6 +23,7 @@ PARTS = ("train", "validation", "test")
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
+_HALF = 2.0**63
 
 
 def identity_hash(columns: Sequence[NDArray[Any]], seed: int, *, file: str | None = None) -> NDArray[np.uint64]:
@@ -55,14 +56,18 @@ def parts_of(hashes: NDArray[np.uint64], split: Split) -> NDArray[np.int8]:
 
 
 def _as_words(column: NDArray[Any]) -> NDArray[np.uint64]:
-    """Equal numbers give equal words, whatever integer type a file stored them in."""
-    if column.dtype.kind == "f":
-        whole = column.astype(np.float64)
-        whole[whole == 0.0] = 0.0
-        return whole.view(np.uint64)
+    """Equal numbers give equal words, whatever type a file stored them in: whole numbers those of the integer."""
     if column.dtype.kind == "u":
         return column.astype(np.uint64)
-    return column.astype(np.int64).view(np.uint64)
+    if column.dtype.kind != "f":
+        return column.astype(np.int64).view(np.uint64)
+    numbers = column.astype(np.float64) + 0.0  # one zero
+    words = numbers.view(np.uint64).copy()
+    signed = (np.trunc(numbers) == numbers) & (numbers >= -_HALF) & (numbers < _HALF)
+    words[signed] = numbers[signed].astype(np.int64).view(np.uint64)
+    large = (numbers >= _HALF) & (numbers < 2.0 * _HALF)
+    words[large] = numbers[large].astype(np.uint64)
+    return words
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

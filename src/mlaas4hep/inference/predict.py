@@ -20,7 +20,7 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.output import open_writer
-from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, check_inputs
+from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
@@ -125,7 +125,8 @@ class _Job:
         scores = score_names(manifest.classes, manifest.task)
         carried: dict[str, tuple[str, np.dtype[Any]]] = {}
         weight = bundle.preproc.get("weight_branch")
-        for name in dict.fromkeys([*manifest.identifier, *DEFAULT_IDENTIFIER, *([str(weight)] if weight else [])]):
+        known = [*DEFAULT_IDENTIFIER, *(name for file in files for name in file.source.branches if names_event(name))]
+        for name in dict.fromkeys([*manifest.identifier, *known, *([str(weight)] if weight else [])]):
             dtype = _type(name, preprocessing, files)
             if dtype is not None:
                 taken = [*FIXED, *scores, *(column for column, _ in carried.values())]

@@ -15,9 +15,17 @@ from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.readers.base import Branch
 
-__all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches"]
+__all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches", "names_event"]
 
 DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
+
+_OF_EVENT = re.compile(
+    r"(mc_?)?(run|event|evt|channel)(_?(number|num|nr|no|id))?"
+    r"|lumi(nosity)?(_?(block|section))?(_?(number|num|nr|no|id))?|lbn?|ls|dsid|dataset_?(number|id)"
+    r"|bcid|bunch(_?crossing)?(_?(number|id))?|orbit(_?(number|num))?",
+    re.IGNORECASE,
+)
+_OWNER = re.compile(r"(.*[./])?(EventInfo(Aux(Dyn)?)?_)?", re.IGNORECASE)
 
 _NO_GLOB = re.compile(r"[^*?\[]*")
 
@@ -34,6 +42,8 @@ class BranchChoice:
         identifier: branches whose values identify an event; empty: file and entry do.
         left_out: branches that are no features although nobody excluded them, with the reason.
         unmatched: exclude patterns that match nothing.
+        notes: what was decided and may be of interest.
+        warnings: what the user asked for and may regret.
     """
 
     preprocessing: Preprocessing
@@ -41,6 +51,21 @@ class BranchChoice:
     identifier: tuple[str, ...]
     left_out: dict[str, str]
     unmatched: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def names_event(name: str) -> bool:
+    """Whether a branch of this name tells which event it is (its number, run or data set), and nothing about it.
+
+    The case of letters does not matter, nor an owner before a dot.
+
+    Example:
+        >>> [names_event(name) for name in ("eventNumber", "EventInfo.runNumber", "event_weight", "nEvents")]
+        [True, True, False, False]
+    """
+    owner = _OWNER.match(name)
+    return _OF_EVENT.fullmatch(name, owner.end() if owner else 0) is not None
 
 
 def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoice:
@@ -58,11 +83,11 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
     preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
     identifier = _identifier(files, workflow)
     special: dict[str | None, str] = {
-        **dict.fromkeys((*identifier, *DEFAULT_IDENTIFIER), "an identifier"),
+        **{name: "an identifier" for name in (*union, *identifier) if name in identifier or names_event(name)},
         workflow.weights.branch: "the weight",
         workflow.label_branch: "the label",
     }
-    features, left_out = _features(union, workflow, files[0].path, special)
+    features, left_out, warnings = _features(union, workflow, files[0].path, special)
     exclude = _Patterns(workflow.features.exclude)
     features += [v.name for v in workflow.variables if not exclude.match(v.name) and v.name not in special]
     if not features:
@@ -73,15 +98,19 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoi
     needed = preprocessing.needed([*features, *identifier, *extra])
     for file in files:
         _require(file, needed, union, skip_kind=workflow.label_branch)
-    return BranchChoice(preprocessing, tuple(features), identifier, left_out, unmatched)
+    found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
+    text = f"identifiers, which are not features: {', '.join(found)} (features.include takes one by its name)"
+    notes = (text,) if found else ()
+    return BranchChoice(preprocessing, tuple(features), identifier, left_out, unmatched, notes, tuple(warnings))
 
 
 def _features(
     branches: Mapping[str, Branch], workflow: Workflow, path: str, special: Mapping[str | None, str]
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[list[str], dict[str, str], list[str]]:
     include, exclude = workflow.features.include, workflow.features.exclude
     chosen: list[str] = []
     left_out: dict[str, str] = {}
+    warnings: list[str] = []
     for pattern in include:
         if pattern not in branches and not _Patterns((pattern,)).match_any(branches):
             if any(variable.name == pattern for variable in workflow.variables):
@@ -95,18 +124,21 @@ def _features(
                 hint="leave it out of features.include",
             )
     asked_for, included, excluded = frozenset(include), _Patterns(include), _Patterns(exclude)
+    known = {*DEFAULT_IDENTIFIER, *(workflow.identifier or ()), workflow.weights.branch, workflow.label_branch}
     for name, branch in branches.items():
         asked = name in asked_for
         if excluded.match(name) or (include and not asked and not included.match(name)):
             continue
-        if name in special:
-            if asked:
+        if name in special and not (asked and name != workflow.label_branch):
+            if asked or name not in known:
                 left_out[name] = f"is {special[name]}"
         elif branch.kind == "unsupported":
             left_out[name] = f"holds {branch.dtype}, not numbers"
         elif not branch.hidden or asked:
             chosen.append(name)
-    return chosen, left_out
+            if name in special:
+                warnings.append(f"{name} is {special[name]}, and a feature because features.include names it")
+    return chosen, left_out, warnings
 
 
 def _identifier(files: Sequence[DataFile], workflow: Workflow) -> tuple[str, ...]:

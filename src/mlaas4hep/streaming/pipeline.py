@@ -35,7 +35,8 @@ class Selected:
         part: TRAIN, VALIDATION or TEST, int8 [n].
         weight: physics weight (file weight x branch), float64 [n].
         label: values of the label branch [n], None if the file has one label.
-        cutflow: of all events of the range.
+        cutflow: of all events of the range; a weight that is not a number counts as 0 in its sums.
+        unweighted: events of the range whose weight is not a finite number; all are removed by the cuts.
     """
 
     columns: dict[str, Column]
@@ -45,6 +46,7 @@ class Selected:
     weight: NDArray[np.float64]
     label: NDArray[Any] | None
     cutflow: Cutflow
+    unweighted: int = 0
 
     def __len__(self) -> int:
         return len(self.entry)
@@ -59,6 +61,7 @@ class Selected:
             self.weight[keep],
             None if self.label is None else self.label[keep],
             self.cutflow,
+            self.unweighted,
         )
 
 
@@ -80,10 +83,9 @@ class Pipeline:
         """True if some events may not pass."""
         return bool(self.preprocessing.cut_names) or self.negative == "drop"
 
-    def counting(self) -> Pipeline:
-        """The same selection without features, labels and identifiers: it reads what the cuts need, no more."""
-        weight = self.weight_branch if self.negative == "drop" else None
-        return replace(self, features=(), identifier=(), label_branch=None, weight_branch=weight)
+    def counting(self, *, labels: bool) -> Pipeline:
+        """The same selection without features and identifiers: it reads what cuts, weights and labels need, no more."""
+        return replace(self, features=(), identifier=(), label_branch=self.label_branch if labels else None)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ class Pipeline:
 
         Raises:
             FileReadError: the file is damaged or cannot be reached.
-            WeightError: a weight is not a number, or negative where that is an error.
+            WeightError: an event passes the cuts whose weight is not a number, or negative where that is an error.
             LabelError: the label branch is jagged.
             ExpressionError: lists of different lengths are combined; says in which entry.
         """
@@ -112,14 +114,16 @@ class Pipeline:
         entry = np.arange(start, stop, dtype=np.int64)
         wanted = [*self.features, *self.identifier, *([self.weight_branch] if self.weight_branch else [])]
         computed = self.preprocessing.compute(columns, wanted, events)
-        weight = self._weights(computed, file, entry)
         passing = self.preprocessing.passing(columns, events)
+        cut: NDArray[np.bool_] = np.asarray(passing.all(axis=0))
+        weight = self._weights(computed, file, entry, cut)
         names = list(self.preprocessing.cut_names)
         if self.negative == "drop":
             names.append(DROP_NEGATIVE)
             passing = np.concatenate([passing, (weight >= 0)[np.newaxis]])
         keep = np.flatnonzero(passing.all(axis=0))
         label = None if self.label_branch is None else self._labels(file, start, stop)
+        finite = np.isfinite(weight)
         return Selected(
             columns={name: computed[name] for name in self.features},
             index=keep,
@@ -127,10 +131,14 @@ class Pipeline:
             part=self._parts(computed, file, entry)[keep],
             weight=weight[keep],
             label=None if label is None else label[keep],
-            cutflow=Cutflow.of(names, passing, weight),
+            cutflow=Cutflow.of(names, passing, np.where(finite, weight, 0.0)),
+            unweighted=events - int(np.count_nonzero(finite)),
         )
 
-    def _weights(self, columns: Mapping[str, Column], file: DataFile, entry: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _weights(
+        self, columns: Mapping[str, Column], file: DataFile, entry: NDArray[np.int64], cut: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Weights, float64 [n]; only events that pass the cuts (bool [n]) must have one that is allowed."""
         if self.weight_branch is None:
             weight = np.full(len(entry), file.sample.weight, dtype=np.float64)
         else:
@@ -140,15 +148,16 @@ class Pipeline:
                     f"weight branch {self.weight_branch} is jagged", where=file.path, hint="use a flat branch"
                 )
             weight = column.astype(np.float64) * file.sample.weight
-        wrong = np.flatnonzero(~np.isfinite(weight))
+        wrong = np.flatnonzero(cut & ~np.isfinite(weight))
         if len(wrong):
             raise WeightError(
                 f"weight of entry {entry[wrong[0]]} is {weight[wrong[0]]}",
                 where=f"{file.path}, branch {self.weight_branch}",
-                hint="every event needs a finite weight",
+                hint="every event that passes the cuts needs a finite weight; cut such events away, "
+                f"e.g. with the selection isfinite({self.weight_branch})",
             )
-        if self.negative == "error" and (weight < 0).any():
-            at = int(np.flatnonzero(weight < 0)[0])
+        if self.negative == "error" and (cut & (weight < 0)).any():
+            at = int(np.flatnonzero(cut & (weight < 0))[0])
             raise WeightError(
                 f"weight of entry {entry[at]} is negative ({weight[at]:g})",
                 where=file.path,

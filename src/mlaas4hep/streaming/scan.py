@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -114,7 +114,7 @@ def scan(
     count_labels: bool = True,
     monitor: Monitor,
 ) -> Scan:
-    """Go over all files once (twice if ``events`` limits them and there are cuts).
+    """Go over all files once; if ``events`` limits them, up to there, and before that once over what decides the limit.
 
     Args:
         files: in canonical order.
@@ -128,32 +128,48 @@ def scan(
         NoEventsError: no event passes, or fewer than asked for.
         LabelError: a label is NaN or infinite, or no number where numbers are wanted.
     """
-    limits: list[int] | None = None
+    counted: _Counted | None = None
     if events >= 0:
-        counted = _count(files, pipeline, workers, monitor)
-        if not any(file.used for file in counted):
-            raise _no_event(files, counted)
-        limits = quotas([file.used for file in counted], events, files)
+        counted = _count(files, pipeline, workers, monitor, by_label=count_labels)
+        if not any(file.used for file in counted.files):
+            raise _no_event(files, counted.files)
+        limits = quotas([file.used for file in counted.files], events, files)
+        tasks = _first_tasks(files, limits, exact=not pipeline.selects)
+    else:
+        limits = [file.source.entries for file in files]
+        tasks = _tasks(files)
+    left = list(limits)
     result = [FileScan() for _ in files]
     specs: Specs | None = None
     labels: dict[Hashable, ClassCount] = {}
-    passing: dict[Hashable, ClassCount] = {}
-    total = sum(file.source.entries for file in files)
+    unweighted = 0
+    total = sum(file.source.entries for file in files) if counted is None or pipeline.selects else sum(limits)
     with monitor.stage("specs", total) as advance:
-        for task, selected, used, part_specs in _read(files, pipeline, workers, limits):
+        for task, selected, part_specs in _read(pipeline, workers, tasks, left):
             found = result[task.number]
             found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
-            _note(found, task, used)
+            left[task.number] -= len(selected)
+            _note(found, task, selected)
             _check_labels(task.file, selected, pipeline.label_branch, numbers=not count_labels)
-            _count_labels(labels, task.file, used, by_label=count_labels)
-            if limits is not None:
-                _count_labels(passing, task.file, selected, by_label=count_labels)
+            _count_labels(labels, task.file, selected, by_label=count_labels)
             specs = part_specs if specs is None else specs + part_specs
+            unweighted += selected.unweighted
+            total -= task.stop - task.start
             advance(task.stop - task.start, "")
+        advance(total, "")
     give_back()
     if specs is None or not any(file.used for file in result):
         raise _no_event(files, result)
-    sums = {label: reduce(ExactSum.merge, count.weights) for label, count in (passing or labels).items()}
+    if counted is not None:
+        unweighted = counted.unweighted
+        for found, before in zip(result, counted.files, strict=True):
+            found.cutflow = before.cutflow
+    if unweighted:
+        monitor.note(
+            f"{unweighted} events that the cuts remove have no finite weight: they count as 0 in the cutflow's sums"
+        )
+    passing = labels if counted is None else counted.labels
+    sums = {label: reduce(ExactSum.merge, count.weights) for label, count in passing.items()}
     return Scan(result, specs, labels, sums)
 
 
@@ -185,24 +201,52 @@ def _tasks(files: Sequence[DataFile]) -> Iterator[_Task]:
             yield _Task(number, file, start, stop)
 
 
-def _count(files: Sequence[DataFile], pipeline: Pipeline, workers: int, monitor: Monitor) -> list[FileScan]:
-    """How many events pass in each file; only the cuts' branches are read."""
-    result = [FileScan() for _ in files]
-    if not pipeline.selects:
-        for found, file in zip(result, files, strict=True):
-            found.ranges.append(RangeCount(0, file.source.entries, file.source.entries, (0, 0, 0)))
-        return result
-    counting = pipeline.counting()
+def _first_tasks(files: Sequence[DataFile], limits: Sequence[int], *, exact: bool) -> Iterator[_Task]:
+    """The ranges of each file up to its limit, or all of them where the cuts decide how far one has to read."""
+    for task in _tasks(files):
+        limit = limits[task.number]
+        if limit and not (exact and task.start >= limit):
+            yield replace(task, stop=min(task.stop, limit)) if exact else task
+
+
+@dataclass
+class _Counted:
+    """What passes the cuts in each file, used or not: its cutflow, events and weights."""
+
+    files: list[FileScan]
+    labels: dict[Hashable, ClassCount]
+    unweighted: int = 0
+
+
+def _count(
+    files: Sequence[DataFile], pipeline: Pipeline, workers: int, monitor: Monitor, *, by_label: bool
+) -> _Counted:
+    """Count what passes; only the branches of cuts, weight and label are read, and nothing where no event differs."""
+    counted = _Counted([FileScan() for _ in files], {})
+    counting = pipeline.counting(labels=by_label)
+    if not (counting.selects or counting.weight_branch or counting.label_branch):
+        for found, file in zip(counted.files, files, strict=True):
+            entries, weight = file.source.entries, ExactSum.of([file.sample.weight]).units * file.source.entries
+            if pipeline.negative == "abs":
+                weight = abs(weight)
+            found.cutflow = Cutflow((), (entries,), (ExactSum(weight),))
+            found.ranges.append(RangeCount(0, entries, entries, (entries, 0, 0)))
+            label = counted.labels.setdefault(file.sample.label if by_label else None, ClassCount())
+            label.weights[0] += ExactSum(weight)
+        return counted
     with monitor.stage("counting", sum(file.source.entries for file in files)) as advance:
         tasks = _tasks(files)
         for task, selected in ordered_map(
             lambda task: (task, counting.apply(task.file, task.start, task.stop)), tasks, workers
         ):
-            found = result[task.number]
+            found = counted.files[task.number]
             found.cutflow = selected.cutflow if found.cutflow is None else found.cutflow.merge(selected.cutflow)
+            counted.unweighted += selected.unweighted
             _note(found, task, selected)
+            _check_labels(task.file, selected, counting.label_branch, numbers=False)
+            _count_labels(counted.labels, task.file, selected, by_label=by_label)
             advance(task.stop - task.start, "")
-    return result
+    return counted
 
 
 def _no_event(files: Sequence[DataFile], found: Sequence[FileScan]) -> NoEventsError:
@@ -213,27 +257,30 @@ def _no_event(files: Sequence[DataFile], found: Sequence[FileScan]) -> NoEventsE
 
 
 def _read(
-    files: Sequence[DataFile], pipeline: Pipeline, workers: int, limits: Sequence[int] | None
-) -> Iterator[tuple[_Task, Selected, Selected, Specs]]:
-    """For every range the events that pass, those of them that are used, and the specs of the training events."""
+    pipeline: Pipeline, workers: int, tasks: Iterable[_Task], left: Sequence[int]
+) -> Iterator[tuple[_Task, Selected, Specs]]:
+    """For every range the events that are used, and the specs of the training events among them.
 
-    def read(task: _Task) -> tuple[_Task, Selected, Specs | None]:
-        selected = pipeline.apply(task.file, task.start, task.stop)
-        return task, selected, specs_of(selected) if limits is None else None
+    ``tasks`` are ranges that may be needed; ``left`` are the events still wanted of each file, kept up to date by the
+    caller.
+    """
 
     def specs_of(selected: Selected) -> Specs:
         training = selected.index[selected.part == TRAIN]
         return Specs.of(selected.columns, len(training), pipeline.missing, training)
 
-    left = list(limits) if limits is not None else []
-    for task, selected, specs in ordered_map(read, _tasks(files), workers):
-        if specs is not None:
-            yield task, selected, selected, specs
-            continue
-        first = np.arange(len(selected)) < left[task.number]
-        used = selected if first.all() else selected.where(first)
-        left[task.number] -= len(used)
-        yield task, selected, used, specs_of(used)
+    def read(task: _Task) -> tuple[_Task, Selected, Specs]:
+        selected = pipeline.apply(task.file, task.start, task.stop)
+        return task, selected, specs_of(selected)
+
+    wanted = (task for task in tasks if left[task.number] > 0)
+    for task, selected, specs in ordered_map(read, wanted, workers):
+        most = left[task.number]
+        if len(selected) <= most:
+            yield task, selected, specs
+        elif most > 0:  # the last range of a file of whose events only some are used
+            used = selected.where(np.arange(len(selected)) < most)
+            yield task, used, specs_of(used)
 
 
 def _note(found: FileScan, task: _Task, selected: Selected) -> None:

@@ -98,6 +98,8 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
             monitor.warn(f"exclude: {pattern} matches no branch")
         for name, reason in branches.left_out.items():
             monitor.note(f"left out: {name} ({reason})")
+        for warning in branches.warnings:
+            monitor.warn(warning)
         pipeline = Pipeline(
             preprocessing=branches.preprocessing,
             features=branches.features,

@@ -125,6 +125,10 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     branches = choose_branches(files, workflow)
     for pattern in branches.unmatched:
         monitor.warn(f"features.exclude: {pattern} matches no branch")
+    for note in branches.notes:
+        monitor.note(note)
+    for warning in branches.warnings:
+        monitor.warn(warning)
     pipeline = make_pipeline(workflow, branches, workflow.split)
     regression = workflow.training.task == "regression"
     cache = open_cache(workflow.reading, monitor)
