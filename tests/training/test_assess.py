@@ -52,7 +52,7 @@ def model(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def test_every_event_is_scored_once(dataset: tuple[Dataset, tuple[str, ...]]) -> None:
     data, _ = dataset
-    found = assess(data, model, None, Collector())
+    found = assess(data, model, None, Collector(), task="binary", classes=2)
     assert set(found.parts) == set(PARTS)
     for index, name in enumerate(PARTS):
         whole = Block.join(list(data.in_order(index)))
@@ -63,7 +63,7 @@ def test_every_event_is_scored_once(dataset: tuple[Dataset, tuple[str, ...]]) ->
 
 def test_rows_are_those_of_the_test_part(dataset: tuple[Dataset, tuple[str, ...]]) -> None:
     data, _ = dataset
-    found = assess(data, model, None, Collector())
+    found = assess(data, model, None, Collector(), task="binary", classes=2)
     assert found.rows_part == "test"
     whole = Block.join(list(data.in_order(2)))
     np.testing.assert_array_equal(found.rows.raw, whole.raw)
@@ -77,7 +77,7 @@ def test_many_rows_are_thinned_evenly(
     data, _ = dataset
     monkeypatch.setattr(module, "ROWS_IN_MEMORY", room)
     monkeypatch.setattr(module, "ROWS_FOR_IMPORTANCE", 5)
-    found = assess(data, model, None, Collector())
+    found = assess(data, model, None, Collector(), task="binary", classes=2)
     whole = Block.join(list(data.in_order(2)))
     step = -(-len(whole) // room)
     np.testing.assert_array_equal(found.rows.entry, whole.entry[::step])
@@ -99,7 +99,7 @@ def test_parts_without_events(
     paths: dict[str, tuple[Path, str]], split: dict[str, float], kept: str, parts: set[str]
 ) -> None:
     for data, _ in dataset_of(paths, **split):
-        found = assess(data, model, None, Collector())
+        found = assess(data, model, None, Collector(), task="binary", classes=2)
         assert set(found.parts) == parts
         assert found.rows_part == kept
         assert len(found.rows) == data.size(PARTS.index(kept))

@@ -111,7 +111,7 @@ def assessed(workflow: Workflow, folder: Path) -> Iterator[tuple[Prepared, Train
     with opened(workflow) as files:
         prepared = prepare(workflow, files, monitor)
         trained = train(workflow, prepared, load_user_module(workflow, monitor), folder, monitor, resume=False)
-        yield prepared, trained, assess(trained.dataset, trained.predict, None, monitor)
+        yield prepared, trained, assess(trained.dataset, trained.predict, None, monitor, task="binary", classes=2)
 
 
 def published(workflow: Workflow, folder: Path) -> Manifest:

@@ -36,6 +36,10 @@ class Budget:
         """Events of ``row`` bytes that a chunk may have."""
         return max(1, self.limit // 8 // row)
 
+    def rows(self, most: int) -> int:
+        """Bytes for events that are kept aside for a look after the training: ``most``, or an eighth of the limit."""
+        return min(most, self.limit // 8)
+
     def ahead(self, chunk: int, workers: int) -> int:
         """Chunks of ``chunk`` bytes that are made ahead of the training: at least 1, at most 2 for each worker."""
         return max(1, min(2 * workers, self.limit // 8 // max(1, chunk)))

@@ -193,9 +193,9 @@ class Dataset:
             at = to.stop
         return Chunk(x, y, weight, file, entry)
 
-    def in_order(self, part: int | None = None) -> Iterator[Block]:
-        """All events of a part (or of all) as they lie in the files, file by file."""
-        for number, rows in self._in_order(part):
+    def in_order(self, part: int | None = None, *, as_given: bool = False) -> Iterator[Block]:
+        """All events of a part (or of all) as they lie in the files, file by file (``as_given``: in the user's order)."""
+        for number, rows in self._in_order(part, as_given=as_given):
             where = slice(0, len(rows)) if part is None else rows.slice_of(part)
             side = rows.side[where]
             parts = np.repeat(np.arange(len(PARTS), dtype=np.int8), np.diff(rows.bounds))[where]
@@ -203,10 +203,12 @@ class Dataset:
             block = Block(rows.raw[where], side["y"], side["weight"], parts, files, side["entry"])
             yield block.take(np.argsort(block.entry)) if part is None else block
 
-    def _in_order(self, part: int | None) -> Iterator[tuple[int, Rows]]:
+    def _in_order(self, part: int | None, *, as_given: bool = False) -> Iterator[tuple[int, Rows]]:
         numbers = [
             n for n, (_, found) in enumerate(self._ranges) if (found.used if part is None else found.parts[part])
         ]
+        if as_given:
+            numbers.sort(key=lambda n: (self.files[self._ranges[n][0]].index, n))
         rows = {number: self._rows_of(number, part) for number in numbers}
         loader = self._loader(numbers, rows, part, self.budget.window(self._row))
         try:

@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Grouped, Part, Scored
 
 __all__ = ["FIGURES", "count", "exact", "is_weighted", "main_part", "number", "short", "with_error"]
 
@@ -93,15 +91,15 @@ def main_part(names: Iterable[str]) -> str | None:
     return next((name for name in ("test", "data") if name in known), known[-1] if known else None)
 
 
-def is_weighted(source: Mapping[str, Part] | Mapping[str, Any]) -> bool:
+def is_weighted(source: Mapping[str, Scored] | Mapping[str, Any]) -> bool:
     """True if any event has another weight than 1.
 
     Args:
         source: the parts, or the block ``parts`` of the metrics, which shows it by sums that differ from the numbers.
     """
     for part in source.values():
-        if isinstance(part, Part):
-            if bool(np.any(part.weight != 1.0)):
+        if isinstance(part, Part | Grouped):
+            if part.weighted:
                 return True
         elif part.get("sum_of_weights") != part.get("events"):
             return True

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from mlaas4hep.features.split import PARTS, TEST, TRAIN, VALIDATION
 from mlaas4hep.streaming.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.training.data import Task
 from mlaas4hep.training.histograms import Histograms
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.gather import Gatherer
+from mlaas4hep.training.metrics.parts import Scored
 
 __all__ = ["Assessment", "assess"]
 
 ROWS_IN_MEMORY = 100_000
 ROWS_FOR_IMPORTANCE = 5_000
-BYTES_IN_MEMORY = 256 * 2**20
+MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Assessment:
         rows_part: the name of the part they are from.
     """
 
-    parts: dict[str, Part]
+    parts: dict[str, Scored]
     rows: Block
     rows_part: str
 
@@ -46,6 +48,10 @@ def assess(
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     histograms: Histograms | None,
     monitor: Monitor,
+    *,
+    task: Task,
+    classes: int,
+    threshold: float = 0.5,
 ) -> Assessment:
     """Score every event once, in the order of the files.
 
@@ -54,10 +60,13 @@ def assess(
         predict: transformed rows to scores.
         histograms: filled with all events, if given.
         monitor: told about progress.
+        task: binary, multiclass or regression.
+        classes: number of classes; 0 for regression.
+        threshold: binary: score from which an event counts as signal.
     """
-    parts: dict[str, list[Part]] = {name: [] for name in PARTS}
+    gatherer = Gatherer(task, classes, PARTS, threshold=threshold)
     kept_part = next(part for part in (TEST, VALIDATION, TRAIN) if dataset.size(part))
-    room = min(ROWS_IN_MEMORY, BYTES_IN_MEMORY // (4 * dataset.layout.width + 32))
+    room = max(1, min(ROWS_IN_MEMORY, dataset.budget.rows(MOST_BYTES) // (4 * dataset.layout.width + 32)))
     step = -(-dataset.size(kept_part) // room)
     kept: list[Block] = []
     seen = 0
@@ -65,19 +74,11 @@ def assess(
         for block in dataset.in_order():
             x = dataset.layout.transform(block.raw)
             scores = predict(x)
-            for part, name in enumerate(PARTS):
-                chosen = block.part == part
-                if chosen.any():
-                    parts[name].append(Part(block.y[chosen], scores[chosen], block.weight[chosen]))
+            gatherer.add(block.y, scores, block.weight, block.part)
             of_part = np.flatnonzero(block.part == kept_part)
             kept.append(block.take(of_part[(-seen) % step :: step]))
             seen += len(of_part)
             if histograms is not None:
                 histograms.fill(block.raw, x, block.y)
             advance(len(block), "")
-    joined = {name: _join(found) for name, found in parts.items() if found}
-    return Assessment(joined, Block.join(kept), PARTS[kept_part])
-
-
-def _join(parts: list[Part]) -> Part:
-    return Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("y", "scores", "weight")))
+    return Assessment(gatherer.parts(), Block.join(kept), PARTS[kept_part])

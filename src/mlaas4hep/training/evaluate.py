@@ -20,7 +20,7 @@ from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
 from mlaas4hep.training.labels import Labelling
 from mlaas4hep.training.metrics.compute import evaluate
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.gather import Gatherer
 from mlaas4hep.training.prepare import make_pipeline, opened
 from mlaas4hep.training.report import render_report
 from mlaas4hep.training.report.data import ReportData
@@ -68,7 +68,11 @@ def evaluate_bundle(
     workflow = workflow.model_copy(update={"features": features, "identifier": ()})
     kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
     split = Split(validation=0.0, test=0.0)
-    parts: list[Part] = []
+    trained = bundle.metrics
+    threshold, cut = trained.get("threshold", 0.5), (trained.get("ams") or {}).get("threshold")
+    gatherer = Gatherer(
+        manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
+    )
     cutflows: dict[str, Cutflow] = {}
     with opened(workflow) as files:
         for file in files:
@@ -86,19 +90,18 @@ def evaluate_bundle(
                 if len(selected):
                     raw = raw_matrix(selected.columns, layout.branches, entries, selected.index)
                     label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
-                    parts.append(Part(labels.target(label), scorer.scores(raw), selected.weight))
+                    gatherer.add(labels.target(label), scorer.scores(raw), selected.weight)
                 advance(entries, "")
-        if not parts:
+        data = gatherer.parts()
+        if not data:
             raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
         rows = file_rows(files)
-    data = {"data": Part(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("y", "scores", "weight")))}
-    trained = bundle.metrics
     metrics = evaluate(
         manifest.task,
         manifest.classes,
         data,
-        threshold=trained.get("threshold", 0.5),
-        ams_threshold=(trained.get("ams") or {}).get("threshold"),
+        threshold=threshold,
+        ams_threshold=cut,
     )
     report = render_report(
         ReportData(

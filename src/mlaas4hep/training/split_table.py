@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlaas4hep.bundle.files import beside, replace
 from mlaas4hep.streaming.dataset import Dataset
 
 __all__ = ["write_split"]
+
+NAMES = ("file", "entry", "part", "y", "weight")
+ROWS = 1 << 18
+"""Of a row group."""
 
 
 def write_split(dataset: Dataset, path: Path) -> None:
@@ -24,10 +31,28 @@ def write_split(dataset: Dataset, path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    blocks = list(dataset.in_order())
-    names = ("file", "entry", "part", "y", "weight")
-    columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in names}
-    order = np.lexsort((columns["entry"], columns["file"]))
     with beside(path.absolute()) as partial:
-        parquet.write_table(pa.table({name: column[order] for name, column in columns.items()}), partial)
+        writer = None
+        for columns in _tables(dataset):
+            table = pa.table(columns)
+            writer = writer or parquet.ParquetWriter(partial, table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
         replace(partial, path.absolute())
+
+
+def _tables(dataset: Dataset) -> Iterator[dict[str, NDArray[Any]]]:
+    """Columns of some hundred thousand rows at a time."""
+    waiting: list[list[NDArray[Any]]] = []
+    for block in dataset.in_order(as_given=True):
+        waiting.append([getattr(block, name) for name in NAMES])
+        if sum(len(columns[0]) for columns in waiting) >= ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate(parts) for name, parts in zip(NAMES, zip(*blocks, strict=True), strict=True)}

@@ -115,7 +115,15 @@ def run_training(
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
             with closing(trained.dataset):
                 histograms = _histograms(workflow, prepared, trained)
-                assessment = assess(trained.dataset, trained.predict, histograms, monitor)
+                assessment = assess(
+                    trained.dataset,
+                    trained.predict,
+                    histograms,
+                    monitor,
+                    task=prepared.labels.task,
+                    classes=len(prepared.labels.classes),
+                    threshold=workflow.training.threshold,
+                )
                 converted = convert(trained, assessment, prepared)
                 if converted.reason:
                     monitor.warn(f"the native model will be served: {converted.reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mlaas4hep.training.metrics import ams
+from mlaas4hep.training.metrics.parts import Column
 
 Sample = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]
+
+
+def column(y: Any, score: Any, weight: Any = None) -> Column:
+    score = np.asarray(score).reshape(-1)
+    return Column.of(np.asarray(y), score, np.ones(len(score)) if weight is None else np.asarray(weight))
 
 
 def formula(s: float, b: float, b_r: float = 10.0) -> float:
@@ -51,7 +58,7 @@ def test_scan_against_a_loop(sample: Sample) -> None:
         keep = score[:, 0] >= np.float32(threshold)
         s, b = 3.5 * weight[keep & (y == 1)].sum(), 2.5 * weight[keep & (y == 0)].sum()
         assert value == pytest.approx(formula(s, b), rel=1e-9)
-    best, value = ams.best_threshold(y, score, weight, scale=scale)
+    best, value = ams.best_threshold(column(y, score, weight), scale=scale)
     assert value == values.max()
     assert np.array_equal(score[:, 0] >= best, score[:, 0] >= np.float32(thresholds[values.argmax()]))
     s, b = ams.selected_sums(y, score, weight, best, scale)
@@ -59,14 +66,14 @@ def test_scan_against_a_loop(sample: Sample) -> None:
 
 
 def test_the_lowest_of_equal_thresholds() -> None:
-    best, value = ams.best_threshold([1, 1, 0], [0.5, 0.9, 0.1], [0.0, 1.0, 1.0])
+    best, value = ams.best_threshold(column([1, 1, 0], [0.5, 0.9, 0.1], [0.0, 1.0, 1.0]))
     assert best == 0.3
     assert value == pytest.approx(formula(1.0, 0.0))
 
 
 def test_no_threshold_without_events() -> None:
-    assert all(math.isnan(value) for value in ams.best_threshold([], [], []))
-    assert all(math.isnan(value) for value in ams.best_threshold([0], [0.5], [-1.0]))
+    assert all(math.isnan(value) for value in ams.best_threshold(column([], [], [])))
+    assert all(math.isnan(value) for value in ams.best_threshold(column([0], [0.5], [-1.0])))
 
 
 def test_scales(sample: Sample) -> None:
@@ -79,10 +86,10 @@ def test_scales(sample: Sample) -> None:
 
 def test_bootstrap_error_is_repeatable_whatever_the_order(sample: Sample) -> None:
     y, score, weight = sample
-    error = ams.bootstrap_error(y, score, weight, 0.5, seed=3)
+    error = ams.bootstrap_error(column(y, score, weight), 0.5, seed=3)
     order = np.random.default_rng(0).permutation(len(y))
-    assert ams.bootstrap_error(y[order], score[order], weight[order], 0.5, seed=3) == error
-    assert ams.bootstrap_error(y, score, weight, 0.5, seed=4) != error
+    assert ams.bootstrap_error(column(y[order], score[order], weight[order]), 0.5, seed=3) == error
+    assert ams.bootstrap_error(column(y, score, weight), 0.5, seed=4) != error
 
 
 def test_bootstrap_error_equals_replicas_event_by_event(sample: Sample) -> None:
@@ -93,13 +100,13 @@ def test_bootstrap_error_equals_replicas_event_by_event(sample: Sample) -> None:
     for _ in range(3000):
         times = rng.poisson(1.0, len(y)) * weight
         values.append(formula(40.0 * times[keep & (y == 1)].sum(), times[keep & (y == 0)].sum()))
-    error = ams.bootstrap_error(y, score, weight, 0.5, scale=(1.0, 40.0), replicas=3000)
+    error = ams.bootstrap_error(column(y, score, weight), 0.5, scale=(1.0, 40.0), replicas=3000)
     assert error == pytest.approx(np.std(values), rel=0.06)
 
 
 def test_bootstrap_error_of_nothing_selected() -> None:
-    assert ams.bootstrap_error([0, 1], [0.1, 0.2], None, 0.9) == 0.0
-    assert math.isnan(ams.bootstrap_error([0, 1], [0.1, 0.2], None, 0.9, scale=(math.nan, 1.0)))
+    assert ams.bootstrap_error(column([0, 1], [0.1, 0.2], None), 0.9) == 0.0
+    assert math.isnan(ams.bootstrap_error(column([0, 1], [0.1, 0.2], None), 0.9, scale=(math.nan, 1.0)))
 
 
 def test_threshold_keeps_a_minimum_of_background() -> None:
@@ -107,12 +114,12 @@ def test_threshold_keeps_a_minimum_of_background() -> None:
     y = rng.integers(0, 2, 400)
     score = (rng.normal(size=400) + y).round(1)
     for minimum in (1, 10, 30):
-        threshold, value = ams.best_threshold(y, score, minimum_background=minimum)
+        threshold, value = ams.best_threshold(column(y, score), minimum_background=minimum)
         allowed = [
             (float(ams.ams((y[score >= t] == 1).sum(), (y[score >= t] == 0).sum())), -t)
             for t in np.unique(score)
             if (y[score >= t] == 0).sum() >= minimum
         ]
         assert (value, -score[score >= threshold].min()) == pytest.approx(max(allowed))
-    few = ams.best_threshold(y, score, minimum_background=1000)
-    assert few == ams.best_threshold(y, score)
+    few = ams.best_threshold(column(y, score), minimum_background=1000)
+    assert few == ams.best_threshold(column(y, score))

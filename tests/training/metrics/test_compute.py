@@ -60,9 +60,7 @@ def test_ams_is_chosen_on_validation_and_measured_on_test_scaled_to_all() -> Non
     assert block["totals"] == pytest.approx(totals)
     validation, test = parts["validation"], parts["test"]
     scale = ams.class_scales(validation.y, validation.weight, totals)
-    best, value = ams.best_threshold(
-        validation.y, validation.scores, validation.weight, scale=scale, minimum_background=ams.MINIMUM_BACKGROUND
-    )
+    best, value = ams.best_threshold(validation.column(), scale=scale, minimum_background=ams.MINIMUM_BACKGROUND)
     assert block["minimum_background"] == 10
     assert (block["threshold"], block["chosen_value"]) == pytest.approx((best, value))
     keep = test.scores[:, 0] >= np.float32(best)

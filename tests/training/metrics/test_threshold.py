@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.training._format import exact
 from mlaas4hep.training.metrics.ams import best_threshold
+from mlaas4hep.training.metrics.parts import Column
 from mlaas4hep.training.metrics.threshold import threshold_below
 
 Single = st.floats(
@@ -38,6 +39,6 @@ def test_all_events_are_selected_where_nothing_lies_below(score: float) -> None:
 def test_a_chosen_threshold_stays_away_from_the_scores(noise: float) -> None:
     y = np.array([0, 0, 1, 1])
     score = np.array([0.1, 0.2, 0.7, 0.9], dtype=np.float32)
-    threshold, _ = best_threshold(y, score)
+    threshold, _ = best_threshold(Column.of(y, score, np.ones(4)))
     assert ((score + noise) >= threshold).tolist() == (score >= threshold).tolist() == [False, False, True, True]
     assert exact(threshold) == "0.4"

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 from mlaas4hep.training.metrics.curves import cumulative
+from mlaas4hep.training.metrics.parts import Column
 from mlaas4hep.training.metrics.threshold import threshold_below
 
 __all__ = [
@@ -114,9 +115,7 @@ def scan(
 
 
 def best_threshold(
-    y: ArrayLike,
-    score: ArrayLike,
-    weight: ArrayLike | None = None,
+    column: Column,
     *,
     scale: Scale = (1.0, 1.0),
     b_r: float = B_R,
@@ -128,9 +127,7 @@ def best_threshold(
     there by chance: ``minimum_background`` keeps the threshold away from that region.
 
     Args:
-        y: class indices [N], 1 is the signal.
-        score: [N] or [N, 1], finite.
-        weight: [N]; None: 1 for every event.
+        column: events, or groups of events: class 1 is the signal.
         scale: factors for background and signal, see `class_scales`.
         b_r: regularisation, in events.
         minimum_background: background events (unweighted) that must be selected; fewer are accepted only if there are
@@ -140,16 +137,15 @@ def best_threshold(
         The threshold, between the lowest score that it selects and the next lower one (the lowest of several equally
         good), and its AMS; (NaN, NaN) where the AMS is nowhere defined.
     """
-    thresholds, values = scan(y, score, weight, scale=scale, b_r=b_r)
-    truth = labels(y)
-    background = np.sort(flat_scores(score, len(truth))[truth == 0])
-    if len(background) >= minimum_background > 0:
-        values = np.where(thresholds <= background[-minimum_background], values, np.nan)
+    scores, values = scan(column.y, column.score, column.weight, scale=scale, b_r=b_r)
+    selected = cumulative(column.y, column.score, column.count).background[::-1]
+    if len(selected) and selected[0] >= minimum_background > 0:
+        values = np.where(selected >= minimum_background, values, np.nan)
     if not np.isfinite(values).any():
         return float("nan"), float("nan")
     best = int(np.nanargmax(values))
-    lower = float(thresholds[best - 1]) if best else None
-    return threshold_below(float(thresholds[best]), lower), float(values[best])
+    lower = float(column.high[column.score == scores[best - 1]].max()) if best else None
+    return threshold_below(float(column.low[column.score == scores[best]].min()), lower), float(values[best])
 
 
 def selected_sums(
@@ -166,9 +162,7 @@ def selected_sums(
 
 
 def bootstrap_error(
-    y: ArrayLike,
-    score: ArrayLike,
-    weight: ArrayLike | None,
+    column: Column,
     threshold: float,
     *,
     scale: Scale = (1.0, 1.0),
@@ -179,12 +173,11 @@ def bootstrap_error(
     """Statistical error of the AMS at a fixed threshold, by a Poisson bootstrap.
 
     In every replica each event counts as often as a Poisson number with mean 1 says. As n events of equal weight then
-    count a Poisson number with mean n in all, only that is drawn. Threshold and scale stay fixed.
+    count a Poisson number with mean n in all, only that is drawn; for groups of many events a normal number of the same
+    mean and variance. Threshold and scale stay fixed.
 
     Args:
-        y: class indices [N], 1 is the signal.
-        score: [N] or [N, 1], finite.
-        weight: [N]; None: 1 for every event.
+        column: events, or groups of events: class 1 is the signal.
         threshold: selected are the events with ``score >= threshold``.
         scale: factors for background and signal, see `class_scales`.
         b_r: regularisation, in events.
@@ -194,20 +187,20 @@ def bootstrap_error(
     Returns:
         Standard deviation of the replicas' AMS; NaN if fewer than two of them are defined.
     """
-    truth = labels(y)
-    w = weights(weight, len(truth))
-    keep = flat_scores(score, len(truth)) >= threshold
+    selected = column.where(column.score >= threshold)
     rng = np.random.default_rng(seed)
-    s = _replicas(w[keep & (truth == 1)], replicas, rng) * scale[1]
-    b = _replicas(w[keep & (truth == 0)], replicas, rng) * scale[0]
+    s = _replicas(selected.where(selected.y == 1), replicas, rng) * scale[1]
+    b = _replicas(selected.where(selected.y == 0), replicas, rng) * scale[0]
     values = ams(s, b, b_r)
     values = values[np.isfinite(values)]
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _replicas(weight: Floats, replicas: int, rng: np.random.Generator) -> Floats:
+def _replicas(column: Column, replicas: int, rng: np.random.Generator) -> Floats:
     """Sums of the weights in each replica, float64 [replicas]."""
-    distinct, counts = np.unique(weight, return_counts=True)
+    if column.grouped:
+        return rng.normal(column.weight.sum(), np.sqrt(column.squares.sum()), replicas)
+    distinct, counts = np.unique(column.weight, return_counts=True)
     sums = np.zeros(replicas)
     step = max(1, _BLOCK // replicas)
     for start in range(0, len(distinct), step):

@@ -9,7 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 
-__all__ = ["accuracy", "class_report", "confusion_matrix", "log_loss", "predicted_classes", "probabilities"]
+__all__ = [
+    "accuracy",
+    "class_report",
+    "confusion_matrix",
+    "log_loss",
+    "log_losses",
+    "predicted_classes",
+    "probabilities",
+]
 
 _EPSILON = float(np.finfo(np.float32).eps)
 
@@ -58,10 +66,16 @@ def log_loss(y: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -
     Returns:
         The loss; NaN if the weights do not sum to more than 0.
     """
+    losses = log_losses(y, scores)
+    return _mean(losses, weights(weight, len(losses)))
+
+
+def log_losses(y: ArrayLike, scores: ArrayLike) -> Floats:
+    """``-ln p(true class)`` of each event, float64 [N]; see `log_loss`."""
     truth = labels(y)
     matrix = np.clip(probabilities(scores), _EPSILON, 1.0 - _EPSILON)
     matrix /= matrix.sum(axis=1, keepdims=True)
-    return _mean(-np.log(matrix[np.arange(len(truth)), truth]), weights(weight, len(truth)))
+    return np.asarray(-np.log(matrix[np.arange(len(truth)), truth]), dtype=np.float64)
 
 
 def accuracy(y: ArrayLike, predicted: ArrayLike, weight: ArrayLike | None = None) -> float:

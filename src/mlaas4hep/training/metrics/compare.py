@@ -10,14 +10,14 @@ from mlaas4hep.training.metrics._arrays import Floats, weights
 __all__ = ["effective_number", "kolmogorov", "ks_distance", "ks_test"]
 
 
-def effective_number(weight: ArrayLike) -> float:
+def effective_number(weight: ArrayLike, squares: Floats | None = None) -> float:
     """Number of unweighted events with the same relative error: (sum w)^2 / sum w^2; 0 for no events.
 
     Source: L. Kish, Survey Sampling (1965), section 8.2; in the field ROOT's ``TH1::GetEffectiveEntries``.
     """
     w = np.asarray(weight, dtype=np.float64)
-    squares = float((w**2).sum())
-    return float(w.sum()) ** 2 / squares if squares > 0.0 else 0.0
+    total = float((w**2 if squares is None else squares).sum())
+    return float(w.sum()) ** 2 / total if total > 0.0 else 0.0
 
 
 def kolmogorov(z: float) -> float:
@@ -60,7 +60,12 @@ def _cdf(values: Floats, weight: Floats, points: Floats) -> Floats:
 
 
 def ks_test(
-    first: ArrayLike, second: ArrayLike, w1: ArrayLike | None = None, w2: ArrayLike | None = None
+    first: ArrayLike,
+    second: ArrayLike,
+    w1: ArrayLike | None = None,
+    w2: ArrayLike | None = None,
+    *,
+    squares: tuple[Floats, Floats] | None = None,
 ) -> tuple[float, float]:
     """Two-sample Kolmogorov-Smirnov test with weights.
 
@@ -72,6 +77,7 @@ def ks_test(
         second: values [M], finite.
         w1: weights [N], any sign; None: 1 for every value.
         w2: weights [M].
+        squares: sums of squared weights [N] and [M], where a value stands for several events; None: ``w1**2, w2**2``.
 
     Returns:
         Distance and p-value; both NaN where the weights of a sample do not sum to more than 0.
@@ -79,6 +85,7 @@ def ks_test(
     distance = ks_distance(first, second, w1, w2)
     if np.isnan(distance):
         return distance, distance
-    n1 = effective_number(weights(w1, len(np.asarray(first))))
-    n2 = effective_number(weights(w2, len(np.asarray(second))))
+    one, two = squares if squares is not None else (None, None)
+    n1 = effective_number(weights(w1, len(np.asarray(first))), one)
+    n2 = effective_number(weights(w2, len(np.asarray(second))), two)
     return distance, kolmogorov(distance * float(np.sqrt(n1 * n2 / (n1 + n2))))

@@ -12,11 +12,11 @@ from mlaas4hep.training.data import Task
 from mlaas4hep.training.metrics import ams as significance
 from mlaas4hep.training.metrics import classification
 from mlaas4hep.training.metrics._arrays import Floats
+from mlaas4hep.training.metrics.auc_error import auc_error, auc_grouping
 from mlaas4hep.training.metrics.compare import ks_test
-from mlaas4hep.training.metrics.curves import one_vs_rest_auc, roc_auc
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.curves import roc_auc
+from mlaas4hep.training.metrics.parts import Column, Grouped, Part, Scored
 from mlaas4hep.training.metrics.ranges import outside, within
-from mlaas4hep.training.metrics.regression import regression_metrics
 
 __all__ = ["Part", "evaluate"]
 
@@ -41,7 +41,7 @@ _OTHERWISE = "the sum of weights is not positive"
 def evaluate(
     task: Task,
     classes: Sequence[str],
-    parts: Mapping[str, Part],
+    parts: Mapping[str, Scored],
     *,
     threshold: float = 0.5,
     ams_threshold: float | None = None,
@@ -54,7 +54,8 @@ def evaluate(
     Args:
         task: binary, multiclass or regression.
         classes: names of the classes by index (binary: background, signal); empty for regression.
-        parts: events by name; ``train``, ``validation`` and ``test`` after a training, ``data`` alone for other files.
+        parts: events by name (all, or in groups; see `Gatherer`): ``train``, ``validation`` and ``test`` after a
+            training, ``data`` alone for other files.
         threshold: binary: an event is counted as signal from this score on (confusion matrix, accuracy, report).
         ams_threshold: threshold of the AMS chosen earlier; None: the best one on ``validation``.
         totals: sums of weights of (background, signal) that the AMS is scaled to; None: of all parts together.
@@ -66,6 +67,7 @@ def evaluate(
 
             {"task", "classes", "threshold",
              "parts": {part: {"events", "sum_of_weights", "classes": {class: {"events", "sum_of_weights"}},
+                              "groups": {"number"},    # only where the events are in groups
                               "unweighted": {...}, "weighted": {...}}},
              "ams": {"b_r", "totals", "threshold", "chosen_on", "chosen_value", "minimum_background", "evaluated_on",
                      "value", "error", "signal", "background", "replicas"},    # binary with weights only
@@ -73,18 +75,19 @@ def evaluate(
              "undefined": [{"what", "reason"}]}
 
         The figures are: classification ``loss``, ``accuracy``, ``auc`` (multiclass: macro mean, and
-        ``auc_per_class``), ``confusion`` (rows true, columns predicted) and ``classes`` (purity, efficiency, f1,
-        support); regression those of `regression_metrics`. A figure that is undefined is None, and ``undefined`` says
-        which and why.
+        ``auc_per_class``), ``auc_error`` (see `auc_error`), ``auc_grouping`` (see `auc_grouping`; only for groups),
+        ``confusion`` (rows true, columns predicted) and ``classes`` (purity, efficiency, f1, support);
+        regression those of `regression_metrics`. A figure that is undefined is None, and ``undefined`` says which and
+        why.
     """
     if not parts:
         msg = "there is no part to evaluate"
         raise ValueError(msg)
     undefined: list[dict[str, str]] = []
-    usable: dict[str, Part] = {}
+    usable: dict[str, Scored] = {}
     for name, part in parts.items():
         usable[name] = part.finite()
-        lost = len(part) - len(usable[name])
+        lost = part.lost
         if lost:
             reason = (
                 f"the model gave no finite score for {lost} of {len(part)} events; they are left out of all figures"
@@ -94,7 +97,7 @@ def evaluate(
     if task == "binary":
         result["threshold"] = threshold
     result["parts"] = {name: _part(task, classes, part, usable[name], threshold) for name, part in parts.items()}
-    if task == "binary" and any(bool(np.any(part.weight != 1.0)) for part in parts.values()):
+    if task == "binary" and any(part.weighted for part in parts.values()):
         result["ams"] = _ams(usable, ams_threshold, totals, replicas, seed)
     elif task == "binary":
         undefined.append({"what": "ams", "reason": _RAW_COUNTS})
@@ -105,84 +108,100 @@ def evaluate(
     return clean
 
 
-def _part(task: Task, classes: Sequence[str], part: Part, usable: Part, threshold: float) -> dict[str, Any]:
-    block: dict[str, Any] = {"events": len(part), "sum_of_weights": float(part.weight.sum())}
+def _part(task: Task, classes: Sequence[str], part: Scored, usable: Scored, threshold: float) -> dict[str, Any]:
+    block: dict[str, Any] = {"events": len(part), "sum_of_weights": part.sum_of_weights}
     if task != "regression":
         block["classes"] = {
-            name: {"events": int((part.y == index).sum()), "sum_of_weights": float(part.weight[part.y == index].sum())}
+            name: dict(zip(("events", "sum_of_weights"), part.of_class(index), strict=True))
             for index, name in enumerate(classes)
         }
-    for kind, weight in (("unweighted", np.ones(len(usable))), ("weighted", usable.weight)):
-        block[kind] = _figures(task, classes, usable, weight, threshold)
+    if isinstance(usable, Grouped):
+        block["groups"] = {"number": len(np.unique(usable.column().score))}
+    for kind, weighted in (("unweighted", False), ("weighted", True)):
+        block[kind] = _figures(task, classes, usable, threshold, weighted=weighted)
     return block
 
 
-def _figures(task: Task, classes: Sequence[str], part: Part, weight: Floats, threshold: float) -> dict[str, Any]:
+def _figures(task: Task, classes: Sequence[str], part: Scored, threshold: float, *, weighted: bool) -> dict[str, Any]:
     if task == "regression":
-        return dict(regression_metrics(part.y, part.scores, weight))
-    predicted = classification.predicted_classes(part.scores, threshold)
-    matrix = classification.confusion_matrix(part.y, predicted, len(classes), weight)
+        return part.regression(weighted=weighted)
+    matrix = part.confusion(len(classes), threshold, weighted=weighted)
+    total = float(matrix.sum())
     figures: dict[str, Any] = {
-        "loss": classification.log_loss(part.y, part.scores, weight),
-        "accuracy": classification.accuracy(part.y, predicted, weight),
+        "loss": part.loss(weighted=weighted),
+        "accuracy": float(np.trace(matrix)) / total if total > 0.0 else math.nan,
     }
     if task == "binary":
-        figures["auc"] = roc_auc(part.y, part.scores, weight)
+        figures |= _auc(part.column(), weighted=weighted)
     else:
-        areas, figures["auc"] = one_vs_rest_auc(part.y, part.scores, weight)
-        figures["auc_per_class"] = {name: {"auc": float(area)} for name, area in zip(classes, areas, strict=True)}
+        areas = [_auc(part.column(k).against_rest(k), weighted=weighted) for k in range(len(classes))]
+        figures["auc"] = float(np.mean([area["auc"] for area in areas])) if areas else math.nan
+        figures["auc_per_class"] = dict(zip(classes, areas, strict=True))
     figures["confusion"] = matrix.tolist()
     figures["classes"] = dict(zip(classes, classification.class_report(matrix), strict=True))
     return figures
 
 
-def _ams(
-    parts: Mapping[str, Part], given: float | None, totals: Sequence[float] | None, replicas: int, seed: int
-) -> dict[str, Any]:
-    def sums(part: Part) -> Floats:
-        return np.array([part.weight[part.y == index].sum() for index in (0, 1)])
+def _auc(column: Column, *, weighted: bool) -> dict[str, float]:
+    """The area, its statistical error where there is one, and for groups the most that they can change it."""
+    rows = column if weighted else column.unweighted()
+    found = {"auc": roc_auc(rows.y, rows.score, rows.weight)}
+    error = auc_error(rows)
+    if math.isfinite(within("auc", found["auc"])) and math.isfinite(error):
+        found["auc_error"] = error
+    if rows.grouped:
+        found["auc_grouping"] = auc_grouping(rows)
+    return found
 
-    full = [float(total) for total in (totals if totals is not None else sum(map(sums, parts.values()), np.zeros(2)))]
+
+def _ams(
+    parts: Mapping[str, Scored], given: float | None, totals: Sequence[float] | None, replicas: int, seed: int
+) -> dict[str, Any]:
+    columns = {name: part.column() for name, part in parts.items()}
+
+    def sums(column: Column) -> Floats:
+        return np.array([column.weight[column.y == index].sum() for index in (0, 1)])
+
+    full = [float(total) for total in (totals if totals is not None else sum(map(sums, columns.values()), np.zeros(2)))]
     block: dict[str, Any] = {"b_r": significance.B_R, "totals": full, "threshold": math.nan, "chosen_on": "given"}
     if given is not None:
         block["threshold"] = float(given)
-    elif "validation" in parts:
-        part = parts["validation"]
-        scale = significance.class_scales(part.y, part.weight, full)
+    elif "validation" in columns:
+        column = columns["validation"]
+        scale = significance.class_scales(column.y, column.weight, full)
         minimum = significance.MINIMUM_BACKGROUND
-        best = significance.best_threshold(part.y, part.scores, part.weight, scale=scale, minimum_background=minimum)
         block["minimum_background"] = minimum
+        best = significance.best_threshold(column, scale=scale, minimum_background=minimum)
         block["threshold"], block["chosen_value"] = best
         block["chosen_on"] = "validation"
     else:
         block["chosen_on"] = None
-    name = next((name for name in ("test", "data") if name in parts), None) or list(parts)[-1]
-    part, cut = parts[name], block["threshold"]
+    name = next((name for name in ("test", "data") if name in columns), None) or list(columns)[-1]
+    column, cut = columns[name], block["threshold"]
     block |= {"evaluated_on": name, "value": math.nan, "error": math.nan, "replicas": replicas}
     if math.isfinite(cut):
-        scale = significance.class_scales(part.y, part.weight, full)
-        signal, background = significance.selected_sums(part.y, part.scores, part.weight, cut, scale)
+        scale = significance.class_scales(column.y, column.weight, full)
+        signal, background = significance.selected_sums(column.y, column.score, column.weight, cut, scale)
         block |= {"signal": signal, "background": background, "value": float(significance.ams(signal, background))}
-        block["error"] = significance.bootstrap_error(
-            part.y, part.scores, part.weight, cut, scale=scale, replicas=replicas, seed=seed
-        )
+        block["error"] = significance.bootstrap_error(column, cut, scale=scale, replicas=replicas, seed=seed)
     return block
 
 
-def _ks(task: Task, classes: Sequence[str], train: Part, test: Part) -> dict[str, Any]:
+def _ks(task: Task, classes: Sequence[str], train: Scored, test: Scored) -> dict[str, Any]:
     if task == "regression":
-        residuals = [part.scores.reshape(-1).astype(np.float64) - part.y for part in (train, test)]
-        distance, p_value = ks_test(residuals[0], residuals[1], train.weight, test.weight)
-        return {"residual": {"distance": distance, "p_value": p_value}}
+        return {"residual": _ks_of(train.residuals(), test.residuals())}
     result = {}
     for index, name in enumerate(classes):
-        column = 0 if task == "binary" else index
-        one, two = train.y == index, test.y == index
-        distance, p_value = ks_test(
-            train.scores[one, column], test.scores[two, column], train.weight[one], test.weight[two]
-        )
-        result[name] = {"distance": distance, "p_value": p_value}
+        columns = (part.column(0 if task == "binary" else index) for part in (train, test))
+        one, two = (column.where(column.y == index) for column in columns)
+        result[name] = _ks_of(one, two)
     return result
+
+
+def _ks_of(one: Column, two: Column) -> dict[str, float]:
+    squares = (one.squares, two.squares)
+    distance, p_value = ks_test(one.score, two.score, one.weight, two.weight, squares=squares)
+    return {"distance": distance, "p_value": p_value}
 
 
 def _clean(value: Any, path: str, undefined: list[dict[str, str]]) -> Any:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, weights
 
-__all__ = ["regression_metrics", "weighted_quantile"]
+__all__ = ["Moments", "regression_metrics", "weighted_quantile"]
 
 
 def weighted_quantile(values: ArrayLike, quantiles: ArrayLike, weight: ArrayLike | None = None) -> Floats:
@@ -54,19 +54,47 @@ def regression_metrics(y: ArrayLike, scores: ArrayLike, weight: ArrayLike | None
     """
     true = np.asarray(y, dtype=np.float64)
     w = weights(weight, len(true))
-    residual = flat_scores(scores, len(true)) - true
     total = float(w.sum())
-    if not total > 0.0:
-        return dict.fromkeys(("mse", "mae", "rmse", "r2", "bias", "resolution"), float("nan"))
-    mse = float((w * residual**2).sum()) / total
-    mean = float((w * true).sum()) / total
-    variance = float((w * (true - mean) ** 2).sum()) / total
-    low, high = weighted_quantile(residual, [0.16, 0.84], w)
-    return {
-        "mse": mse,
-        "mae": float((w * np.abs(residual)).sum()) / total,
-        "rmse": float(np.sqrt(mse)) if mse >= 0.0 else float("nan"),
-        "r2": 1.0 - mse / variance if variance > 0.0 else float("nan"),
-        "bias": float((w * residual).sum()) / total,
-        "resolution": float(high - low) / 2.0,
-    }
+    moments = Moments(float((w * true).sum()) / total if total > 0.0 else 0.0)
+    moments.add(true, scores, w)
+    low, high = weighted_quantile(flat_scores(scores, len(true)) - true, [0.16, 0.84], w)
+    return {**moments.figures(), "resolution": float(high - low) / 2.0}
+
+
+class Moments:
+    """Sums over events from which the figures of a regression follow.
+
+    Args:
+        centre: a value near the mean of the targets; None: the first one that is added.
+    """
+
+    def __init__(self, centre: float | None = None) -> None:
+        self._centre = centre
+        self._sums = np.zeros(6)
+
+    def add(self, y: ArrayLike, scores: ArrayLike, weight: Floats) -> None:
+        """Add true values [n], predicted ones [n] or [n, 1] and weights [n]."""
+        true = np.asarray(y, dtype=np.float64)
+        if self._centre is None and len(true):
+            self._centre = float(true[0])
+        residual = flat_scores(scores, len(true)) - true
+        shifted = true - (self._centre or 0.0)
+        for index, term in enumerate(
+            (np.ones(len(true)), residual**2, np.abs(residual), residual, shifted, shifted**2)
+        ):
+            self._sums[index] += float((weight * term).sum())
+
+    def figures(self) -> dict[str, float]:
+        """All figures of `regression_metrics` but the resolution."""
+        total = self._sums[0]
+        if not total > 0.0:
+            return dict.fromkeys(("mse", "mae", "rmse", "r2", "bias"), float("nan"))
+        mse, mae, bias, mean, square = (float(value) for value in self._sums[1:] / total)
+        variance = square - mean**2
+        return {
+            "mse": mse,
+            "mae": mae,
+            "rmse": float(np.sqrt(mse)) if mse >= 0.0 else float("nan"),
+            "r2": 1.0 - mse / variance if variance > 0.0 else float("nan"),
+            "bias": bias,
+        }

@@ -10,7 +10,7 @@ import numpy as np
 from mlaas4hep.training._format import exact, number, short
 from mlaas4hep.training.metrics import ams
 from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain, thin
 
@@ -23,19 +23,20 @@ __all__ = ["ams_svg", "efficiency_purity_svg", "roc_svg", "threshold_svg"]
 _BLUE, _ORANGE, _RED, _PURPLE = "#5790fc", "#f89c20", "#e42536", "#964a8b"
 
 
-def roc_svg(parts: Mapping[str, Part], main: str, signal: str, background: str, weighted: bool) -> str:
+def roc_svg(parts: Mapping[str, Scored], main: str, signal: str, background: str, weighted: bool) -> str:
     """ROC curves of the main part (weighted and, if weights differ, unweighted) and of the training events."""
     curves: list[tuple[str, Roc, dict[str, Any]]] = []
-    part = parts[main]
+    column = parts[main].column()
     kind = f"{main}, weighted" if weighted else main
-    curves.append((kind, roc_curve(part.y, part.scores, part.weight), {"color": _RED}))
+    curves.append((kind, roc_curve(column.y, column.score, column.weight), {"color": _RED}))
     if weighted:
-        curves.append((f"{main}, unweighted", roc_curve(part.y, part.scores), {"color": _BLUE, "linestyle": "--"}))
+        plainly = roc_curve(column.y, column.score, column.count)
+        curves.append((f"{main}, unweighted", plainly, {"color": _BLUE, "linestyle": "--"}))
     if main != "train" and "train" in parts:
-        train = parts["train"]
+        train = parts["train"].column()
         label = "train, weighted" if weighted else "train"
         style = {"color": MUTED, "linewidth": 1.2}
-        curves.append((label, roc_curve(train.y, train.scores, train.weight), style))
+        curves.append((label, roc_curve(train.y, train.score, train.weight), style))
 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
@@ -53,16 +54,17 @@ def roc_svg(parts: Mapping[str, Part], main: str, signal: str, background: str, 
     return draw_svg("roc", build)
 
 
-def efficiency_purity_svg(part: Part, main: str, weighted: bool, threshold: float | None) -> str:
+def efficiency_purity_svg(part: Scored, main: str, weighted: bool, threshold: float | None) -> str:
     """Purity against efficiency, with the chosen threshold marked."""
-    curves = [("weighted" if weighted else main, part.weight, _RED, "-")]
+    column = part.column()
+    curves = [("weighted" if weighted else main, column.weight, _RED, "-")]
     if weighted:
-        curves.append(("unweighted", np.ones(len(part)), _BLUE, "--"))
+        curves.append(("unweighted", column.count, _BLUE, "--"))
 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
         for label, weight, colour, style in curves:
-            curve = efficiency_purity(part.y, part.scores, weight)
+            curve = efficiency_purity(column.y, column.score, weight)
             index = thin(curve.efficiency, curve.purity)
             axes.plot(
                 curve.efficiency[index],
@@ -86,13 +88,14 @@ def efficiency_purity_svg(part: Part, main: str, weighted: bool, threshold: floa
     return draw_svg("efficiency-purity", build)
 
 
-def threshold_svg(part: Part, main: str, weighted: bool, threshold: float | None) -> str:
+def threshold_svg(part: Scored, main: str, weighted: bool, threshold: float | None) -> str:
     """Efficiency of both classes and purity of the selection against the threshold."""
+    column = part.column()
 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
-        curve = efficiency_purity(part.y, part.scores, part.weight)
-        background = efficiency_purity(1 - part.y, part.scores, part.weight)
+        curve = efficiency_purity(column.y, column.score, column.weight)
+        background = efficiency_purity(1 - column.y, column.score, column.weight)
         for label, values, colour, style in (
             ("signal efficiency", curve.efficiency, _RED, "-"),
             ("background efficiency", background.efficiency, _BLUE, "--"),
@@ -111,7 +114,7 @@ def threshold_svg(part: Part, main: str, weighted: bool, threshold: float | None
     return draw_svg("threshold", build)
 
 
-def ams_svg(parts: Mapping[str, Part], main: str, block: Mapping[str, Any]) -> str:
+def ams_svg(parts: Mapping[str, Scored], main: str, block: Mapping[str, Any]) -> str:
     """AMS against the threshold, on the events it was chosen on and on the main part."""
     totals: Sequence[float] = block["totals"]
     names = [name for name in ("validation", main) if name in parts]
@@ -120,9 +123,9 @@ def ams_svg(parts: Mapping[str, Part], main: str, block: Mapping[str, Any]) -> s
         axes = figure.subplots()
         top = 0.0
         for name, colour, style in zip(dict.fromkeys(names), (_BLUE, _RED), ("--", "-"), strict=False):
-            part = parts[name]
-            scale = ams.class_scales(part.y, part.weight, totals)
-            thresholds, values = ams.scan(part.y, part.scores, part.weight, scale=scale)
+            column = parts[name].column()
+            scale = ams.class_scales(column.y, column.weight, totals)
+            thresholds, values = ams.scan(column.y, column.score, column.weight, scale=scale)
             index = thin(thresholds, values, 800)
             axes.plot(thresholds[index], values[index], color=colour, linestyle=style, linewidth=1.4, label=plain(name))
             top = max(top, float(values[index].max(initial=0.0)))
@@ -154,7 +157,7 @@ def _mark(axes: Axes, threshold: float | None) -> None:
         axes.axvline(threshold, ymax=0.72, color=MUTED, linestyle=":", linewidth=1.4)
 
 
-def _score_limits(axes: Axes, parts: Sequence[Part]) -> None:
-    scores = np.concatenate([part.scores.reshape(-1) for part in parts])
+def _score_limits(axes: Axes, parts: Sequence[Scored]) -> None:
+    scores = np.concatenate([part.column().score for part in parts])
     low, high = float(scores.min(initial=0.0)), float(scores.max(initial=1.0))
     axes.set_xlim(low, high)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlaas4hep.training.data import Task
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 
 __all__ = ["CutflowRow", "FeatureRow", "FileRow", "ReportData"]
 
@@ -103,7 +103,7 @@ class ReportData:
     task: Task
     classes: Sequence[str]
     metrics: Mapping[str, Any]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Scored]
     importance: Sequence[Mapping[str, Any]] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     cutflow: Sequence[CutflowRow] = ()

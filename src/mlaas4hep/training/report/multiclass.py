@@ -9,7 +9,7 @@ import numpy as np
 
 from mlaas4hep.training._format import count, number
 from mlaas4hep.training.metrics.curves import roc_curve
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.report.style import INK, MUTED, class_colours, draw_svg, legend, plain, thin
 
@@ -21,13 +21,14 @@ __all__ = ["confusion_svg", "one_vs_rest_svg"]
 _BLUE = (0x57 / 255, 0x90 / 255, 0xFC / 255)
 
 
-def one_vs_rest_svg(part: Part, main: str, classes: Sequence[str], weighted: bool) -> str:
+def one_vs_rest_svg(part: Scored, main: str, classes: Sequence[str], weighted: bool) -> str:
     """ROC curve of each class against all others."""
 
     def build(figure: Figure) -> None:
         axes = figure.subplots()
         for index, (name, colour) in enumerate(zip(classes, class_colours(len(classes)), strict=True)):
-            roc = roc_curve(part.y == index, part.scores[:, index], part.weight)
+            column = part.column(index)
+            roc = roc_curve(column.y == index, column.score, column.weight)
             if np.isfinite(within("auc", roc.area)):
                 points = thin(roc.fpr, roc.tpr)
                 label = f"{plain(name)}: AUC {number(roc.area)}"

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlaas4hep.training._format import count, exact, is_weighted, main_part, number, short
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report import binary, general, multiclass, regression, tables
 from mlaas4hep.training.report.data import ReportData
 from mlaas4hep.training.report.scores import score_svgs
@@ -75,7 +75,7 @@ def render_report(report: ReportData) -> str:
 
 
 def _pictures(
-    report: ReportData, parts: dict[str, Part], main: str, weighted: bool
+    report: ReportData, parts: dict[str, Scored], main: str, weighted: bool
 ) -> tuple[list[_Picture], list[_Picture]]:
     """Figures of the quality, and of the scores."""
     part = parts[main]

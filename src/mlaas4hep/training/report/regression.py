@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training._format import number
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.metrics.regression import weighted_quantile
 from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain
 
@@ -35,8 +35,9 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def predicted_svg(part: Part, main: str, target: str, unit: str) -> str:
+def predicted_svg(part: Scored, main: str, target: str, unit: str) -> str:
     """Density of predicted against true values."""
+    part = part.rows
     true, predicted = part.y.astype(np.float64), part.scores.reshape(-1).astype(np.float64)
     low, high = _range(np.concatenate([true, predicted]))
 
@@ -73,16 +74,11 @@ def predicted_svg(part: Part, main: str, target: str, unit: str) -> str:
     return draw_svg("predicted", build)
 
 
-def residual_svg(parts: Mapping[str, Part], main: str, target: str, unit: str, ks: Mapping[str, Any]) -> str:
+def residual_svg(parts: Mapping[str, Scored], main: str, target: str, unit: str, ks: Mapping[str, Any]) -> str:
     """Distribution of the residuals, training events as markers."""
-
-    def residuals(part: Part) -> NDArray[np.float64]:
-        return np.asarray(part.scores.reshape(-1).astype(np.float64) - part.y, dtype=np.float64)
-
-    low, high = _range(residuals(parts[main]))
+    low, high = _range(parts[main].rows.residuals().score)
 
     def build(figure: Figure) -> None:
-        import hist
         import mplhep
 
         axes = figure.subplots()
@@ -90,21 +86,18 @@ def residual_svg(parts: Mapping[str, Part], main: str, target: str, unit: str, k
         for name, style in ((main, {"histtype": "fill", "alpha": 0.35}), ("train", {"histtype": "errorbar"})):
             if name not in parts or (name == "train" and main == "train" and style["histtype"] == "errorbar"):
                 continue
-            part = parts[name]
-            raw = hist.Hist(hist.axis.Regular(50, low, high, flow=False), storage=hist.storage.Weight())
-            raw.fill(residuals(part), weight=part.weight)
-            total = float(part.weight.sum())
+            column = parts[name].residuals()
+            edges = np.linspace(low, high, 51)
+            total = float(column.weight.sum())
             if not total > 0.0:
                 continue
             factor = 50 / (high - low) / total
-            values = raw.values() * factor
-            errors = np.sqrt(np.asarray(raw.variances(), dtype=np.float64)) * factor
+            values = np.histogram(column.score, edges, weights=column.weight)[0] * factor
+            errors = np.sqrt(np.histogram(column.score, edges, weights=column.squares)[0]) * factor
             peak = max(peak, float((values + errors).max()))
             marker = {"yerr": errors, "markersize": 5} if style["histtype"] == "errorbar" else {"yerr": False}
             colour = _BLUE if name == main else _RED
-            mplhep.histplot(
-                (values, raw.axes[0].edges), ax=axes, flow="none", color=colour, label=plain(name), **style, **marker
-            )
+            mplhep.histplot((values, edges), ax=axes, flow="none", color=colour, label=plain(name), **style, **marker)
         axes.axvline(0.0, ymax=0.78, color=MUTED, linestyle=":", linewidth=1.2)
         test = ks.get("residual") or {}
         text = ""
@@ -119,8 +112,9 @@ def residual_svg(parts: Mapping[str, Part], main: str, target: str, unit: str, k
     return draw_svg("residuals", build)
 
 
-def residual_profile_svg(part: Part, main: str, target: str, unit: str) -> str:
+def residual_profile_svg(part: Scored, main: str, target: str, unit: str) -> str:
     """Bias and resolution of the residual in bins of the true value."""
+    part = part.rows
     true = part.y.astype(np.float64)
     residual = part.scores.reshape(-1).astype(np.float64) - true
     low, high = _range(true)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training._format import number
-from mlaas4hep.training.metrics.parts import Part
+from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report.style import INK, class_colours, draw_svg, legend, plain
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Axis:
 
 
 def score_svgs(
-    parts: Mapping[str, Part], main: str, classes: Sequence[str], ks: Mapping[str, Any]
+    parts: Mapping[str, Scored], main: str, classes: Sequence[str], ks: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """Figures with the events of the main part filled and the training events as markers.
 
@@ -84,14 +84,16 @@ def _ks_line(name: str, test: Mapping[str, Any] | None) -> str:
     return f"KS {plain(name, 24)}: {number(test['distance'], 2)} (p = {number(test['p_value'], 2)})"
 
 
-def _axis(samples: Mapping[str, Part], main: str, column: int, label: str) -> _Axis:
-    scores = [part.scores[:, column] for part in samples.values()]
-    low = min(float(array.min(initial=0.0)) for array in scores)
-    high = max(float(array.max(initial=1.0)) for array in scores)
+def _axis(samples: Mapping[str, Scored], main: str, column: int, label: str) -> _Axis:
+    columns = [part.column(column) for part in samples.values()]
+    low = min(float(found.low.min(initial=0.0)) for found in columns)
+    high = max(float(found.high.max(initial=1.0)) for found in columns)
     return _Axis(column, label, low, high, 40 if len(samples[main]) >= 4000 else 25)
 
 
-def _figure(name: str, samples: Mapping[str, Part], main: str, axis: _Axis, groups: Sequence[_Group], text: str) -> str:
+def _figure(
+    name: str, samples: Mapping[str, Scored], main: str, axis: _Axis, groups: Sequence[_Group], text: str
+) -> str:
     import mplhep
 
     def build(figure: Figure) -> None:
@@ -139,18 +141,20 @@ def _finish(axes: Axes, peak: float, floor: float, text: str) -> None:
     legend(axes, loc="upper center", ncols=2, columnspacing=1.2, title=text or None)
 
 
-def _density(part: Part, group: _Group, axis: _Axis) -> tuple[hist.Hist[Any] | None, NDArray[np.float64]]:
+def _density(part: Scored, group: _Group, axis: _Axis) -> tuple[hist.Hist[Any] | None, NDArray[np.float64]]:
     """Histogram with unit area, and its errors; None where the weights do not sum to more than 0."""
     import hist
 
-    keep = np.isin(part.y, group.members)
-    high = np.nextafter(axis.high, np.inf)
-    raw = hist.Hist(hist.axis.Regular(axis.bins, axis.low, high, flow=False), storage=hist.storage.Weight())
-    raw.fill(part.scores[keep, axis.column].astype(np.float64), weight=part.weight[keep])
-    total = float(raw.values().sum())
+    column = part.column(axis.column)
+    column = column.where(np.isin(column.y, group.members))
+    edges = np.linspace(axis.low, axis.high, axis.bins + 1)
+    values, squares = (
+        np.histogram(column.score, edges, weights=weight)[0] for weight in (column.weight, column.squares)
+    )
+    total = float(values.sum())
     if not total > 0.0:
         return None, np.zeros(axis.bins)
     factor = axis.bins / (axis.high - axis.low) / total
-    density = hist.Hist(raw.axes[0], storage=hist.storage.Double())
-    density[...] = raw.values() * factor
-    return density, np.sqrt(np.asarray(raw.variances(), dtype=np.float64)) * factor
+    density = hist.Hist(hist.axis.Regular(axis.bins, axis.low, axis.high, flow=False), storage=hist.storage.Double())
+    density[...] = values * factor
+    return density, np.asarray(np.sqrt(squares) * factor, dtype=np.float64)
