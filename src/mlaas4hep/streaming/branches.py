@@ -119,7 +119,7 @@ def _features(
         branch = branches.get(pattern)
         if branch is not None and branch.kind == "unsupported":
             raise UnsupportedBranchError(
-                f"branch {pattern} holds {branch.dtype}, not numbers",
+                f"branch {pattern} {branch.problem}",
                 where=path,
                 hint="leave it out of features.include",
             )
@@ -133,7 +133,7 @@ def _features(
             if asked or name not in known:
                 left_out[name] = f"is {special[name]}"
         elif branch.kind == "unsupported":
-            left_out[name] = f"holds {branch.dtype}, not numbers"
+            left_out[name] = branch.problem
         elif not branch.hidden or asked:
             chosen.append(name)
             if name in special:
@@ -156,7 +156,7 @@ def _require(file: DataFile, needed: Iterable[str], union: Mapping[str, Branch],
         if branch is None:
             raise missing_branch(name, file.path, branches)
         if branch.kind == "unsupported" and name != skip_kind:
-            raise UnsupportedBranchError(f"branch {name} holds {branch.dtype}, not numbers", where=file.path)
+            raise UnsupportedBranchError(f"branch {name} {branch.problem}", where=file.path)
         if union[name].kind != branch.kind:
             raise ConfigError(
                 f"branch {name} is {branch.kind} here and {union[name].kind} in another file",
@@ -179,7 +179,7 @@ def check_inputs(file: DataFile, kinds: Kinds) -> None:
         if branch is None:
             raise missing_branch(name, file.path, branches, otherwise="the model needs it")
         if branch.kind == "unsupported":
-            raise UnsupportedBranchError(f"branch {name} holds {branch.dtype}, not numbers", where=file.path)
+            raise UnsupportedBranchError(f"branch {name} {branch.problem}", where=file.path)
         if branch.kind != kind:
             raise ConfigError(f"branch {name} is {branch.kind} here, {kind} in training", where=file.path)
 

@@ -25,6 +25,7 @@ class BranchInfo:
         width: size of a fixed-size array, else None.
         hidden: true for mere storage details such as the counter of one jagged branch.
         why: why it cannot be a feature, else None.
+        stored: how the file calls it, if that is not the name.
     """
 
     name: str
@@ -33,6 +34,7 @@ class BranchInfo:
     width: int | None
     hidden: bool
     why: str | None
+    stored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +155,7 @@ def _describe(path: str, tree: str | None, name: str, class_name: str) -> TreeIn
 
 
 def _branch(branch: Branch) -> BranchInfo:
-    why = _why(branch.dtype) if branch.kind == "unsupported" else None
-    return BranchInfo(branch.name, branch.kind, branch.dtype, branch.width, branch.hidden, why)
-
-
-def _why(dtype: str) -> str:
-    word = dtype.lower()
-    if "[][" in word or word.count("vector<") + word.count("rvec<") > 1 or "nested" in word or "lists of array" in word:
-        return "nested lists cannot be features"
-    if "map<" in word or "set<" in word:
-        return "maps and sets cannot be features"
-    if "string" in word or "char*" in word:
-        return "text cannot be a feature"
-    return "objects cannot be features"
+    return BranchInfo(branch.name, branch.kind, branch.dtype, branch.width, branch.hidden, branch.why, branch.stored)
 
 
 def _tree_lines(tree: TreeInfo) -> list[str]:

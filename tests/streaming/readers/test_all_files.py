@@ -18,7 +18,16 @@ from mlaas4hep.streaming.inspection import inspect, render
 from mlaas4hep.streaming.readers import Source, list_trees, open_source
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
-FOLDERS = ("root/nanoaod", "root/odd", "root/heptutorial", "root/htautau", "root/magic", "root/pythia", "higgs")
+FOLDERS = (
+    "root/nanoaod",
+    "root/odd",
+    "root/heptutorial",
+    "root/htautau",
+    "root/magic",
+    "root/pythia",
+    "faults/root",
+    "higgs",
+)
 FILES = [
     str(path.relative_to(DATA))
     for folder in FOLDERS
@@ -99,6 +108,7 @@ def test_root_values_are_uproots(name: str) -> None:
             theirs = file[tree]
             start, stop = entries // 3, entries - entries // 4
             known = set(theirs.keys(full_paths=False) if kind == "TTree" else theirs.keys())
+            known.discard("jd32")  # whose range uproot does not find
             names = [
                 branch.name
                 for branch in source.branches.values()

@@ -121,7 +121,7 @@ def test_odd_names(tmp_path: Path) -> None:
         tree = file.mktree("Events", dict.fromkeys(names, "i4"))
         tree.extend({name: np.arange(5, dtype=np.int32) + i for i, name in enumerate(names)})
     compare(path)
-    assert list(open_tree(path).branches)[:4] == ["a_b", "a_b_", "x", "x_"]
+    assert list(open_tree(path).branches)[:4] == ["a.b", "a_b", "x.", "x"]
 
 
 def test_counters_are_hidden_only_if_they_count_one_branch(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ class Branch:
         width: size of a fixed-size array branch, else None.
         hidden: true for storage details, such as the counter of a jagged branch written alone: readable by name,
             never a feature unless asked for.
+        stored: how the file calls it, if that is not the name.
+        fault: why a branch that may hold numbers cannot be read; None: it can, or its type is the reason.
     """
 
     name: str
@@ -31,6 +33,31 @@ class Branch:
     dtype: str
     width: int | None = None
     hidden: bool = False
+    stored: str | None = None
+    fault: str | None = None
+
+    @property
+    def why(self) -> str | None:
+        """Why it cannot be a feature, a clause; None if it can."""
+        if self.kind != "unsupported":
+            return None
+        return self.problem if self.fault else _why(self.dtype)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with an unsupported branch, to be said after its name."""
+        return f"cannot be read: {self.fault}" if self.fault else f"holds {self.dtype}, not numbers"
+
+
+def _why(dtype: str) -> str:
+    word = dtype.lower()
+    if "[][" in word or word.count("vector<") + word.count("rvec<") > 1 or "nested" in word or "lists of array" in word:
+        return "nested lists cannot be features"
+    if "map<" in word or "set<" in word:
+        return "maps and sets cannot be features"
+    if "string" in word or "char*" in word:
+        return "text cannot be a feature"
+    return "objects cannot be features"
 
 
 class Source(Protocol):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlaas4hep.streaming.readers.arrays import is_number
 from mlaas4hep.streaming.readers.tree_metadata import PlainBranch
 from mlaas4hep.streaming.readers.ttree_branches import Leaf
+from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of
 
 __all__ = ["Stored", "Table", "stored_of", "table_of"]
 
@@ -103,8 +104,8 @@ def _of_plain(branch: PlainBranch) -> Stored:
 
 def _of_uproot(leaf: Leaf) -> Stored | None:
     tbranch = leaf.tbranch
-    numbers, jagged, header = _interpretation(tbranch.interpretation)
-    if numbers is None or leaf.part is not None or len(tbranch.member("fLeaves")) != 1:
+    numbers, jagged, header = _interpretation(interpretation_of(tbranch))
+    if numbers is None or leaf.part or len(tbranch.member("fLeaves")) != 1:
         return None
     stored, native = np.dtype(numbers.from_dtype), np.dtype(numbers.to_dtype)
     if stored.names or native != stored.newbyteorder("=") or (jagged and stored.shape):

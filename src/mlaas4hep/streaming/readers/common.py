@@ -86,12 +86,11 @@ class Reader:
     def read(self, branches: Sequence[str], start: int, stop: int) -> dict[str, Column]:
         """See `Source`."""
         for name in branches:
-            if self.branch(name).kind == "unsupported":
-                raise UnsupportedBranchError(
-                    f"branch {name} holds {self.branch(name).dtype}, which cannot be a feature",
-                    where=self.place,
-                    hint="only numbers, booleans and lists of them can; leave it out",
-                )
+            branch = self.branch(name)
+            if branch.kind == "unsupported":
+                what = branch.problem if branch.fault else f"holds {branch.dtype}, which cannot be a feature"
+                hint = "leave it out" if branch.fault else "only numbers, booleans and lists of them can; leave it out"
+                raise UnsupportedBranchError(f"branch {name} {what}", where=self.place, hint=hint)
         self.check_range(start, stop)
         columns = self._read(list(dict.fromkeys(branches)), start, stop)
         return {name: columns[name] for name in branches}

@@ -21,7 +21,7 @@ __all__ = ["PlainBranch", "PlainTree", "plain_tree"]
 _WITH_FEATURES = {20, 13}  # of TTree and of TBranch
 _TREE_VERSIONS, _BRANCH_VERSIONS, _LEAF_VERSION, _NUMBERS_VERSION = (19, 20), (12, 13), 2, 1
 _ATTRIBUTES, _LINE, _FILL, _MARKER = (1, 2, 3), 6, 4, 8
-_FEATURES_VERSION, _FEATURES = 0, 5
+_FEATURES_VERSION, _FEATURES, _WITHOUT_OFFSETS = 0, np.dtype([("checksum", "V4"), ("bits", "u1")]), 1
 _TREE = np.dtype([("entries", ">i8"), ("_", "V56"), ("ranges", ">u4"), ("__", "V48")])
 _BRANCH_BEGIN = np.dtype([("_", "V12"), ("written", ">i4"), ("__", "V8")])
 _BRANCH_REST = np.dtype(
@@ -180,9 +180,11 @@ def _types(cursor: Cursor, leaves: list[int]) -> list[tuple[Type, str | None]]:
 
 
 def _features(cursor: Cursor, version: int) -> None:
-    """The newest versions have a byte that matters only to who reads the baskets, and is seen there."""
+    """The newest versions say whether lists are stored without offsets, which is for uproot."""
     if version in _WITH_FEATURES:
-        cursor.skip_object(_FEATURES_VERSION, size=_FEATURES)
+        _, ends = cursor.begin(_FEATURES_VERSION)
+        require(cursor.fields(_FEATURES)["bits"] & _WITHOUT_OFFSETS == 0)
+        cursor.end(ends)
 
 
 def _check(entries: int, branches: list[PlainBranch]) -> None:

@@ -16,6 +16,8 @@ from mlaas4hep.streaming.readers.root_open import damage
 from mlaas4hep.streaming.readers.tree_metadata import PlainTree
 from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of, plain_leaves
 from mlaas4hep.streaming.readers.ttree_layout import clusters, compression_of, compression_of_tree
+from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of
+from mlaas4hep.streaming.readers.ttree_types import part_of
 
 __all__ = ["TTreeSource"]
 
@@ -154,7 +156,8 @@ class TTreeSource(Reader):
         by_name: dict[str, list[int]] = {}
         for key, tbranch in tbranches.items():
             by_name.setdefault(tbranch.name, []).append(key)
-        unique = {keys[0]: name for name, keys in by_name.items() if len(keys) == 1}
+        own = {key for key, tbranch in tbranches.items() if interpretation_of(tbranch) is not tbranch.interpretation}
+        unique = {keys[0]: name for name, keys in by_name.items() if len(keys) == 1 and keys[0] not in own}
         try:
             together = self._object.arrays(
                 filter_branch=lambda tbranch: id(tbranch) in unique,
@@ -175,7 +178,9 @@ class TTreeSource(Reader):
 
     def _one(self, tbranch: Any, name: str, start: int, stop: int) -> Any:
         try:
-            return tbranch.array(entry_start=start, entry_stop=stop, array_cache=None, library="ak")
+            return tbranch.array(
+                interpretation_of(tbranch), entry_start=start, entry_stop=stop, array_cache=None, library="ak"
+            )
         except Exception as error:
             raise damage(self.place, error, f"entries {start} to {stop} of branch {name} cannot be read") from error
 
@@ -188,7 +193,7 @@ class TTreeSource(Reader):
 
 
 def _column(array: Any, leaf: Leaf) -> Column:
-    column = from_awkward(array if leaf.part is None else array[leaf.part])
+    column = from_awkward(part_of(array, leaf.part))
     if leaf.branch.kind == "jagged" and not isinstance(column, Jagged):
         return Jagged.from_regular(column.reshape(len(column), 1))
     return column

@@ -1,21 +1,20 @@
 """The branches of a TTree as users see them: names, kinds, and which are mere counters.
 
-Names: the last part of a branch's path, with underscores for dots and without the size of an array (``Jet/Jet.PT`` is
-``Jet_PT``, ``evt/Array[10]`` is ``Array``). If two branches would then have one name, the whole path is used
-(``evt/P3/P3.Px`` is ``evt_P3_P3_Px``). The leaves of a branch with several leaves are named ``branch_leaf``.
+`names` says how they are named. The leaves of a branch with several leaves, and the members of objects, are named after
+the branch: ``branch_leaf``, ``p4_fP_fX``.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlaas4hep.streaming.readers.base import Branch
+from mlaas4hep.streaming.readers.names import SAME_NAME, Stored, clean, public_names
+from mlaas4hep.streaming.readers.object_types import STORAGE, Type
 from mlaas4hep.streaming.readers.tree_metadata import PlainTree
-from mlaas4hep.streaming.readers.ttree_types import Type, types_of
+from mlaas4hep.streaming.readers.ttree_types import types_of
 
 __all__ = ["Leaf", "leaves_of", "plain_leaves"]
 
@@ -27,48 +26,65 @@ class Leaf:
     Attributes:
         branch: for users.
         tbranch: an uproot branch, or a `PlainBranch` if the tree was read without uproot.
-        part: the leaf within it if there are several.
+        part: names that lead to the leaf, or to the member of objects, within it.
     """
 
     branch: Branch
     tbranch: Any
-    part: str | None
+    part: tuple[str, ...]
 
 
 def leaves_of(tree: Any) -> dict[str, Leaf]:
-    """All branches that hold data, by name, in the order of the file."""
-    found: list[tuple[str, str, Any, Type]] = []
+    """All branches that hold data, by name, in the order of the file; parts of ROOT's own base class are left out."""
+    entries = int(tree.num_entries)
+    found: list[tuple[Stored, Any, Type]] = []
     for key, tbranch in tree.iteritems():
-        for kind in types_of(tbranch):
-            suffix = f"_{kind.part}" if kind.part else ""
-            found.append((_clean(tbranch.name) + suffix, _clean(key) + suffix, tbranch, kind))
-    return _named(found, _lone_counters(_counted(tbranch for _, _, tbranch, _ in found)))
+        if _is_storage(tbranch):
+            continue
+        for kind in types_of(tbranch, entries):
+            suffix = "".join(f"_{clean(part)}" for part in kind.part)
+            name = "/".join((key, *kind.part))
+            found.append((Stored(name, clean(tbranch.name) + suffix, clean(key) + suffix), tbranch, kind))
+    return _named(found, _lone_counters(_counted(tbranch for _, tbranch, _ in found)))
 
 
 def plain_leaves(plain: PlainTree) -> dict[str, Leaf]:
     """The branches by the names that users see; as they have no parts, their names are whole paths."""
-    names = ((branch, _clean(branch.name)) for branch in plain.branches)
+    names = ((branch, clean(branch.name)) for branch in plain.branches)
     counted = [(branch.counter, branch.name) for branch in plain.branches if branch.counter is not None]
-    return _named([(name, name, branch, branch.type) for branch, name in names], _lone_counters(counted))
+    found = [(Stored(branch.name, name, name), branch, branch.type) for branch, name in names]
+    return _named(found, _lone_counters(counted))
 
 
-def _named(found: Sequence[tuple[str, str, Any, Type]], hidden: Container[str]) -> dict[str, Leaf]:
+def _named(found: Sequence[tuple[Stored, Any, Type]], hidden: Container[str]) -> dict[str, Leaf]:
     """Leaves by the names that users see.
 
     Args:
-        found: short name, name with the whole path, where it is stored, and what it holds, in the order of the file.
+        found: how each is called in the file, where it is stored, and what it holds, in the order of the file.
         hidden: the file's names of branches that are mere counters.
     """
-    shorts = Counter(short for short, _, _, _ in found)
     leaves: dict[str, Leaf] = {}
-    for short, full, tbranch, kind in found:
-        name = short if shorts[short] == 1 else full
-        while name in leaves:
-            name += "_"
-        leaves[name] = Leaf(
-            Branch(name, kind.kind, kind.dtype, kind.width, hidden=tbranch.name in hidden), tbranch, kind.part
+    for name, (stored, tbranch, kind) in zip(public_names([stored for stored, _, _ in found]), found, strict=True):
+        branch = Branch(
+            name,
+            kind.kind,
+            kind.dtype,
+            kind.width,
+            hidden=tbranch.name in hidden,
+            stored=None if stored.name == name else stored.name,
+            fault=kind.fault,
         )
+        if name in leaves:
+            branch = replace(branch, kind="unsupported", width=None, fault=SAME_NAME)
+        leaves[name] = Leaf(branch, tbranch, kind.part)
     return leaves
+
+
+def _is_storage(tbranch: Any) -> bool:
+    """Whether a branch is a member of TObject in the objects that another branch holds."""
+    if tbranch.classname != "TBranchElement" or tbranch.member("fID", none_if_missing=True) in {None, -1}:
+        return False
+    return str(tbranch.name).rpartition(".")[2] in STORAGE
 
 
 def _counted(tbranches: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -77,13 +93,6 @@ def _counted(tbranches: Iterable[Any]) -> Iterator[tuple[str, str]]:
             counter = leaf.member("fLeafCount", none_if_missing=True)
             if counter is not None:
                 yield counter.member("fName"), tbranch.name
-
-
-def _clean(name: str) -> str:
-    """A name without what a branch may not have for users."""
-    if name.isidentifier():  # as nearly all are
-        return name
-    return re.sub(r"\[[^/]*?\]$", "", name).strip("./").replace("/", "_").replace(".", "_")
 
 
 def _lone_counters(counted: Iterable[tuple[str, str]]) -> set[str]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from mlaas4hep.streaming.readers.arrays import is_number
+from mlaas4hep.streaming.readers.arrays import from_awkward, is_number
 from mlaas4hep.streaming.readers.base import Kind
+from mlaas4hep.streaming.readers.common import one_line
+from mlaas4hep.streaming.readers.object_types import Type, members_of
+from mlaas4hep.streaming.readers.ttree_faults import fault_of
+from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of, ranged_type
 
-__all__ = ["Type", "interpreted", "known_at_a_glance", "plain_type", "types_of"]
+__all__ = ["Type", "interpreted", "known_at_a_glance", "part_of", "plain_type", "types_of"]
 
 _NUMBERS = {
     "TLeafO": "bool",
@@ -27,16 +31,6 @@ _NUMBERS = {
 }
 _COUNTED = re.compile(r"[A-Za-z_][^\[\]]*\]")
 _FIXED = re.compile(r"(?:[1-9][0-9]*\]\[)*[1-9][0-9]*\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """What a branch, or one of its leaves, holds; the last three as in `Branch`."""
-
-    part: str | None
-    kind: Kind
-    dtype: str
-    width: int | None = None
 
 
 def plain_type(leaf: str, title: str, length: int, *, unsigned: bool, counted: bool) -> Type | None:
@@ -67,13 +61,23 @@ def plain_type(leaf: str, title: str, length: int, *, unsigned: bool, counted: b
 @functools.lru_cache
 def _type(kind: Kind, number: str, width: int | None) -> Type:
     """One object for many branches."""
-    return Type(None, kind, number, width)
+    return Type((), kind, number, width)
 
 
-def types_of(tbranch: Any) -> list[Type]:
-    """What a branch holds; nothing for one that only groups others."""
-    plain = known_at_a_glance(tbranch)
-    return [plain] if plain else interpreted(tbranch)
+def types_of(tbranch: Any, entries: int) -> list[Type]:
+    """What a branch of a tree of so many entries holds; nothing for one that only groups others.
+
+    What uproot cannot interpret, or cannot read although it interprets it, is unsupported; the rest of the tree is not
+    concerned.
+    """
+    try:
+        fault = fault_of(tbranch, entries)
+        if fault is None:
+            plain = known_at_a_glance(tbranch)
+            return [plain] if plain else interpreted(tbranch)
+    except Exception as error:
+        fault = f"uproot does not know how ({_words(error)})"
+    return [Type((), "unsupported", _typename(tbranch), fault=fault)]
 
 
 def known_at_a_glance(tbranch: Any) -> Type | None:
@@ -93,31 +97,46 @@ def known_at_a_glance(tbranch: Any) -> Type | None:
 
 
 def interpreted(tbranch: Any) -> list[Type]:
-    """What a branch of any kind holds."""
+    """What a branch of any kind holds, the members of objects one by one.
+
+    Raises:
+        Exception: uproot cannot interpret it.
+    """
     import uproot
 
-    interpretation = tbranch.interpretation
-    if isinstance(interpretation, uproot.interpretation.grouped.AsGrouped):
+    if len(tbranch.branches) and not _counts_objects(tbranch):
         return []
     typename = _typename(tbranch)
+    interpretation = content = interpretation_of(tbranch)
+    if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
+        return [Type((), "unsupported", typename, fault=one_line(interpretation))]
     if isinstance(interpretation, uproot.interpretation.jagged.AsJagged):
-        return _of_dtype(getattr(interpretation.content, "to_dtype", None), typename, jagged=True)
-    if isinstance(interpretation, uproot.interpretation.numerical.Numerical):
-        return _of_dtype(getattr(interpretation, "to_dtype", None), typename, jagged=False)
-    return [_of_object(tbranch, interpretation, typename)]
+        content = interpretation.content
+    objects = uproot.interpretation.objects
+    if isinstance(content, objects.AsObjects | objects.AsStridedObjects):
+        return _of_objects(tbranch, interpretation, typename)
+    dtype = getattr(content, "to_dtype", None)
+    return _of_dtype(dtype, typename, jagged=content is not interpretation)
+
+
+def _counts_objects(tbranch: Any) -> bool:
+    """Whether a branch that has others holds itself the number of objects, as that of a TClonesArray does."""
+    if tbranch.top_level and tbranch.has_member("fClassName"):
+        return str(tbranch.member("fClassName")) == "TClonesArray"
+    streamer = tbranch.streamer
+    return streamer is not None and str(streamer.typename) == "TClonesArray"
 
 
 def _of_dtype(dtype: Any, typename: str, *, jagged: bool) -> list[Type]:
     if dtype is None:
-        return [Type(None, "unsupported", typename)]
+        return [Type((), "unsupported", typename)]
     dtype = np.dtype(dtype)
     if dtype.names:
-        parts = [(name, dtype[name]) for name in dtype.names if name]
-        return [_of_number(part, field, typename, jagged=jagged) for part, field in parts]
-    return [_of_number(None, dtype, typename, jagged=jagged)]
+        return [_of_number((name,), dtype[name], typename, jagged=jagged) for name in dtype.names if name]
+    return [_of_number((), dtype, typename, jagged=jagged)]
 
 
-def _of_number(part: str | None, dtype: np.dtype[Any], typename: str, *, jagged: bool) -> Type:
+def _of_number(part: tuple[str, ...], dtype: np.dtype[Any], typename: str, *, jagged: bool) -> Type:
     if not is_number(dtype.base) or (jagged and dtype.shape):
         return Type(part, "unsupported", typename)
     if dtype.shape:
@@ -125,20 +144,43 @@ def _of_number(part: str | None, dtype: np.dtype[Any], typename: str, *, jagged:
     return Type(part, "jagged" if jagged else "flat", dtype.name)
 
 
-def _of_object(tbranch: Any, interpretation: Any, typename: str) -> Type:
-    """A list of numbers, however the C++ type is called; else unsupported."""
-    import uproot
+def _of_objects(tbranch: Any, interpretation: Any, typename: str) -> list[Type]:
+    """Lists of numbers, however the C++ type is called, and members of objects; else one that is unsupported."""
+    try:
+        form = interpretation.awkward_form(tbranch.file)
+    except Exception:
+        return [Type((), "unsupported", typename)]
+    found = members_of(form)
+    if all(kind.kind == "unsupported" for kind in found):
+        return [Type((), "unsupported", typename)]
+    try:
+        _try(tbranch, found)
+    except Exception as error:
+        return [Type((), "unsupported", typename, fault=f"uproot fails on its objects ({_words(error)})")]
+    return found
 
-    if isinstance(interpretation, uproot.interpretation.objects.AsObjects):
-        try:
-            form = interpretation.awkward_form(tbranch.file)
-        except Exception:
-            return Type(None, "unsupported", typename)
-        if form.is_list and form.parameter("__array__") is None and form.content.is_numpy:
-            dtype = np.dtype(form.content.primitive)
-            if is_number(dtype) and not form.content.inner_shape and form.content.parameter("__array__") is None:
-                return Type(None, "jagged", dtype.name)
-    return Type(None, "unsupported", typename)
+
+def _try(tbranch: Any, kinds: Iterable[Type]) -> None:
+    """Read the first and the last entry: whether uproot can read objects, only the objects tell."""
+    entries = int(tbranch.num_entries)
+    for entry in sorted({0, entries - 1} & set(range(entries))):
+        array = tbranch.array(entry_start=entry, entry_stop=entry + 1, array_cache=None, library="ak")
+        for kind in kinds:
+            if kind.kind != "unsupported":
+                from_awkward(part_of(array, kind.part))
+
+
+def part_of(array: Any, part: tuple[str, ...]) -> Any:
+    """A member of objects, or of members of them, in an awkward array."""
+    for name in part:
+        array = array[name]
+    return array
+
+
+def _words(error: Exception) -> str:
+    """What went wrong: uproot's errors of objects put it behind the place."""
+    message = getattr(error, "message", None)
+    return message if isinstance(message, str) else one_line(error)
 
 
 def _typename(tbranch: Any) -> str:
@@ -146,4 +188,4 @@ def _typename(tbranch: Any) -> str:
         name = tbranch.typename
     except Exception:
         name = None
-    return str(name) if name else "an unknown type"
+    return str(name) if name else ranged_type(tbranch) or "an unknown type"
