@@ -33,7 +33,7 @@ from mlaas4hep.training.labels import Labelling, check_labels, labelling
         (["s", "signal"], ("s", "signal"), "binary"),
         (["Z", "W", "H"], ("H", "W", "Z"), "multiclass"),
         (["0", 1], ("0", "1"), "binary"),
-        (["bkg", 1, 1.0], ("1", "bkg"), "binary"),
+        (["bkg", 1, 1.0], ("bkg", "1"), "binary"),
         ([0.5, "b", 2], ("0.5", "2", "b"), "multiclass"),
     ],
 )
@@ -43,6 +43,33 @@ def test_classes(found: list[Any], classes: tuple[Any, ...], task: Task) -> None
     assert [type(label) for label in labels.classes] == [type(label) for label in classes]
     assert labels.names == tuple(str(label) for label in classes)
     assert {labels.index(label) for label in found} == set(range(len(classes)))
+
+
+@pytest.mark.parametrize(
+    ("found", "signal", "guessed"),
+    [
+        (["Higgs", "background"], "Higgs", False),
+        (["Higgs", "bkg"], "Higgs", False),
+        (["B", "zprime"], "zprime", False),
+        (["ttH", "ttbar_background"], "ttH", False),
+        (["A", "QCDBackground"], "A", False),
+        (["signal_125", "zz"], "signal_125", False),
+        (["HiggsSignal", "ZJetsBkg"], "HiggsSignal", False),
+        (["false", "true"], "true", False),
+        (["background", "signal region of background"], "signal region of background", False),
+        (["Higgs", "ttbar"], "ttbar", True),
+        (["s_channel", "t_channel"], "t_channel", True),
+        (["0", "1"], "1", False),
+        ([11, 13], 13, False),
+    ],
+)
+def test_names_of_signal_and_background_are_known_and_a_guess_is_told(
+    found: list[Any], signal: Any, guessed: bool
+) -> None:
+    for order in (found, found[::-1]):
+        labels = labelling(order, None, None)
+        assert (labels.classes[1], labels.guessed) == (signal, guessed)
+    assert not labelling(found, None, found[0]).guessed
 
 
 @pytest.mark.parametrize(
@@ -101,8 +128,8 @@ def test_targets_of_text_and_booleans() -> None:
     assert labelling(["s", "b"], None, None).target(np.full(2, "s")).tolist() == [1, 1]
     assert labelling([0, 1], None, None).target(np.array([], dtype="i4")).tolist() == []
     mixed = labelling(["bkg", 1], None, None)
-    assert mixed.target(np.full(2, 1)).tolist() == [0, 0]
-    assert mixed.target(np.full(2, "bkg")).tolist() == [1, 1]
+    assert mixed.target(np.full(2, 1)).tolist() == [1, 1]
+    assert mixed.target(np.full(2, "bkg")).tolist() == [0, 0]
 
 
 def test_a_label_the_model_does_not_know() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,12 @@ from mlaas4hep.training.data import Task
 
 __all__ = ["Labelling", "check_labels", "labelling"]
 
-SIGNAL_NAMES = frozenset({"signal", "sig", "s", "true", "yes"})
+SIGNAL_WORDS = frozenset({"signal", "sig"})
+SIGNAL_NAMES = SIGNAL_WORDS | {"s", "true", "yes"}
+BACKGROUND_WORDS = frozenset({"background", "backgrounds", "bkg", "bkgs", "bkgd", "bkgr", "bgd", "bck", "bg"})
+BACKGROUND_NAMES = BACKGROUND_WORDS | {"b", "false", "no"}
 MOST_CLASSES = 100
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Labelling:
         task: binary, multiclass or regression.
         classes: labels by class index, smallest first; binary: index 1 is the signal; empty for regression.
         text: true if labels are compared as text, because some are no numbers.
+        guessed: true if the signal is the last of two names in the alphabet, for want of anything better.
     """
 
     task: Task
     classes: tuple[Label, ...]
     text: bool = False
+    guessed: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,8 +109,9 @@ def check_labels(workflow: Workflow) -> None:
 def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None) -> Labelling:
     """Task and classes from all labels found.
 
-    Numbers are sorted by value, names by alphabet. In a binary task the signal is the class asked for; else a class
-    with a name like ``signal``; else the greater one.
+    Numbers are sorted by value, names by alphabet. In a binary task the signal is the class asked for; else the one
+    with a name like ``signal``; else the one beside a name like ``background``; else the greater one, which for names
+    is a guess.
 
     Raises:
         LabelError: labels and task do not fit together.
@@ -134,19 +142,39 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
                 hint="leave it out, or give the other classes one label",
             )
         return Labelling("multiclass", tuple(classes), text)
-    chosen = classes[_signal(classes, signal, text=text)]
-    return Labelling("binary", tuple(sorted(classes, key=lambda label: label == chosen)), text)
+    index, guessed = _signal(classes, signal, text=text)
+    return Labelling("binary", tuple(sorted(classes, key=lambda label: label == classes[index])), text, guessed)
 
 
-def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> int:
+def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> tuple[int, bool]:
+    """Index of the signal among two classes, and whether it is a guess."""
+    names = [str(label) for label in classes]
     if signal is not None:
         wanted = str(_plain(signal, text=text))
-        names = [str(label) for label in classes]
         if wanted not in names:
             raise LabelError(f"signal {wanted} is no class; the classes are {_names(classes)}")
-        return names.index(wanted)
-    named = [i for i, label in enumerate(classes) if str(label).lower() in SIGNAL_NAMES]
-    return named[0] if len(named) == 1 else 1
+        return names.index(wanted), False
+    for whole, words, other in (
+        (SIGNAL_NAMES, SIGNAL_WORDS, False),
+        (BACKGROUND_NAMES, BACKGROUND_WORDS, True),
+    ):
+        for named in ([name.lower() in whole for name in names], [bool(words & _words(name)) for name in names]):
+            if sum(named) == 1:
+                return named.index(not other), False
+    return 1, text and not all(_is_number(name) for name in names)
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a name in small letters: those of ``ttbar_Background2`` are ttbar and background."""
+    return frozenset(word.lower() for word in _WORD.findall(name))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(label: Hashable, *, text: bool) -> Any:

@@ -151,6 +151,11 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     if pipeline.selects:
         monitor.note(render(cutflows_of(files, found.files)))
     labels = labelling(list(found.labels), workflow.training.task, workflow.training.signal)
+    if labels.guessed:
+        monitor.warn(
+            f"{labels.names[1]} is taken as the signal and {labels.names[0]} as the background, by the alphabet alone: "
+            "name the signal under training.signal"
+        )
     totals = class_totals(found.labels, labels, workflow.split)
     weights = training_weights(workflow, labels, totals)
     sums = _full_sums(found, labels)

@@ -51,6 +51,37 @@ def test_early_stopping_restores_the_best_state(tmp_path: Path) -> None:
     assert warnings == ["val_loss is nan in epoch 4: a smaller learning rate may help"]
 
 
+def test_early_stopping_of_a_chunk_goes_on_with_the_next_chunk(tmp_path: Path) -> None:
+    # Three chunks of 400 events and up to 5 passes over each. The first and the second stop after two passes
+    # without a better loss than the best of that chunk; the best of all is the second pass of the third.
+    losses = [0.9, 1.0, 1.1, 0.8, 0.7, 0.75, 0.71, 0.6, 0.5, 0.55, 0.51]
+    settings = fit_settings(tmp_path, epochs=5, early_stopping=2, order="chunk")
+    train, validation = train_and_validation()
+    train.chunk_size = 400
+    counter = Counter(losses)
+    history = run_passes(counter, train, validation, settings)
+    assert counter.learnt == [0, 1, 2, 5, 6, 7, 8, 10, 11, 12, 13]
+    assert history.stopped_early
+    assert history.curves["val_loss"] == losses
+    assert counter.done == losses.index(min(losses)) + 1
+    for interruption in (0, 2, 5, 8):
+        again = Counter(losses)
+        place = replace(settings, checkpoint=tmp_path / str(interruption))
+        calls = 0
+
+        def progress(_number: int, _done: int, _figures: dict[str, float], last: int = interruption) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == last + 2:
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            run_passes(again, train, validation, replace(place, progress=progress))
+        resumed = Counter(losses)
+        assert run_passes(resumed, train, validation, replace(place, resume=True)) == history
+        assert resumed.done == counter.done
+
+
 def test_without_early_stopping_the_last_state_stays(tmp_path: Path) -> None:
     counter = Counter([1.0, 2.0, 3.0])
     run_passes(counter, *train_and_validation(), fit_settings(tmp_path, epochs=3))

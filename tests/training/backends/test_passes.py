@@ -24,6 +24,20 @@ def test_standard_order_goes_over_all_events_in_the_events_own_order(tmp_path: P
     assert parts[1].place(70) == (1, 70)
 
 
+@given(events=st.integers(1, 60), size=st.integers(1, 20), order=st.sampled_from(["standard", "chunk"]))
+def test_no_batch_holds_one_event_only_and_none_is_lost(events: int, size: int, order: str) -> None:
+    settings = fit_settings(Path("unused"), epochs=1, batch_size=size, order=order)
+    sample = MemoryEvents(make_sample(events), chunk_size=25)
+    for part in passes(sample, settings):
+        seen = list(part.batches())
+        assert len(seen) == part.steps()
+        lengths = [len(batch) for batch in seen]
+        assert sum(lengths) == part.size
+        assert all(length == size for length in lengths[:-1])
+        assert 1 not in lengths or size == 1 or part.size == 1
+        assert part.even() == (lengths[-1] <= size)
+
+
 def test_ten_epochs_by_default(tmp_path: Path) -> None:
     assert len(list(passes(MemoryEvents(make_sample(10)), fit_settings(tmp_path)))) == 10
 

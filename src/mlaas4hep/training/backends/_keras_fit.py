@@ -72,6 +72,7 @@ class _Learner:
     def learn(self, part: Pass) -> dict[str, float]:
         size = self.settings.batch_size
         scale = _Scale()
+        whole = _tensorflow() and part.even()
         callbacks = [_progress_callback(part, self.settings, self.error)]
         if not self.warm:
             # What the engine does once, before the first batch, may draw random numbers: undo that, so that a resumed
@@ -80,9 +81,9 @@ class _Learner:
             self.warm = True
         result = self._run(
             self.model.fit,
-            self._input(part.blocks if _tensorflow() else part.batches, scale, size),
+            self._input(part.blocks if whole else part.batches, scale, size if whole else None),
             epochs=1,
-            steps_per_epoch=math.ceil(part.size / size),
+            steps_per_epoch=part.steps(),
             shuffle=False,
             verbose=0,
             callbacks=callbacks,
@@ -137,8 +138,8 @@ class _Learner:
 
         return bool(keras.backend.backend() == "torch")
 
-    def _input(self, source: Callable[[], Iterator[Arrays]], scale: _Scale, size: int) -> Any:
-        """What the engine reads from: batches of ``size`` events in the order of the source, some of them ahead."""
+    def _input(self, source: Callable[[], Iterator[Arrays]], scale: _Scale, size: int | None) -> Any:
+        """What the engine reads from: batches of ``size`` events (None: as they come), some of them ahead."""
         if not _tensorflow():
             return self._feed(source(), scale)
         import tensorflow as tf
@@ -150,7 +151,7 @@ class _Learner:
             tf.TensorSpec((None,), tf.float32),
         )
         events = tf.data.Dataset.from_generator(lambda: self._feed(source(), scale), output_signature=signature)
-        return events.prefetch(1).rebatch(size).prefetch(8)
+        return events.prefetch(8) if size is None else events.prefetch(1).rebatch(size).prefetch(8)
 
     def _label_shape(self) -> tuple[str, tuple[int | None, ...]]:
         probe = labels_for(self.model, self.outputs, self.settings.task, np.zeros(1, np.int64))
@@ -214,7 +215,7 @@ def _tensorflow() -> bool:
 def _progress_callback(part: Pass, settings: FitSettings, errors: list[Exception]) -> Any:
     import keras
 
-    steps = math.ceil(part.size / settings.batch_size)
+    steps = part.steps()
     every = max(1, steps // 20)
 
     class Report(keras.callbacks.Callback):  # type: ignore[misc]

@@ -45,6 +45,10 @@ class Progression:
         best: smallest validation loss so far.
         best_at: number of passes done then.
         stopped: true once early stopping ended the training.
+        early: true once early stopping ended the training, or the passes over a chunk.
+        next: number of the next pass; in order ``chunk`` early stopping leaves out the rest of the passes over a chunk.
+        chunk_best: smallest validation loss since the last change of chunk.
+        chunk_best_at: number of passes done then.
         identity: what must be the same for a checkpoint to be continued.
     """
 
@@ -52,6 +56,10 @@ class Progression:
     best: float = math.inf
     best_at: int = 0
     stopped: bool = False
+    early: bool = False
+    next: int = 0
+    chunk_best: float = math.inf
+    chunk_best_at: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
     identity: dict[str, object] = field(default_factory=dict)
 
@@ -61,6 +69,8 @@ class Progression:
         for name, value in figures.items():
             self.curves.setdefault(name, []).append(float(value))
         loss = figures.get("val_loss", math.nan)
+        if loss < self.chunk_best:
+            self.chunk_best, self.chunk_best_at = loss, self.done
         if loss < self.best:
             self.best, self.best_at = loss, self.done
             return True
@@ -68,11 +78,14 @@ class Progression:
 
     def history(self) -> History:
         """As `Backend.fit` returns it."""
-        return History(curves=self.curves, epochs=self.done, stopped_early=self.stopped)
+        return History(curves=self.curves, epochs=self.done, stopped_early=self.stopped or self.early)
 
 
 def run_passes(learner: Learner, train: Events, validation: Events, settings: FitSettings) -> History:
-    """Train pass by pass; write a checkpoint after each; stop early and restore the best state if asked to."""
+    """Train pass by pass; write a checkpoint after each; stop early and restore the best state if asked to.
+
+    In order ``chunk`` early stopping ends the passes over one chunk, and the training goes on with the next.
+    """
     patience = _patience(validation, settings)
     progression = Progression(identity=_identity(train, settings))
     best = b""
@@ -81,7 +94,9 @@ def run_passes(learner: Learner, train: Events, validation: Events, settings: Fi
         learner.restore(parts["state"])
         best = parts.get("best", b"")
     if not progression.stopped:
-        for part in passes(train, settings, progression.done):
+        for part in passes(train, settings, progression.next):
+            if part.number < progression.next:
+                continue
             figures = learner.learn(part)
             figures |= {f"val_{name}": value for name, value in learner.validate().items()}
             _check_finite(figures, part.number, settings)
@@ -89,13 +104,24 @@ def run_passes(learner: Learner, train: Events, validation: Events, settings: Fi
             if progression.add(figures) and patience:
                 best = state
             settings.progress(*part.place(part.size), figures)
-            progression.stopped = bool(patience) and progression.done - progression.best_at >= (patience or 0)
+            stop = _go_on(progression, part, patience)
             write_checkpoint(settings.checkpoint, progression, {"state": state, **({"best": best} if best else {})})
-            if progression.stopped:
+            if stop:
                 break
     if best:
         learner.restore(best)
     return progression.history()
+
+
+def _go_on(progression: Progression, part: Pass, patience: int | None) -> bool:
+    """Decide what the next pass is; true if there is none."""
+    enough = patience is not None and progression.done - progression.chunk_best_at >= patience
+    progression.early |= enough
+    progression.stopped = enough and part.last is None
+    progression.next = part.last + 1 if enough and part.last is not None else part.number + 1
+    if part.last is not None and progression.next > part.last:
+        progression.chunk_best, progression.chunk_best_at = math.inf, progression.done
+    return progression.stopped
 
 
 def write_checkpoint(folder: Path, progression: Progression, parts: dict[str, bytes]) -> None:

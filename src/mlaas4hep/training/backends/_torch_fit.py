@@ -82,7 +82,7 @@ class _Learner:
 
     def learn(self, part: Pass) -> dict[str, float]:
         set_mode(self.model, training=True)
-        steps = -(-part.size // self.settings.batch_size)
+        steps = part.steps()
         every = max(1, steps // 20)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         weight_sum = 0.0

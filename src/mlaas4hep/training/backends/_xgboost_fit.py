@@ -9,8 +9,10 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import xgboost
 
+from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._loop import Progression, read_checkpoint, write_checkpoint
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Arrays, Events
@@ -26,6 +28,12 @@ _DRAWS = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynod
 def fit(model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
     """Train the model in place, as described in `XGBoostBackend.fit`."""
     rounds = model.get_num_boosting_rounds()
+    if model.early_stopping_rounds and not validation.size:
+        raise ModelFileError(
+            f"{type(model).__name__}(early_stopping_rounds={model.early_stopping_rounds}) needs validation events, "
+            "and there are none",
+            hint="set split.validation above 0, or leave early_stopping_rounds out",
+        )
     identity: dict[str, object] = {
         "columns": train.width,
         "events": train.size,
@@ -70,6 +78,22 @@ def _fit_arrays(model: Any, train: Events, validation: Events, watch: _Watch, le
     sets = [data]
     if validation.size:
         sets.append(validation.load())
+    weighted = train.weighted or validation.weighted
+    _call_fit(
+        model,
+        watch,
+        left,
+        booster,
+        data.x,
+        data.y,
+        sample_weight=data.weight if train.weighted else None,
+        eval_set=[(part.x, part.y) for part in sets],
+        sample_weight_eval_set=[part.weight for part in sets] if weighted else None,
+    )
+
+
+def _call_fit(model: Any, watch: _Watch, left: int, booster: Any, x: Any, y: Any, **options: Any) -> None:
+    """The model's own ``fit``, for the rounds that are left, watched."""
     # Attributes, not set_params: on a trained model that would also change the booster.
     before = {"callbacks": model.callbacks, "n_estimators": model.n_estimators}
     forest = type(model).__name__.startswith("XGBRF")  # one round of many trees, takes no callbacks
@@ -77,15 +101,7 @@ def _fit_arrays(model: Any, train: Events, validation: Events, watch: _Watch, le
         model.callbacks = [*(model.callbacks or []), watch]
         model.n_estimators = left
     try:
-        model.fit(
-            data.x,
-            data.y,
-            sample_weight=data.weight if train.weighted else None,
-            eval_set=[(part.x, part.y) for part in sets],
-            sample_weight_eval_set=[part.weight for part in sets] if train.weighted or validation.weighted else None,
-            verbose=False,
-            xgb_model=booster,
-        )
+        model.fit(x, y, verbose=False, xgb_model=booster, **options)
     finally:
         for key, value in before.items():
             setattr(model, key, value)
@@ -96,45 +112,60 @@ def _fit_arrays(model: Any, train: Events, validation: Events, watch: _Watch, le
 def _fit_external(
     model: Any, train: Events, validation: Events, watch: _Watch, left: int, booster: Any, settings: FitSettings
 ) -> None:
-    parameters = model.get_xgb_params()
-    if settings.task == "multiclass":
-        objective = str(parameters.get("objective") or "")
-        parameters["objective"] = objective if objective.startswith("multi:") else "multi:softprob"
-        parameters["num_class"] = settings.classes
-    options = {"nthread": parameters.get("n_jobs"), "max_bin": int(parameters.get("max_bin") or 256)}
-    watched = [watch]
-    if model.early_stopping_rounds:
-        watched.append(xgboost.callback.EarlyStopping(model.early_stopping_rounds))  # type: ignore[arg-type]
-    if model.eval_metric is not None:
-        parameters["eval_metric"] = model.eval_metric
+    """The model's own ``fit`` on matrices in external memory, so that every parameter means what it means in memory.
+
+    What `fit` is given are a few rows of zeros that hold each class; in place of a matrix made of them it gets ours.
+    """
+    if model.tree_method == "exact":
+        raise ModelFileError(
+            "tree_method='exact' needs all events in memory, and they do not fit",
+            hint="use tree_method='hist' or 'approx', or raise memory_limit",
+        )
+    rows = np.zeros((max(settings.classes, 2), train.width), np.float32)
+    labels = np.arange(len(rows)).astype(np.float32 if settings.task == "regression" else np.int64)
+    sets = [(rows, labels)]
+    if validation.size:
+        sets.append((rows.copy(), labels.copy()))
     with tempfile.TemporaryDirectory(prefix="mlaas4hep-xgboost-") as folder:
 
-        def boost() -> bytearray:  # all that holds the files open ends with it
-            matrix = xgboost.ExtMemQuantileDMatrix(_Chunks(train, f"{folder}/train"), **options)
-            evals = [(matrix, "validation_0")]
-            if validation.size:
-                chunks = _Chunks(validation, f"{folder}/validation")
-                evals.append((xgboost.ExtMemQuantileDMatrix(chunks, ref=matrix, **options), "validation_1"))
-            trained = xgboost.train(
-                parameters, matrix, left, evals=evals, callbacks=watched, verbose_eval=False, xgb_model=booster
+        def create(ref: Any, **options: Any) -> Any:
+            name = "train" if ref is None else "validation"
+            chunks = _Chunks(
+                train if ref is None else validation, f"{folder}/{name}", feature_types=options["feature_types"]
             )
-            return bytearray(trained.save_raw("ubj"))
+            common = {"missing": options["missing"], "enable_categorical": options["enable_categorical"]}
+            common["nthread"] = model.n_jobs
+            matrix: Any
+            if model.tree_method == "approx":
+                matrix = xgboost.DMatrix(chunks, **common)
+            else:
+                bins = int(model.max_bin or 256)
+                matrix = xgboost.ExtMemQuantileDMatrix(chunks, ref=ref, max_bin=bins, **common)
+            if options.get("feature_weights") is not None:
+                matrix.set_info(feature_weights=options["feature_weights"])
+            return matrix
 
         try:
-            raw = boost()
+            model._create_dmatrix = create
+            _call_fit(model, watch, left, booster, rows, labels, eval_set=sets)
         except BaseException as error:
             traceback.clear_frames(error.__traceback__)
             raise
         finally:
+            del model._create_dmatrix
             gc.collect()
-    model.load_model(raw)
+        objective = model.objective
+        model.load_model(bytearray(model.get_booster().save_raw("ubj")))  # frees the matrices, which hold files open
+        model.objective = objective
+        gc.collect()
 
 
 class _Chunks(xgboost.DataIter):
     """Events as XGBoost's external memory asks for them, kept in a file on disk."""
 
-    def __init__(self, events: Events, cache: str) -> None:
+    def __init__(self, events: Events, cache: str, **options: Any) -> None:
         self._events = events
+        self._options = options
         self._left: Iterator[Arrays] = iter(())
         super().__init__(cache_prefix=cache)
 
@@ -143,7 +174,7 @@ class _Chunks(xgboost.DataIter):
         chunk = next(self._left, None)
         if chunk is None:
             return False
-        input_data(data=chunk.x, label=chunk.y, weight=chunk.weight if self._events.weighted else None)
+        input_data(data=chunk.x, label=chunk.y, weight=chunk.weight if self._events.weighted else None, **self._options)
         return True
 
     def reset(self) -> None:
