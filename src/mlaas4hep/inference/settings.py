@@ -72,7 +72,7 @@ class Limits(Section):
     read_timeout: float = Field(
         default=30.0,
         gt=0,
-        description="Seconds within which the head of a request must have arrived, and 64 KiB more of its body.",
+        description="Seconds for the head of a request, and for each 64 KiB of its body or of its answer.",
     )
     connections: int = Field(default=10_000, gt=0, description="Open HTTP connections of a process.")
     rate: Rate | None = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,7 +159,32 @@ def test_a_client_that_does_not_read_its_answer_is_dropped(start: Start) -> None
 
         assert connections() == 2
         assert eventually(lambda: connections() == 1)
+        wanted = r'requests_total\{protocol="http",method="POST",route="/predict",status="499"\} 1'
+        assert eventually(lambda: re.search(wanted, other.get("/metrics").text))
+        assert 'route="/predict",status="200"' not in other.get("/metrics").text
     serving.stop()
+    assert [line["status"] for line in serving.lines("request") if line["path"] == "/predict"] == [499]
+
+
+def test_a_client_that_reads_slowly_gets_all_of_its_answer(start: Start) -> None:
+    serving = start({"limits": {"read_timeout": 3}})
+    body = b'{"model": "scorer", "rows": [' + b",".join([b"[0.1, 0.2, 0.3]"] * 600_000) + b"]}"
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", serving.port))
+        client.sendall(head % len(body) + body)
+        found = client.recv(65536)
+        size = int(re.findall(rb"content-length: ([0-9]+)", found)[0]) + found.index(b"\r\n\r\n") + 4
+        count, begin = len(found), time.monotonic()
+        while data := client.recv(65536):
+            count += len(data)
+            if time.monotonic() - begin < 6 * count / size:  # about twice the limit in all
+                time.sleep(0.02)
+        assert count == size
+    serving.stop()
+    with_status = [line["status"] for line in serving.lines("request")]
+    assert with_status == []
 
 
 def test_503_for_one_connection_too_many(start: Start) -> None:

@@ -89,5 +89,5 @@ def test_what_is_no_http_is_told_so_in_json(start: Start) -> None:
     answer = exchange(serving.port, b"no http at all\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
-    assert json.loads(body) == {"error": "Invalid HTTP request received."}
+    assert json.loads(body) == {"error": "the request is not HTTP"}
     serving.stop()

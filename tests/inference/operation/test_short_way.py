@@ -15,6 +15,7 @@ import pytest
 
 from mlaas4hep.inference.operation.assemble import Parts, build
 from mlaas4hep.inference.operation.connection import Connection
+from mlaas4hep.inference.operation.guarded import DONE
 from mlaas4hep.inference.operation.http_server import HttpServer
 from mlaas4hep.inference.settings import Settings
 from tests.support.issuer import Issuer
@@ -173,6 +174,15 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def pause_reading(self) -> None:
         """There is no socket."""
 
@@ -321,5 +331,31 @@ def test_what_has_to_be_waited_for_is_held_until_it_is_answered(models: Path) ->
         while connection.server_state.tasks:
             await asyncio.sleep(0)
         assert parts.state.held.bytes == parts.state.metrics.in_flight == 0
+
+    inside(models, test)
+
+
+def test_an_answer_may_take_long_as_long_as_its_client_gets_on(models: Path) -> None:
+    class Slow(Wire):
+        left = 50 * 2**20
+
+        def get_write_buffer_size(self) -> int:
+            return self.left
+
+        def abort(self) -> None:
+            self.closed = True
+
+    async def test(_: Parts, connect: Callable[[], tuple[Any, Wire]]) -> None:
+        for step, kept in ((2**20, True), (2**10, False), (0, False)):
+            connection, _wire = connect()
+            connection.transport = wire = Slow()
+            connection.phase = DONE
+            connection.pause_writing()
+            now = connection.loop.time()
+            for _second in range(40):
+                wire.left -= step
+                now += 1.0
+                connection.check(now, 30.0)
+            assert wire.closed is not kept
 
     inside(models, test)

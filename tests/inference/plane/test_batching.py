@@ -24,7 +24,7 @@ class Doubling:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> Answer:
+    async def __call__(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, _since: int) -> Answer:
         await self.gate.wait()
         self.sizes.append(rows)
         assert len(inputs["x"]) == rows
@@ -96,7 +96,7 @@ def test_a_bad_request_does_not_spoil_others() -> None:
 
 def test_an_output_without_a_row_for_each_row_is_not_shared() -> None:
     async def test() -> None:
-        async def total(inputs: Tensors, _rows: int, _outputs: Sequence[str] | None) -> Answer:
+        async def total(inputs: Tensors, _rows: int, _outputs: Sequence[str] | None, _since: int) -> Answer:
             return {"y": inputs["x"].sum(keepdims=True)}, 0, 0
 
         batcher = Batcher(total, max_size=2, max_delay=FOREVER, queue=100)

@@ -10,8 +10,15 @@ import numpy as np
 import onnx
 import pytest
 
-from mlaas4hep.inference.failures import ModelTimeoutError, ServingError, TooManyRequestsError
+from mlaas4hep.inference.failures import (
+    ModelTimeoutError,
+    ModelUnavailableError,
+    ServingError,
+    TooManyRequestsError,
+)
 from mlaas4hep.inference.plane.execution import CHUNK, Execution
+from mlaas4hep.inference.plane.loading import FURTHEST, _warm_up
+from mlaas4hep.inference.plane.pace import IN_A_ROW, LARGEST, SHORT, Pace
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
 from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
@@ -22,7 +29,7 @@ from tests.support.serving import failing, looping, scaler
 def execution(model: onnx.ModelProto, inline: int = 0, **limits: Any) -> tuple[Execution, VersionStatistics]:
     statistics = VersionStatistics()
     runtime = OnnxRuntime(model.SerializeToString(), 1)
-    return Execution(runtime, Limits(**limits), inline, statistics), statistics
+    return Execution(runtime, Limits(**limits), Pace("", inline), statistics), statistics
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -65,16 +72,12 @@ def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread() -> None:
         short, endless = np.array([[1.0]], np.float32), np.array([[1e18]], np.float32)
         assert made.inline({"x": short}, 1) is not None
         assert made.inline({"x": endless}, 1) is None
-        assert made.inline_rows == 0
+        assert made.pace.rows == 0
         assert made.inline({"x": short}, 1) is None
-        with pytest.raises(ModelTimeoutError, match=r"the model did not answer within 0\.\d+ s"):
+        with pytest.raises(ModelTimeoutError, match=r"the model did not answer within 0\.4 s"):
             await made.run({"x": endless}, 1)
         found, _, _ = await made.run({"x": short}, 1)
         assert found["y"].tolist() == [[1.0]]
-        assert made.inline_rows == 0
-        made._until = 0.0  # the time is over
-        await made.run({"x": short}, 1)
-        assert made.inline_rows == 10
 
     run(test)
 
@@ -143,3 +146,114 @@ def test_a_failing_row_in_a_batch_hurts_nobody_else(inline: int) -> None:
         assert statistics.executions == 2
 
     run(test)
+
+
+def test_a_batch_that_is_late_is_told_to_all_its_callers_and_not_run_again() -> None:
+    async def test() -> None:
+        made, statistics = execution(looping(), timeout=0.5)
+        made.batch(Batching(max_size=4, max_delay_ms=100))
+        rows = [np.full((1, 1), value, np.float32) for value in (1, 1e18, 1, 1)]
+        runs = 0
+
+        def counted(*given: Any, **named: Any) -> Any:
+            nonlocal runs
+            runs += 1
+            return once(*given, **named)
+
+        once, made.runtime.run = made.runtime.run, counted  # type: ignore[method-assign]
+        found = await asyncio.gather(*(made.run({"x": row}, 1) for row in rows), return_exceptions=True)
+        assert [str(error) for error in found] == ["the model did not answer within 0.5 s"] * 4
+        assert len({id(error) for error in found}) == 4
+        assert runs == 1
+        assert statistics.executions == 0
+
+    run(test)
+
+
+def test_a_caller_that_runs_again_alone_has_the_time_that_is_left() -> None:
+    async def test() -> None:
+        made, _ = execution(failing(), timeout=5.0)
+        made.batch(Batching(max_size=4, max_delay_ms=1))
+        given: list[float] = []
+        once = made.runtime.run
+
+        def timed(inputs: Any, outputs: Any = None, *, timeout: float | None = None) -> Any:
+            assert timeout is not None
+            given.append(timeout)
+            return once(inputs, outputs, timeout=timeout)
+
+        made.runtime.run = timed  # type: ignore[method-assign]
+        rows = [np.full((2, 2), value, np.float32) for value in (1, 99)]
+        await asyncio.gather(*(made.run({"x": row}, 2) for row in rows), return_exceptions=True)
+        assert len(given) == 3
+        assert max(given[1:]) < given[0] <= 5.0
+
+    run(test)
+
+
+def test_the_limit_is_told_as_it_was_configured() -> None:
+    async def test() -> None:
+        made, _ = execution(looping(), timeout=0.25)
+        with pytest.raises(ModelTimeoutError, match=r"^the model did not answer within 0\.25 s$"):
+            await made.run({"x": np.full((1, 1), 1e18, np.float32)}, 1)
+
+    run(test)
+
+
+class Starting(OnnxRuntime):
+    """A worker that is being started again and does not end with that."""
+
+    starting = True
+
+
+def test_a_worker_that_starts_again_is_unavailable_not_late() -> None:
+    async def test() -> None:
+        runtime = Starting(looping().SerializeToString(), 1)
+        made = Execution(runtime, Limits(timeout=0.2), Pace("", 0), VersionStatistics())
+        with pytest.raises(ModelUnavailableError, match="being started again; try again later"):
+            await made.run({"x": np.full((1, 1), 1e18, np.float32)}, 1)
+
+    run(test)
+
+
+def test_a_model_that_only_seemed_slow_comes_back_to_the_loop() -> None:
+    pace = Pace("", 0)
+    for rows in (1, 50, 200):
+        pace.in_thread(rows, SHORT / 10)
+    assert pace.rows == 1
+    for _ in range(IN_A_ROW):
+        pace.in_thread(200, SHORT / 2)
+    assert pace.rows == 200
+
+
+def test_a_model_that_only_seemed_fast_leaves_it() -> None:
+    pace = Pace("", 1000)
+    for _ in range(IN_A_ROW):
+        pace.in_loop(800, 10 * SHORT)
+    assert pace.rows == 400
+    pace.in_loop(400, 10 * SHORT)
+    pace.in_loop(400, SHORT)  # one slow run is a busy machine
+    pace.in_loop(400, 10 * SHORT)
+    assert pace.rows == 400
+    for _ in range(IN_A_ROW):
+        pace.in_loop(1, 10 * SHORT)
+    assert pace.rows == 0
+
+
+def test_the_limit_is_capped_and_kept_where_it_is_fixed(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "mlaas4hep.serve"):
+        pace, never = Pace("higgs version 3", 10**9), Pace("", 0, fixed=True)
+        assert pace.rows == LARGEST
+        pace.bar(0.25)
+        for _ in range(10):
+            pace.in_thread(10, 0.0)  # barred: not yet
+            never.in_thread(10, 0.0)
+        assert (pace.rows, never.rows) == (0, 0)
+    assert caplog.text.endswith(
+        f"model higgs version 3: up to 0 rows are run in the event loop, {LARGEST} before; "
+        "the last run took 250.00 ms (0 rows)\n"
+    )
+
+
+def test_the_estimate_of_a_fast_model_stays_near_what_was_measured() -> None:
+    assert (_warm_up(OnnxRuntime(scaler(2.0, 1).SerializeToString(), 1), Limits(), None) or 0) <= FURTHEST

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.inference.failures import ModelNotFoundError, ModelUnavailableError
+from mlaas4hep.inference.plane.pace import Pace
 from mlaas4hep.inference.server import Server
 from tests.support.serving import failing, looping, make_bundle, put, save, scaler, serving
 
@@ -201,7 +202,7 @@ def test_one_in_flight_never_goes(tmp_path: Path) -> None:
             await server.score_matrix("slow", np.ones((1, 1), np.float32))
             served = server._memory.models["slow"].slots["1"].served
             assert served is not None
-            served.execution.inline_rows = 0
+            served.execution.pace = Pace("", 0, fixed=True)
             slow = asyncio.create_task(server.score_matrix("slow", np.full((1, 1), 2e5, np.float32)))
             await asyncio.sleep(0)
             assert await version(server) == "1"

@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlaas4hep.inference.plane.pace import Pace
 from mlaas4hep.inference.server import Server
 from tests.support.serving import put, save, scaler, serving
 
@@ -102,7 +103,7 @@ def test_every_caller_gets_its_rows(
             if threads:
                 for slot in server._memory.models["m"].slots.values():
                     if slot.served is not None:
-                        slot.served.execution.inline_rows = 0
+                        slot.served.execution.pace = Pace("", 0, fixed=True)
             rng = random.Random(seed)
 
             async def caller(index: int, rows: int, mode: str, cancelled: bool) -> None:

@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,9 +21,11 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference import failures
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.errors import Failures, error_response
+from mlaas4hep.inference.rest.tfaas_proto import Row
 from mlaas4hep.inference.settings import Settings
 from tests.support.live import Live, live_server
 from tests.support.local_plane import LocalPlane
+from tests.support.trained import Small
 
 
 def asgi(app: Any, method: str, path: str, **options: Any) -> httpx.Response:
@@ -148,20 +150,90 @@ def test_pages_are_whole_and_need_nothing_from_elsewhere(served: Live) -> None:
         assert path in docs
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
-def test_compressed_json_is_read(served: Live, encoding: str) -> None:
-    example = json.dumps(served.client.get("/api/models/small/metadata").json()["example"]).encode()
-    packed = {"gzip": gzip.compress(example), "deflate": zlib.compress(example), "identity": example}[encoding]
-    answer = served.client.post("/json", content=packed, headers={"content-encoding": encoding})
-    assert answer.json() == served.client.post("/json", content=example).json()
+def raw_deflate(data: bytes) -> bytes:
+    """Without zlib's frame, as some clients send it."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "plain": ("identity", bytes),
+    "gzip": ("gzip", gzip.compress),
+    "x-gzip": ("x-gzip", gzip.compress),
+    "several members": ("GZIP", lambda data: gzip.compress(data[:9]) + gzip.compress(b"") + gzip.compress(data[9:])),
+    "zlib": ("deflate", zlib.compress),
+    "deflate": ("deflate", raw_deflate),
+}
+DAMAGED: dict[str, tuple[str, Callable[[bytes], bytes], int]] = {
+    "garbage behind gzip": ("gzip", lambda data: gzip.compress(data) + b"garbage", 400),
+    "zeros behind gzip": ("gzip", lambda data: gzip.compress(data) + bytes(8), 400),
+    "garbage behind zlib": ("deflate", lambda data: zlib.compress(data) + b"garbage", 400),
+    "garbage behind deflate": ("deflate", lambda data: raw_deflate(data) + b"garbage", 400),
+    "half a member": ("gzip", lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])[:-9], 400),
+    "nothing": ("gzip", lambda _: b"", 400),
+    "not packed": ("gzip", bytes, 400),
+    "twice": ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data)), 415),
+    "a bomb of members": ("gzip", lambda data: gzip.compress(data) + gzip.compress(bytes(2**17)) * 9, 413),
+    "a bomb": ("deflate", lambda data: raw_deflate(data + bytes(2**26)), 413),
+    "another": ("br", bytes, 415),
+}
+
+
+def doors(served: Live) -> dict[str, bytes]:
+    """A body for each route that predicts, by path."""
+    example = served.client.get("/api/models/small/metadata").json()["example"]
+    row = Row(key=[], value=[])
+    columns = served.client.get("/v2/models/small").json()["inputs"][0]["shape"][1]
+    tensor = {"name": "features", "datatype": "FP32", "shape": [1, columns], "data": [0.5] * columns}
+    names = served.client.get("/api/models/small/metadata").json()["inputs"][0]["columns"]
+    row.key.extend(names)
+    row.value.extend([0.5] * columns)
+    return {
+        "/json": json.dumps(example).encode(),
+        "/predict": json.dumps({"rows": [[0.5] * columns]}).encode(),
+        "/proto": row.SerializeToString(),
+        "/v2/models/small/infer": json.dumps({"inputs": [tensor]}).encode(),
+    }
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_every_door_reads_what_is_packed(served: Live, kind: str) -> None:
+    encoding, pack = PACKED[kind]
+    for path, body in doors(served).items():
+        plain = served.client.post(path, content=body)
+        assert plain.status_code == 200, plain.text
+        answer = served.client.post(path, content=pack(body), headers={"content-encoding": encoding})
+        assert (answer.status_code, answer.content) == (200, plain.content)
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_every_door_refuses_what_is_damaged(served: Live, kind: str) -> None:
+    encoding, pack, status = DAMAGED[kind]
+    answers = [
+        served.client.post(path, content=pack(body), headers={"content-encoding": encoding})
+        for path, body in doors(served).items()
+    ]
+    assert [answer.status_code for answer in answers] == [status] * len(answers)
+    assert len({answer.text for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_root_file_may_be_packed(served: Live, small: Small, kind: str) -> None:
+    encoding, pack = PACKED[kind]
+    body = next(iter(small.paths.values())).read_bytes()
+    headers = {"content-encoding": encoding, "content-type": "application/octet-stream"}
+    answer = served.client.post("/predict/root", content=pack(body), headers=headers, params={"model": "small"})
+    plain = served.client.post("/predict/root", content=body, headers=headers | {"content-encoding": "identity"})
+    assert answer.status_code == plain.status_code == 200, answer.text
+    assert answer.headers["x-entries"] == plain.headers["x-entries"]
 
 
 @pytest.mark.parametrize(
     ("content", "encoding", "status", "says"),
     [
-        (b"{}", "br", 415, "content encoding 'br' is not known"),
-        (b"{}", "gzip", 400, "the compressed body is damaged"),
-        (gzip.compress(b"{}", mtime=0)[:-9], "gzip", 400, "the compressed body is truncated"),
+        (b"{}", "br", 415, "content-encoding 'br' is not known"),
+        (b"{}", "gzip", 400, "the compressed body cannot be read: it is damaged"),
+        (gzip.compress(b"{}", mtime=0)[:-9], "gzip", 400, "the compressed body is cut short"),
         (gzip.compress(bytes(2**26), mtime=0), "gzip", 413, "the body is larger than 1048576 bytes"),
     ],
 )

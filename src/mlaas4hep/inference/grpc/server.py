@@ -55,6 +55,7 @@ async def serve_grpc(
     around: Callable[[Sequence[grpc.GenericRpcHandler]], grpc.GenericRpcHandler] | None = None,
     max_message: int = _MESSAGE,
     reuse_port: bool = False,
+    patience: float = 30.0,
 ) -> GrpcServer:
     """Start to serve.
 
@@ -67,6 +68,7 @@ async def serve_grpc(
         around: puts authentication, limits, metrics before the handlers of all services.
         max_message: bytes of a request, also once unpacked.
         reuse_port: several processes may listen on the same port.
+        patience: seconds after which a connection without a call is closed; clients open another for their next one.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -82,6 +84,8 @@ async def serve_grpc(
             ("grpc.max_receive_message_length", max_message),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(reuse_port)),
+            ("grpc.server_handshake_timeout_ms", round(patience * 1000)),
+            ("grpc.max_connection_idle_ms", round(patience * 1000)),
         ),
     )
     server.add_generic_rpc_handlers(services.handlers if around is None else (around(services.handlers),))

@@ -5,13 +5,19 @@ from __future__ import annotations
 import random
 import time
 
+from starlette.types import Scope
+
 from mlaas4hep.inference.operation.access import Right
 from mlaas4hep.inference.operation.logs import ACCESS
 from mlaas4hep.inference.operation.security import Caller
 from mlaas4hep.inference.operation.state import State
 
-__all__ = ["Accounts"]
+__all__ = ["BROKEN", "DELIVERED", "Accounts", "outcome"]
 
+BROKEN = 499
+"""Stands in metrics and log for an answer that its client did not take to the end."""
+DELIVERED = "mlaas4hep.delivered"
+"""Extension of the scope: a function to await until an answer has gone out; false if the client did not take it."""
 STATUS = {status: str(status) for status in range(600)}
 
 
@@ -62,3 +68,14 @@ class Accounts:
                 "milliseconds": round(seconds * 1000, 3),
             }
             ACCESS.info("request", extra={"fields": fields})
+
+
+async def outcome(scope: Scope, status: int) -> int:
+    """The status that counts, once the answer has gone out.
+
+    Args:
+        scope: of the request.
+        status: that was sent; 0: none.
+    """
+    wait = scope.get("extensions", {}).get(DELIVERED)
+    return status if not status or wait is None or await wait() else BROKEN

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlaas4hep.inference.operation.gate import Gate
 from mlaas4hep.inference.operation.held import Held
 from mlaas4hep.inference.operation.limits import Rate
-from mlaas4hep.inference.operation.measured import Measured, model_families, process_families
+from mlaas4hep.inference.operation.measured import Measured, gauge_families, model_families, process_families
 from mlaas4hep.inference.operation.metrics import Family, exposition
 from mlaas4hep.inference.operation.security import Authenticator
 from mlaas4hep.inference.operation.shares import Shares
@@ -60,6 +60,7 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
         return [
             *state.metrics.families(),
             *model_families(server.statistics()),
+            *gauge_families(server.gauges(), worker),
             *process_families(server.models(), state.metrics.in_flight, state.connections, state.started, worker),
         ]
 

@@ -1,71 +1,43 @@
-"""One HTTP connection: uvicorn's, with time limits for slow clients and a short way for small predictions."""
+"""One HTTP connection with a short way for small predictions."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
-import orjson
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mlaas4hep.inference.operation.outgoing import Outgoing
+from mlaas4hep.inference.operation.guarded import KEEP_ALIVE, Guarded
 from mlaas4hep.inference.operation.short_way import Hot, ShortWay
-from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.rest.replies import Reply
 
 __all__ = ["KEEP_ALIVE", "Connection"]
 
-KEEP_ALIVE = 75
-PROGRESS = 64 * 1024
-SMALL = 64 * 1024
-FULL = b'{"error":"too many connections"}'
-LATE = b'{"error":"the request did not arrive in time"}'
-NEW, HEAD, BODY, DONE = range(4)
-UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
+UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
 """Headers of requests that go the usual way."""
 
 
-class Connection(HttpToolsProtocol):
-    """One connection; knows since when it waits for its client.
+class Connection(Guarded):
+    """One connection.
 
     A prediction that arrives in one piece goes the short way, the first of each piece: a client that sends many at a
     time takes turns with the others. All else is uvicorn's: with a task, through ASGI.
 
     Attributes:
         short_way: None: all requests go the usual way.
-        outgoing: sends what goes the short way.
-        phase: nothing arrived yet, in the head, in the body, the request is complete.
-        since: when the phase began, by the loop's clock.
-        arrived: bytes of the body since then.
-        stuck: when the client stopped to read the answer; None: it reads.
     """
 
-    limit = 10_000
-    state: State
-    outgoing: Outgoing
     short_way: ShortWay | None = None
-    cycle: Any
     draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse one too many."""
-        super().connection_made(transport)
-        self.phase, self.since, self.arrived = NEW, self.loop.time(), 0
-        self.stuck: float | None = None
+        """Nothing has arrived yet."""
         self._turn = False
         self._hot: Hot | None = None
-        self._fields: Mapping[bytes, bytes] = {}
+        self._given: Mapping[bytes, bytes] = {}
         self._parts: list[bytes] = []
-        self.state.connections = len(self.connections)
-        if len(self.connections) > self.limit:
-            self.turn_away(b"503 Service Unavailable", FULL, b"retry-after: 1\r\n")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Count."""
-        super().connection_lost(exc)
-        self.state.connections = len(self.connections)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """A piece arrived; what it leaves incomplete goes the usual way."""
@@ -73,48 +45,38 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._hot is not None:
             self._hot = None
-            if not self.transport.is_closing():
+            if not self.ended:
                 self._begin(self.app)
-                super().on_body(b"".join(self._parts))
+                HttpToolsProtocol.on_body(self, b"".join(self._parts))
 
-    def on_message_begin(self) -> None:
-        """A request begins; what ASGI needs for it is made when it goes that way."""
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-        self.phase, self.since = HEAD, self.loop.time()
-
-    def on_headers_complete(self) -> None:
+    def begun(self) -> None:
         """Its head is complete."""
-        self.phase, self.since, self.arrived = BODY, self.loop.time(), 0
         self._hot = self._find()
         if self._hot is None:
             self._begin(self.app)
 
-    def on_body(self, body: bytes) -> None:
+    def part(self, body: bytes) -> None:
         """A part of its body."""
-        self.arrived += len(body)
         if self._hot is None:
-            super().on_body(body)
+            super().part(body)
         else:
             self._parts.append(body)
 
-    def on_message_complete(self) -> None:
+    def completed(self) -> None:
         """It is complete."""
-        self.phase = DONE
         hot, self._hot = self._hot, None
         if hot is None or self.short_way is None:
-            super().on_message_complete()
+            super().completed()
             return
         body = b"".join(self._parts)
-        found = self.short_way.answer(hot, self._fields, self.client, body)
+        found = self.short_way.answer(hot, self._given, self.client, body)
         if isinstance(found, tuple):
             self._turn = False
             self._write(*found)
         else:
             self._begin(found or self.app)
-            super().on_body(body)
-            super().on_message_complete()
+            super().part(body)
+            super().completed()
 
     def _find(self) -> Hot | None:
         """What answers the request the short way, if its head allows that."""
@@ -128,7 +90,7 @@ class Connection(HttpToolsProtocol):
             or (hot := self.short_way.find(self.url)) is None
         ):
             return None
-        fields = dict(self.headers)
+        fields = self.fields
         length = fields.get(b"content-length", b"")
         if (
             len(fields) == len(self.headers)
@@ -139,19 +101,19 @@ class Connection(HttpToolsProtocol):
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
         ):
-            self._fields, self._parts = fields, []
+            self._given, self._parts = fields, []
             return hot
         return None
 
     def _begin(self, app: ASGIApp) -> None:
         """The usual way: uvicorn makes the scope and a task for the application."""
         url, headers, expected = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expected
         self.headers += headers
         self.app, usual = app, self.app
         try:
-            super().on_headers_complete()
+            super().begun()
         finally:
             self.app = usual
         if self.draining and self.cycle is not None:
@@ -170,58 +132,3 @@ class Connection(HttpToolsProtocol):
         self.outgoing.write(self.transport, b"".join(parts))
         self.server_state.total_requests += 1
         self.since = self.loop.time()
-
-    def on_response_complete(self) -> None:
-        """The answer is on its way; without a timer for each: `check` closes connections that stay idle."""
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.since = self.loop.time()
-        self.flow.resume_reading()
-
-    def pause_writing(self) -> None:
-        """The client does not read."""
-        super().pause_writing()
-        self.stuck = self.loop.time()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        super().resume_writing()
-        self.stuck = None
-
-    def turn_away(self, status: bytes, body: bytes, header: bytes = b"") -> None:
-        """Answer without a request, and close."""
-        self.outgoing.send()
-        self.transport.write(
-            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
-            % (status, len(body), header, body)
-        )
-        self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP; uvicorn would say so in plain text."""
-        self.turn_away(b"400 Bad Request", orjson.dumps({"error": msg}))
-
-    def check(self, now: float, limit: float) -> None:
-        """End the connection if its client let it wait for too long."""
-        if self.transport.is_closing():
-            return
-        if self.stuck is not None and now - self.stuck > limit:
-            self.transport.abort()
-            return
-        if self.phase == DONE and self.idle and now - self.since > KEEP_ALIVE:
-            self.transport.close()
-        if self.phase == DONE or now - self.since <= limit:
-            return
-        if self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS):
-            self.since, self.arrived = now, 0
-        elif self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.abort()
-        else:
-            self.turn_away(b"408 Request Timeout", LATE)
-
-    @property
-    def idle(self) -> bool:
-        """Between two requests, or before the first."""
-        return self.phase == NEW or (self.phase == DONE and (self.cycle is None or self.cycle.response_complete))

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.inference.failures import ServingError, UnauthorisedError
 from mlaas4hep.inference.operation.access import Right, right_of_http
-from mlaas4hep.inference.operation.accounts import Accounts
+from mlaas4hep.inference.operation.accounts import Accounts, outcome
 from mlaas4hep.inference.operation.held import Incoming
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import REQUEST_ID
@@ -147,6 +147,9 @@ class Gate:
                     raise
                 large = coding is not None or (length is not None and length != b"0")
                 await refuse(error, receive, answer, unread=large)
+            if incoming is not None:
+                incoming.end()
+            status = await outcome(scope, status)
         finally:
             metrics.in_flight -= 1
             if incoming is not None:

@@ -15,7 +15,7 @@ from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.metrics import SIZES, Family, Histogram, Metrics
 from mlaas4hep.inference.runtimes.base import Tensors
 
-__all__ = ["Measured", "model_families", "process_families"]
+__all__ = ["Measured", "gauge_families", "model_families", "process_families"]
 
 Answer = TypeVar("Answer", Scored, Inferred)
 DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
@@ -132,6 +132,20 @@ def model_families(statistics: list[dict[str, Any]]) -> list[Family]:
             histogram.add(float(batch["batch_size"]), int(batch["compute_infer"]["count"]))
         sizes.set(histogram, **labels)
     return [rows, runs, counts, times, sizes]
+
+
+def gauge_families(gauges: list[dict[str, Any]], worker: str) -> list[Family]:
+    """What each version in memory of one process is at, from `Plane.gauges`."""
+    texts = {
+        "in_flight": "Requests that the model is answering.",
+        "waiting": "Rows that wait for the model.",
+        "inline_rows": "Rows up to which requests are run in the event loop, as they were found to be short; 0: none.",
+    }
+    families = {key: Family(f"mlaas4hep_model_{key}", "gauge", text) for key, text in texts.items()}
+    for one in gauges:
+        for key, family in families.items():
+            family.set(one[key], worker=worker, model=one["name"], version=one["version"])
+    return list(families.values())
 
 
 def process_families(

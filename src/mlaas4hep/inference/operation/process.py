@@ -181,6 +181,7 @@ class _Process:
             around=self._gate.around,
             max_message=settings.limits.body,
             reuse_port=self._place.folder is not None,
+            patience=settings.limits.read_timeout,
         )
 
     async def _stop_grpc(self, grpc: Any) -> None:

@@ -7,7 +7,7 @@ may not go on, a path that is not among the hot ones. What has to be waited for 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -15,17 +15,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.access import Right, right_of_http
-from mlaas4hep.inference.operation.accounts import Accounts
+from mlaas4hep.inference.operation.accounts import Accounts, outcome
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import REQUEST_ID
 from mlaas4hep.inference.operation.origins import Origins
 from mlaas4hep.inference.operation.security import Authenticator, Caller
 from mlaas4hep.inference.operation.state import State
-from mlaas4hep.inference.rest.replies import Answering, Reply, send_reply
+from mlaas4hep.inference.rest.replies import Answering, Reply, Soon, send_reply
 
 __all__ = ["Hot", "ShortWay"]
 
 LONGEST = 512
+SMALL = 2**16
+"""Bytes of an answer that fits in the system's buffers: nobody has to wait for its client."""
 ODD = frozenset(b"?%#")
 Client: TypeAlias = tuple[str, int] | None
 
@@ -111,7 +113,7 @@ class ShortWay:
         token = REQUEST_ID.set(number)
         try:
             reply = hot.answer(fields, body)
-            if not isinstance(reply, Reply):
+            if not isinstance(reply, Reply) or len(reply.body) > SMALL:
                 return self._later(hot, reply, number, start, len(body), caller)
             self._accounts.ended("POST", hot.path, hot.template, Right.PREDICT, reply.status, start, client, caller)
         finally:
@@ -133,9 +135,7 @@ class ShortWay:
             self._rate.count(caller.key if caller is not None else client_key(client[0] if client else ""))
         return caller
 
-    def _later(
-        self, hot: Hot, reply: Awaitable[Reply], number: str, start: float, size: int, caller: Caller | None
-    ) -> ASGIApp:
+    def _later(self, hot: Hot, reply: Soon, number: str, start: float, size: int, caller: Caller | None) -> ASGIApp:
         metrics = self._state.metrics
         metrics.in_flight += 1
         self._held.take(size)
@@ -144,9 +144,10 @@ class ShortWay:
             REQUEST_ID.set(number)
             status = 0
             try:
-                found = await reply
+                found = reply if isinstance(reply, Reply) else await reply
                 status = found.status
                 await send_reply(found._replace(headers=(*found.headers, (b"x-request-id", number.encode()))), send)
+                status = await outcome(scope, status)
             finally:
                 metrics.in_flight -= 1
                 self._held.give(size)

@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mlaas4hep.inference.failures import TooManyRequestsError
+from mlaas4hep.inference.failures import ModelTimeoutError, ModelUnavailableError, TooManyRequestsError
 from mlaas4hep.inference.runtimes.base import Tensors
 
 __all__ = ["Answer", "Batcher", "Run"]
 
 Answer: TypeAlias = tuple[dict[str, Any], int, int]
 """Outputs by name, nanoseconds of waiting, nanoseconds in the model."""
-Run: TypeAlias = Callable[[Tensors, int, Sequence[str] | None], Awaitable[Answer]]
+Run: TypeAlias = Callable[[Tensors, int, Sequence[str] | None, int], Awaitable[Answer]]
+"""Runs tensors of so many rows; the last argument is since when the first of their callers waits, in nanoseconds."""
 Key: TypeAlias = tuple[Any, ...]
 
 
@@ -46,7 +47,8 @@ class Batcher:
     """Collects requests until there are `max_size` rows or the first has waited `max_delay` seconds.
 
     A request is never split. If a run fails, each of its requests is run on its own, so that one bad request does not
-    spoil others. A caller that goes away does not disturb the others.
+    spoil others; a run that takes too long is not tried again, all its callers are told so at once. A caller that goes
+    away does not disturb the others.
 
     Args:
         run: runs the model on tensors of so many rows.
@@ -122,9 +124,14 @@ class Batcher:
             return
         joined = {name: np.concatenate([caller.inputs[name] for caller in batch]) for name in batch[0].inputs}
         try:
-            found, queued, infer = await self._run(joined, rows, outputs)
+            found, queued, infer = await self._run(joined, rows, outputs, min(caller.since for caller in batch))
             if any(len(array) != rows for array in found.values()):
                 raise _NotRowsError
+        except (ModelTimeoutError, ModelUnavailableError, TooManyRequestsError) as error:  # nobody's: not once more
+            for caller in batch:
+                if not caller.future.done():
+                    caller.future.set_exception(type(error)(error.what, where=error.where, hint=error.hint))
+            return
         except Exception:  # whose fault it is, is seen when each runs alone
             await asyncio.gather(*(self._alone(caller, outputs) for caller in batch))
             return
@@ -141,7 +148,7 @@ class Batcher:
             return
         waited = time.perf_counter_ns() - caller.since
         try:
-            found, queued, infer = await self._run(caller.inputs, caller.rows, outputs)
+            found, queued, infer = await self._run(caller.inputs, caller.rows, outputs, caller.since)
         except Exception as error:
             if not caller.future.done():
                 caller.future.set_exception(error)

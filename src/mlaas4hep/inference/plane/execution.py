@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.failures import ModelTimeoutError, TooLargeError, TooManyRequestsError
+from mlaas4hep.inference.failures import (
+    ModelTimeoutError,
+    ModelUnavailableError,
+    ServingError,
+    TooLargeError,
+    TooManyRequestsError,
+)
 from mlaas4hep.inference.plane.batching import Answer, Batcher
+from mlaas4hep.inference.plane.pace import Pace
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
 from mlaas4hep.inference.runtimes.base import Runtime, Tensors
@@ -28,8 +35,6 @@ INLINE_TIMEOUT = 0.25
 """Seconds after which a run in the event loop is stopped, and the model is barred from there."""
 LATE = 0.5
 """Seconds beyond its time in which a run has to have ended; its caller does not wait for longer."""
-BARRED = 60.0
-"""Seconds for which it is: a model that is too slow again and again takes less than half a per cent of the loop."""
 
 
 def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -43,15 +48,13 @@ class Execution:
     Args:
         runtime: loaded.
         limits: time a run may take, rows that may wait.
-        inline_rows: number of rows up to which a run is short enough for the event loop; 0: none.
+        pace: number of rows up to which a run is short enough for the event loop.
         statistics: told of every run.
     """
 
-    def __init__(self, runtime: Runtime, limits: Limits, inline_rows: int, statistics: VersionStatistics) -> None:
+    def __init__(self, runtime: Runtime, limits: Limits, pace: Pace, statistics: VersionStatistics) -> None:
         self.runtime = runtime
-        self.inline_rows = inline_rows
-        self._allowed_rows = inline_rows
-        self._until = 0.0
+        self.pace = pace
         self.batcher: Batcher | None = None
         self.batched = runtime.batched
         self._limits = limits
@@ -86,13 +89,9 @@ class Execution:
 
     def inline(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> dict[str, Any] | None:
         """Run at once, in the calling thread; None if that would take too long or batching is on."""
-        if not 0 < rows <= self.inline_rows or self.batcher is not None:
+        if not 0 < rows <= self.pace.rows or self.batcher is not None:
             return None
-        try:
-            return self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
-        except ModelTimeoutError:
-            self._barred()
-            return None
+        return self._in_loop(inputs, rows, outputs)
 
     async def run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> Answer:
         """Run in a batch or in a thread.
@@ -104,7 +103,7 @@ class Execution:
         batcher = self.batcher
         if batcher is not None and rows < batcher.max_size:
             return await batcher.submit(inputs, rows, outputs)
-        return await self._threaded(inputs, rows, outputs)
+        return await self._threaded(inputs, rows, outputs, time.perf_counter_ns())
 
     def check_answer(self, found: dict[str, Any]) -> None:
         """Raises TooLargeError if the outputs are larger than answers may be, twice the limit of bodies."""
@@ -121,63 +120,74 @@ class Execution:
             self._threads.shutdown(wait=False)
         self.runtime.close()
 
-    async def _direct(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> Answer:
+    async def _direct(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
         """A run of the batcher."""
-        if 0 < rows <= self.inline_rows:
+        if 0 < rows <= self.pace.rows:
             started = time.perf_counter_ns()
-            try:
-                found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
-            except ModelTimeoutError:
-                self._barred()
-            else:
+            found = self._in_loop(inputs, rows, outputs)
+            if found is not None:
                 infer = time.perf_counter_ns() - started
                 self._statistics.executed(rows, infer)
                 return found, 0, infer
-        return await self._threaded(inputs, rows, outputs)
+        return await self._threaded(inputs, rows, outputs, since)
 
-    async def _threaded(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> Answer:
+    def _in_loop(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> dict[str, Any] | None:
+        """A run in the calling thread; None if it took too long."""
+        begin = time.thread_time()
+        try:
+            found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
+        except ModelTimeoutError:
+            self.pace.bar(INLINE_TIMEOUT)
+            return None
+        self.pace.in_loop(rows, time.thread_time() - begin)
+        return found
+
+    async def _threaded(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
+        """A run in a thread; the time limit counts from `since`."""
         if self._waiting and self._waiting + rows > self._limits.queue:
             raise TooManyRequestsError(f"{self._waiting} rows wait for this model already", hint="try again later")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 2), "mlaas4hep-model")
         loop = asyncio.get_running_loop()
         submitted = time.perf_counter_ns()
+        end = self._limits.timeout + since / 1e9
         gone = threading.Event()
 
-        def work() -> Answer:
+        def work() -> tuple[Answer, float]:
             started = time.perf_counter_ns()
             if gone.is_set():
                 raise ModelTimeoutError("the caller has gone")
-            left = self._limits.timeout - (started - submitted) / 1e9
+            left = end - started / 1e9
             if left <= 0:
-                raise ModelTimeoutError(f"the request waited for {self._limits.timeout:g} s")
+                raise ModelTimeoutError("too late")
+            begin = time.thread_time()
             found = self._chunks(inputs, rows, outputs, left)
-            return found, started - submitted, time.perf_counter_ns() - started
+            return (found, started - submitted, time.perf_counter_ns() - started), time.thread_time() - begin
 
         self._waiting += rows
         self.acquire()
         future = loop.run_in_executor(self._threads, work)
         future.add_done_callback(lambda done: self._ended(done, rows))
         try:
-            async with asyncio.timeout(self._limits.timeout + LATE):
-                answer = await asyncio.shield(future)
+            async with asyncio.timeout(max(0.0, end - submitted / 1e9) + LATE):
+                answer, spent = await asyncio.shield(future)
         except asyncio.CancelledError:
             gone.set()
             raise
-        except TimeoutError:
+        except (TimeoutError, ModelTimeoutError) as error:
             gone.set()  # a single long operator: its thread goes on, nobody waits for it
-            raise ModelTimeoutError(f"the model did not answer within {self._limits.timeout:g} s") from None
+            raise self._late() from error
         self._statistics.executed(rows, answer[2])
-        if not self.inline_rows and self._allowed_rows and time.monotonic() > self._until:
-            self.inline_rows = self._allowed_rows
+        self.pace.in_thread(rows, spent)
         return answer
 
-    def _barred(self) -> None:
-        """A run was too long for the event loop: perhaps the model, perhaps a busy machine."""
-        self.inline_rows = 0
-        self._until = time.monotonic() + BARRED
+    def _late(self) -> ServingError:
+        """Why there is no answer within the limit."""
+        if getattr(self.runtime, "starting", False):
+            return ModelUnavailableError("the model's worker process is being started again", hint="try again later")
+        return ModelTimeoutError(f"the model did not answer within {self._limits.timeout:g} s")
 
-    def _ended(self, future: asyncio.Future[Answer], rows: int) -> None:
+    def _ended(self, future: asyncio.Future[Any], rows: int) -> None:
         self._waiting -= rows
         self.release()
         if not future.cancelled():

@@ -12,6 +12,7 @@ from mlaas4hep.bundle import Bundle, read_manifest
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.failures import ModelRefusedError, ModelTimeoutError, ServingError
 from mlaas4hep.inference.plane.execution import Execution, blank
+from mlaas4hep.inference.plane.pace import SHORT, Pace
 from mlaas4hep.inference.plane.physics import Physics
 from mlaas4hep.inference.plane.served import Served
 from mlaas4hep.inference.plane.statistics import VersionStatistics
@@ -24,9 +25,9 @@ from mlaas4hep.inference.settings import Limits, Settings
 
 __all__ = ["OpenRuntime", "load_version"]
 
-SHORT = 0.5e-3
-"""Seconds that a run may keep the event loop."""
 MANY = 256
+FURTHEST = 4 * MANY
+"""Rows for which the two runs that are measured speak; beyond that, requests show it."""
 RUNS = 5
 ENOUGH = 0.05
 """Seconds after which no further run is measured."""
@@ -51,11 +52,12 @@ def load_version(
     runtime = open_runtime(entry.folder, threads=settings.threads, limits=limits)
     try:
         physics = _physics(entry) if entry.kind == "bundle" else None
-        inline_rows = _warm_up(runtime, limits, physics)
-        if inline_rows and depends_on_values(entry.folder / "model.onnx"):
-            inline_rows = 0  # one request was fast, another may not be
+        rows = _warm_up(runtime, limits, physics)
+        if rows is not None and depends_on_values(entry.folder / "model.onnx"):
+            rows = None  # one request was fast, another may not be
+        pace = Pace(f"{entry.name} version {entry.version}", rows or 0, fixed=rows is None)
         form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
-        execution = Execution(runtime, limits, inline_rows, statistics)
+        execution = Execution(runtime, limits, pace, statistics)
         return Served(entry, with_runtime(entry.facts, runtime), execution, physics, form, statistics)
     except BaseException:
         runtime.close()
@@ -72,29 +74,33 @@ def _physics(entry: VersionEntry) -> Physics:
     return physics
 
 
-def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int:
-    """Run on zeros (what is missing in a bundle: NaN); the number of rows that are fast enough for the event loop."""
+def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int | None:
+    """Run on zeros (what is missing in a bundle: NaN); the number of rows that are fast enough for the event loop.
+
+    Returns:
+        A first estimate; None: no run may ever be made there.
+    """
     known = all(-1 not in spec.shape[runtime.batched :] for spec in runtime.inputs)
     fill = np.nan if physics is not None else 0.0
     try:
         one = _seconds(runtime, 1, fill, limits.timeout)
         if not runtime.platform.startswith("onnxruntime"):
-            return 0  # a process of its own: waiting for it is no work
-        if one > SHORT / 2:
-            return 0
-        if not runtime.batched:
-            return 1
-        many = _seconds(runtime, MANY, fill, limits.timeout)
+            return None  # a process of its own: waiting for it is no work
+        many = _seconds(runtime, MANY, fill, limits.timeout) if runtime.batched and one <= SHORT / 2 else 0.0
     except ModelTimeoutError:
         raise
     except ServingError:
         if known:
             raise
-        return 0  # sizes that may be anything, but not these
+        return None  # sizes that may be anything, but not these
     if not known:
-        return 0  # sizes of a request may be much larger than those of this run
+        return None  # sizes of a request may be much larger than those of this run
+    if one > SHORT / 2:
+        return 0
+    if not runtime.batched:
+        return 1
     each = max((many - one) / (MANY - 1), 1e-9)
-    return max(1, int((SHORT - one) / each))
+    return max(1, min(FURTHEST, int((SHORT - one) / each)))
 
 
 def _seconds(runtime: Runtime, rows: int, fill: float, timeout: float) -> float:

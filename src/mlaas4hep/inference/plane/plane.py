@@ -116,13 +116,17 @@ class Plane:
         return [{"name": slot.entry.name, "version": slot.entry.version, **slot.statistics.to_dict()} for slot in slots]
 
     def gauges(self) -> list[dict[str, Any]]:
-        """For each version in memory: ``name``, ``version``, requests ``in_flight``, rows ``waiting``."""
+        """For each version in memory: ``name``, ``version``, ``in_flight``, ``waiting``, ``inline_rows``.
+
+        Requests under way, rows that wait, and up to how many rows are run in the event loop.
+        """
         return [
             {
                 "name": slot.entry.name,
                 "version": slot.entry.version,
                 "in_flight": slot.served.execution.in_flight,
                 "waiting": slot.served.execution.waiting,
+                "inline_rows": slot.served.execution.pace.rows,
             }
             for model in self._memory.models.values()
             for slot in model.slots.values()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
-from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
+from mlaas4hep.inference.failures import BadRequestError, TooLargeError
+from mlaas4hep.inference.protocol.raw import Buffer
+from mlaas4hep.inference.rest.encodings import Unpacker, unpack
 from mlaas4hep.inference.rest.errors import UnreadBodyError
 
-__all__ = ["SMALL_JSON", "check_json", "decode_json", "limited", "read_body", "read_json", "too_large"]
+__all__ = ["SMALL_JSON", "check_json", "decode_json", "read_body", "read_json", "read_parts", "too_large"]
 
 JSON_MEMORY = 512 * 2**20
 """Bytes that the Python objects of one JSON body may take."""
@@ -22,16 +24,18 @@ SMALL_JSON = 2 * 2**20
 """Bytes up to which nothing is counted."""
 COSTS = ((b",", 40), (b'"', 20), (b":", 80), (b"[", 100), (b"{", 200))
 """Bytes of memory for what a character stands for: an entry, half a string, a key, a list, an object; rounded up."""
-HEADERS = frozenset((b"content-length", b"content-encoding"))
+ALIGNMENT = 64
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, *, header: int | None = None) -> Buffer:
     """The whole body of a request, unpacked if it came with gzip or deflate.
 
     Args:
         scope: of the request.
         receive: of the request.
         limit: bytes, before and after unpacking. A length announced in the header is refused before a byte is read.
+        header: bytes of JSON before binary tensors; a body that comes in parts is put together so that the tensors are
+            aligned and need no second copy. None: there are no tensors.
 
     Raises:
         TooLargeError: above the limit.
@@ -39,51 +43,76 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         BadRequestError: damaged compression.
         ClientDisconnect: nobody waits for the answer.
     """
-    encoding = b""
-    for name, value in scope["headers"]:
-        if name in HEADERS:
-            if name == b"content-encoding":
-                encoding = value
-            elif value.isdigit() and (len(value) > 18 or int(value) > limit):
-                raise too_large(limit, unread=True)
+    encoding = _announced(scope, limit)
     message = await receive()
+    parts: list[bytes] = [message.get("body", b"")]
+    total = len(parts[0])
+    while message.get("more_body", False):
+        if total > limit:
+            raise too_large(limit, unread=True)
+        message = await receive()
+        parts.append(message.get("body", b""))
+        total += len(parts[-1])
     if message["type"] != "http.request":
         raise ClientDisconnect
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        parts, size = [body], len(body)
-        while message.get("more_body", False):
-            if size > limit:
-                raise too_large(limit, unread=True)
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ClientDisconnect
-            part = message.get("body", b"")
-            size += len(part)
-            parts.append(part)
-        body = b"".join(parts)
-    if len(body) > limit:
+    if total > limit:
         raise too_large(limit)
-    return _unpacked(body, encoding.strip().lower(), limit) if encoding else body
+    if encoding:
+        return await unpack(parts[0] if len(parts) == 1 else b"".join(parts), encoding, limit)
+    if len(parts) == 1:
+        return parts[0]
+    return b"".join(parts) if header is None else _aligned(parts, total, header)
 
 
-async def limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The parts of a body as they come; errors as for `read_body`."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and (len(length) > 18 or int(length) > limit):
-        raise too_large(limit, unread=True)
+async def read_parts(request: Request, limit: int, *, unpacked: bool = True) -> AsyncIterator[bytes]:
+    """The parts of a body as they come, for what is too large for memory; errors as for `read_body`.
+
+    Args:
+        request: whose body is read.
+        limit: bytes, before and after unpacking.
+        unpacked: False: the content encoding is left as it is.
+    """
+    encoding = _announced(request.scope, limit)
+    unpacker = Unpacker(encoding, limit) if encoding and unpacked else None
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
             raise too_large(limit, unread=True)
-        if part:
+        if unpacker is not None:
+            for out in unpacker.feed(part):
+                yield out
+        elif part:
             yield part
+    if unpacker is not None:
+        unpacker.end()
+
+
+def _announced(scope: Scope, limit: int) -> str:
+    """The content encoding of a body, "" for none; raises TooLargeError if its announced length is above the limit."""
+    encoding = ""
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            encoding = value.decode("latin-1").strip().lower()
+        elif name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > limit):
+            raise too_large(limit, unread=True)
+    return "" if encoding == "identity" else encoding
+
+
+def _aligned(parts: Sequence[bytes], total: int, header: int) -> Buffer:
+    room = np.empty(total + ALIGNMENT, np.uint8)
+    place = -(room.ctypes.data + header) % ALIGNMENT
+    body = room[place : place + total]
+    start = 0
+    for part in parts:
+        body[start : start + len(part)] = np.frombuffer(part, np.uint8)
+        start += len(part)
+    return body.data
 
 
 async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object."""
-    body = await read_body(request.scope, request.receive, limit)
+    body = bytes(await read_body(request.scope, request.receive, limit))
     return decode_json(body) if body.strip() else {}
 
 
@@ -127,22 +156,3 @@ def too_large(limit: int, *, unread: bool = False) -> TooLargeError:
     """The body has more bytes than allowed, some of them perhaps not read yet."""
     kind = UnreadBodyError if unread else TooLargeError
     return kind(f"the body is larger than {limit} bytes")
-
-
-def _unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
-    if encoding == b"identity":
-        return body
-    if encoding not in (b"gzip", b"deflate"):
-        raise UnsupportedMediaError(
-            f"content encoding {encoding.decode('latin-1')!r} is not known", hint="send it plain, with gzip or deflate"
-        )
-    worker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        data = worker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequestError(f"the compressed body is damaged ({error})") from None
-    if len(data) > limit:
-        raise too_large(limit)
-    if not worker.eof:
-        raise BadRequestError("the compressed body is truncated")
-    return data

@@ -43,7 +43,7 @@ class PredictJson:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         try:
-            body = await read_body(scope, receive, self._limits.body)
+            body = bytes(await read_body(scope, receive, self._limits.body))
         except ClientDisconnect:
             return
         except Exception as error:

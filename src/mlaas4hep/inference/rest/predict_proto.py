@@ -32,7 +32,7 @@ class PredictProto:
 
     async def __call__(self, request: Request) -> Response:
         """The scores of all rows, one after the other, each with its class name if known."""
-        rows = decode_rows(await read_body(request.scope, request.receive, self._limits.body))
+        rows = decode_rows(bytes(await read_body(request.scope, request.receive, self._limits.body)))
         if len(rows) > self._limits.rows:
             raise TooLargeError(f"{len(rows)} rows are more than the {self._limits.rows} allowed")
         version = request.query_params.get("version", "")

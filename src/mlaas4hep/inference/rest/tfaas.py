@@ -135,7 +135,7 @@ async def receive_model(request: Request, management: Management, settings: Sett
         return version_json(info)
     with staging(settings.repository) as place:
         path = place / "body"
-        if await receive_file(request, path, limit) == 0:
+        if await receive_file(request, path, limit, unpacked=False) == 0:
             raise BadRequestError("the body is empty", hint="send a form, or a tar.gz of the model's folder")
         with path.open("rb") as file:
             start = file.read(264)

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from mlaas4hep.bundle.files import remove
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.inference.repository.owners import work_name
-from mlaas4hep.inference.rest.bodies import limited, read_body
+from mlaas4hep.inference.rest.bodies import read_body, read_parts
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -72,11 +72,11 @@ def staging(folder: Path) -> Iterator[Path]:
         remove(place)
 
 
-async def receive_file(request: Request, path: Path, limit: int) -> int:
-    """Write a body to a file; its size in bytes. Raises TooLargeError."""
+async def receive_file(request: Request, path: Path, limit: int, *, unpacked: bool = True) -> int:
+    """Write a body to a file; its size in bytes. Raises as `read_parts`."""
     size = 0
     with path.open("wb") as file:
-        async for part in limited(request, limit):
+        async for part in read_parts(request, limit, unpacked=unpacked):
             size += len(part)
             await asyncio.to_thread(file.write, part) if len(part) > 1 << 20 else file.write(part)
     return size
@@ -96,7 +96,7 @@ async def receive_form(request: Request, folder: Path, limit: int) -> AsyncItera
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     if content_type == b"application/x-www-form-urlencoded":
-        body = await read_body(request.scope, request.receive, MAX_FIELD)
+        body = bytes(await read_body(request.scope, request.receive, MAX_FIELD))
         try:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS))
         except ValueError as error:
@@ -112,7 +112,7 @@ async def receive_form(request: Request, folder: Path, limit: int) -> AsyncItera
         receiver = _Receiver(place, {"model"} if whole else set())
         try:
             parser = MultipartParser(options[b"boundary"], receiver.callbacks())
-            async for part in limited(request, limit):
+            async for part in read_parts(request, limit, unpacked=not whole):
                 parser.write(part)
             parser.finalize()
         except FormParserError as error:

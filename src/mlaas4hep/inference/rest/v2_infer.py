@@ -12,7 +12,9 @@ from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array
 from mlaas4hep.inference.protocol.raw import Buffer
-from mlaas4hep.inference.rest import v2_body, v2_json
+from mlaas4hep.inference.rest import v2_json
+from mlaas4hep.inference.rest.bodies import read_body
+from mlaas4hep.inference.rest.encodings import WORTH, packed
 from mlaas4hep.inference.rest.errors import error_reply, send_failure
 from mlaas4hep.inference.rest.replies import Reply, Soon, send_reply
 from mlaas4hep.inference.rest.v2_json import Request
@@ -41,12 +43,7 @@ class Infer:
         fields = dict(scope["headers"])
         path = scope["path_params"]
         try:
-            announced = int(fields.get(b"content-length", -1))
-            encoding = fields.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-            header = None if encoding else _header(fields)
-            body = await v2_body.read(receive, self.limit, announced, header)
-            if encoding:
-                body = await v2_body.decompress(body, encoding, self.limit)
+            body = await read_body(scope, receive, self.limit, header=_header(fields))
         except ClientDisconnect:
             return
         except Exception as error:
@@ -69,8 +66,8 @@ class Infer:
             if not isinstance(inferred, Inferred):
                 return self._later(request, inferred, fields)
             reply = self._encoded(request, inferred)
-            if b"accept-encoding" in fields and len(reply.body) >= v2_body.WORTH:
-                return v2_body.packed(reply, fields[b"accept-encoding"])
+            if b"accept-encoding" in fields and len(reply.body) >= WORTH:
+                return packed(reply, fields[b"accept-encoding"])
         except Exception as error:
             return error_reply(error)
         return reply
@@ -78,7 +75,7 @@ class Infer:
     async def _later(self, request: Request, inferred: Awaitable[Inferred], fields: Mapping[bytes, bytes]) -> Reply:
         try:
             reply = self._encoded(request, await inferred)
-            return await v2_body.packed(reply, fields.get(b"accept-encoding", b""))
+            return await packed(reply, fields.get(b"accept-encoding", b""))
         except Exception as error:
             return error_reply(error)
 

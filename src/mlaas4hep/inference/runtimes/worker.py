@@ -44,6 +44,9 @@ class WorkerRuntime:
         memory: bytes of address space of the worker.
         load_timeout: seconds in which the framework and the model must be loaded.
 
+    Attributes:
+        starting: the process is being started.
+
     Raises:
         ModelRefusedError: the model cannot be loaded.
         ModelTimeoutError: that takes too long.
@@ -51,6 +54,7 @@ class WorkerRuntime:
     """
 
     platform: str
+    starting: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     batched: bool
@@ -64,6 +68,7 @@ class WorkerRuntime:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._closed = False
+        self.starting = False
         about = self._start()
         self.platform = str(about["platform"])
         self.batched = bool(about["batched"])
@@ -147,6 +152,13 @@ class WorkerRuntime:
 
     def _start(self) -> dict[str, Any]:
         """Start the worker and wait until the model is loaded; what it says about the model."""
+        self.starting = True
+        try:
+            return self._begin()
+        finally:
+            self.starting = False
+
+    def _begin(self) -> dict[str, Any]:
         arguments = [str(self._folder.resolve()), str(self._threads), str(self._memory), str(self._load_timeout)]
         line = sandbox.command(MODULE, arguments, readable=[self._folder])
         ours, theirs = socket.socketpair()

@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
-from mlaas4hep.inference.rest import v2_body
+from mlaas4hep.inference.rest import encodings
+from mlaas4hep.inference.rest.bodies import read_body
 
 
 def sender(messages: Iterable[dict[str, Any]]) -> Receive:
@@ -32,7 +33,8 @@ def parts(*contents: bytes) -> Receive:
 
 
 def read(receive: Receive, limit: int = 100, announced: int = -1, header: int | None = None) -> Any:
-    return asyncio.run(v2_body.read(receive, limit, announced, header))
+    headers = [(b"content-length", b"%d" % announced)] if announced >= 0 else []
+    return asyncio.run(read_body({"headers": headers}, receive, limit, header=header))
 
 
 def test_parts_are_put_together() -> None:
@@ -62,41 +64,40 @@ def test_a_client_that_goes_away() -> None:
         read(sender([{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}]))
 
 
-@pytest.mark.parametrize("size", [0, 1000, 300_000])
+@pytest.mark.parametrize("size", [1, 1000, 300_000])
 def test_compressed_bodies_come_back(size: int) -> None:
     content = bytes(np.random.default_rng(1).integers(0, 255, size, np.uint8))
     for encoding, packed in (
         ("gzip", gzip.compress(content)),
         ("deflate", zlib.compress(content)),
         ("gzip", gzip.compress(content) + gzip.compress(b"more")),
-        ("identity", content),
     ):
         expected = content + b"more" if packed.endswith(gzip.compress(b"more")[-8:]) and packed != content else content
-        assert asyncio.run(v2_body.decompress(packed, encoding, 10**6)) == expected
+        assert asyncio.run(encodings.unpack(packed, encoding, 10**6)) == expected
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize("size", [10, 300_000])
 def test_what_is_compressed_is_read_by_others(encoding: str, size: int) -> None:
     content = bytes(np.random.default_rng(1).integers(0, 255, size, np.uint8))
-    packed = asyncio.run(v2_body.compress(content, encoding))
+    packed = asyncio.run(encodings.compress(content, encoding))
     assert (gzip.decompress if encoding == "gzip" else zlib.decompress)(packed) == content
 
 
 def test_a_bomb_is_refused() -> None:
     bomb = zlib.compress(bytes(10**6))
     with pytest.raises(TooLargeError, match="larger than 1000 bytes"):
-        asyncio.run(v2_body.decompress(bomb, "deflate", 1000))
+        asyncio.run(encodings.unpack(bomb, "deflate", 1000))
 
 
 def test_damaged_short_and_unknown() -> None:
     packed = gzip.compress(b"some content that is long enough")
-    with pytest.raises(BadRequestError, match="the compressed body is damaged"):
-        asyncio.run(v2_body.decompress(b"no gzip", "gzip", 1000))
+    with pytest.raises(BadRequestError, match="the compressed body cannot be read: it is damaged"):
+        asyncio.run(encodings.unpack(b"no gzip", "gzip", 1000))
     with pytest.raises(BadRequestError, match="the compressed body is cut short"):
-        asyncio.run(v2_body.decompress(packed[:-3], "gzip", 1000))
+        asyncio.run(encodings.unpack(packed[:-3], "gzip", 1000))
     with pytest.raises(UnsupportedMediaError, match="content-encoding 'br' is not known; there are gzip and deflate"):
-        asyncio.run(v2_body.decompress(packed, "br", 1000))
+        asyncio.run(encodings.unpack(packed, "br", 1000))
 
 
 @pytest.mark.parametrize(
@@ -112,4 +113,4 @@ def test_damaged_short_and_unknown() -> None:
     ],
 )
 def test_accepted_encodings(header: str, encoding: str | None) -> None:
-    assert v2_body.accepted_encoding(header) == encoding
+    assert encodings.accepted_encoding(header) == encoding
