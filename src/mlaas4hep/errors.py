@@ -5,8 +5,11 @@ A command shows such an error as one line and exits with code 2; a traceback app
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = [
     "BranchNotFoundError",
+    "BranchReadError",
     "BundleError",
     "ConfigError",
     "ConversionError",
@@ -69,6 +72,23 @@ class ConfigError(MLaaS4HEPError):
 
 class FileReadError(MLaaS4HEPError):
     """A file does not exist, cannot be reached, is not of the expected format, or is damaged."""
+
+
+class BranchReadError(FileReadError):
+    """Some branches of a file cannot be read, though others can.
+
+    Args:
+        what: see `MLaaS4HEPError`.
+        branches: by name, what is wrong with each.
+        where: see `MLaaS4HEPError`.
+        hint: see `MLaaS4HEPError`.
+    """
+
+    def __init__(
+        self, what: str, branches: Mapping[str, str], *, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.branches = dict(branches)
 
 
 class TreeNotFoundError(MLaaS4HEPError):

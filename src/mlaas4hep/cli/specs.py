@@ -76,6 +76,7 @@ def run_specs(
     from mlaas4hep.cli.outputs import write_text
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
+    from mlaas4hep.streaming.readers.common import few
     from mlaas4hep.streaming.summary import scanned
 
     try:
@@ -105,3 +106,6 @@ def run_specs(
         for place in (output, hists):
             if place is not None:
                 typer.echo(f"written: {place}")
+    if found.unreadable:
+        typer.secho(f"error: {few(list(found.unreadable))} cannot be read", fg="red", err=True)
+        raise typer.Exit(2)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import translate
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.errors import BranchNotFoundError, ConfigError, UnsupportedBranchError
+from mlaas4hep.errors import BranchNotFoundError, ConfigError, MLaaS4HEPError, UnsupportedBranchError
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.streaming.agreement import check_meaning, contested, lost_branches, lost_error
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.patterns import Patterns
 from mlaas4hep.streaming.readers.base import Branch
 
 __all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches", "names_event"]
@@ -27,7 +28,7 @@ _OF_EVENT = re.compile(
 )
 _OWNER = re.compile(r"(.*[./])?(EventInfo(Aux(Dyn)?)?_)?", re.IGNORECASE)
 
-_NO_GLOB = re.compile(r"[^*?\[]*")
+_WORD = re.compile(r"\w+")
 
 Kinds = Mapping[str, Literal["flat", "jagged"]]
 
@@ -44,6 +45,7 @@ class BranchChoice:
         unmatched: exclude patterns that match nothing.
         notes: what was decided and may be of interest.
         warnings: what the user asked for and may regret.
+        lost: branches that would be features, but whose numbers are missing or damaged, with what is wrong.
     """
 
     preprocessing: Preprocessing
@@ -53,6 +55,7 @@ class BranchChoice:
     unmatched: tuple[str, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 def names_event(name: str) -> bool:
@@ -68,62 +71,94 @@ def names_event(name: str) -> bool:
     return _OF_EVENT.fullmatch(name, owner.end() if owner else 0) is not None
 
 
-def choose_branches(files: Sequence[DataFile], workflow: Workflow) -> BranchChoice:
+def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lost: bool = False) -> BranchChoice:
     """Decide from the configuration and the files' branches.
+
+    Args:
+        files: open ones.
+        workflow: the configuration.
+        without_lost: do without features whose numbers are missing or damaged in the files.
 
     Raises:
         BranchNotFoundError: a branch that is needed is missing in one of the files.
+        BranchReadError: the numbers of a branch that is needed are missing or damaged.
         UnsupportedBranchError: a branch asked for by name holds no numbers.
-        ConfigError: no feature is left, or a branch is flat in one file and jagged in another.
+        ConfigError: no feature is left, or a branch is not the same thing in all files.
     """
     union: dict[str, Branch] = {}
     for file in files:
         union = {**file.source.branches, **union}
+    lost = lost_branches(files)
     numeric = {name: branch.kind for name, branch in union.items() if branch.kind != "unsupported"}
-    preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
+    try:
+        preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
+    except MLaaS4HEPError:
+        texts = [*(step.expression for step in workflow.variables), *(cut.expression for cut in workflow.selection)]
+        words = {word for text in texts for word in _WORD.findall(text)}
+        if words & lost.keys():
+            raise lost_error({name: lost[name] for name in lost if name in words}) from None
+        raise
     identifier = _identifier(files, workflow)
     special: dict[str | None, str] = {
         **{name: "an identifier" for name in (*union, *identifier) if name in identifier or names_event(name)},
         workflow.weights.branch: "the weight",
         workflow.label_branch: "the label",
     }
-    features, left_out, warnings = _features(union, workflow, files[0].path, special)
-    exclude = _Patterns(workflow.features.exclude)
+    features, left_out, warnings = _features(union, workflow, files[0].path, special, lost)
+    gone = {name: lost[name] for name in features if name in lost}
+    if gone and (not without_lost or len(gone) == len(features)):
+        raise lost_error(gone)
+    features = [name for name in features if name not in gone]
+    exclude = Patterns(workflow.features.exclude)
     features += [v.name for v in workflow.variables if not exclude.match(v.name) and v.name not in special]
     if not features:
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
     known = [*union, *(variable.name for variable in workflow.variables)]
-    unmatched = tuple(pattern for pattern in workflow.features.exclude if not _Patterns((pattern,)).match_any(known))
+    unmatched = tuple(pattern for pattern in workflow.features.exclude if not Patterns((pattern,)).match_any(known))
     extra = [name for name in (workflow.weights.branch, workflow.label_branch) if name]
     needed = preprocessing.needed([*features, *identifier, *extra])
     for file in files:
         _require(file, needed, union, skip_kind=workflow.label_branch)
     found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
     text = f"identifiers, which are not features: {', '.join(found)} (features.include takes one by its name)"
-    notes = (text,) if found else ()
-    return BranchChoice(preprocessing, tuple(features), identifier, left_out, unmatched, notes, tuple(warnings))
+    check_meaning(files, needed)
+    notes = [*([text] if found else []), *filter(None, [contested(union, features)])]
+    return BranchChoice(
+        preprocessing,
+        tuple(features),
+        identifier,
+        left_out,
+        unmatched,
+        tuple(notes),
+        tuple(warnings),
+        {name: problem for name, (_, problem) in gone.items()},
+    )
 
 
 def _features(
-    branches: Mapping[str, Branch], workflow: Workflow, path: str, special: Mapping[str | None, str]
+    branches: Mapping[str, Branch],
+    workflow: Workflow,
+    path: str,
+    special: Mapping[str | None, str],
+    lost: Container[str],
 ) -> tuple[list[str], dict[str, str], list[str]]:
     include, exclude = workflow.features.include, workflow.features.exclude
     chosen: list[str] = []
     left_out: dict[str, str] = {}
     warnings: list[str] = []
     for pattern in include:
-        if pattern not in branches and not _Patterns((pattern,)).match_any(branches):
+        if pattern not in branches and not Patterns((pattern,)).match_any(branches):
             if any(variable.name == pattern for variable in workflow.variables):
                 continue
             raise missing_branch(pattern, path, branches)
         branch = branches.get(pattern)
-        if branch is not None and branch.kind == "unsupported":
+        if branch is not None and branch.kind == "unsupported" and pattern not in lost:
             raise UnsupportedBranchError(
                 f"branch {pattern} {branch.problem}",
                 where=path,
                 hint="leave it out of features.include",
             )
-    asked_for, included, excluded = frozenset(include), _Patterns(include), _Patterns(exclude)
+    asked_for, included, excluded = frozenset(include), Patterns(include), Patterns(exclude)
     known = {*DEFAULT_IDENTIFIER, *(workflow.identifier or ()), workflow.weights.branch, workflow.label_branch}
     for name, branch in branches.items():
         asked = name in asked_for
@@ -132,7 +167,7 @@ def _features(
         if name in special and not (asked and name != workflow.label_branch):
             if asked or name not in known:
                 left_out[name] = f"is {special[name]}"
-        elif branch.kind == "unsupported":
+        elif branch.kind == "unsupported" and name not in lost:
             left_out[name] = branch.problem
         elif not branch.hidden or asked:
             chosen.append(name)
@@ -191,18 +226,3 @@ def missing_branch(
     close = difflib.get_close_matches(name, list(branches), n=3)
     hint = f"did you mean {', '.join(close)}?" if close else f"`mlaas4hep inspect` lists the branches; {otherwise}"
     return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)
-
-
-class _Patterns:
-    """Names and glob patterns; compiled once, as a file may have thousands of branches."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._names = frozenset(patterns)
-        globs = [translate(pattern) for pattern in sorted(self._names) if not _NO_GLOB.fullmatch(pattern)]
-        self._globs = re.compile("|".join(globs)) if globs else None
-
-    def match(self, name: str) -> bool:
-        return name in self._names or (self._globs is not None and self._globs.match(name) is not None)
-
-    def match_any(self, names: Iterable[str]) -> bool:
-        return any(map(self.match, names))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.errors import BranchReadError
 from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.specs import Specs, legacy_specs
 from mlaas4hep.streaming.branches import choose_branches
@@ -24,14 +25,22 @@ __all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
 
 @dataclass(frozen=True)
 class FileSpecs:
-    """Specs over all events that pass the cuts, and how many that are in each file."""
+    """Specs over all events that pass the cuts.
+
+    Attributes:
+        specs: of all branches that can be read.
+        events: how many are in each file.
+        unreadable: branches that cannot be read, with what is wrong.
+    """
 
     specs: Specs
     events: dict[str, int]
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The original's keys, and under `branches` all figures of each branch."""
-        return {**legacy_specs(self.specs, self.events), "branches": self.specs.to_json()["branches"]}
+        """The original's keys, under `branches` all figures of each branch, and under `unreadable` what has none."""
+        figures = {**legacy_specs(self.specs, self.events), "branches": self.specs.to_json()["branches"]}
+        return {**figures, "unreadable": self.unreadable} if self.unreadable else figures
 
     def render(self) -> str:
         """A table for people: branch, kind, dimension, range, mean, missing values."""
@@ -43,8 +52,10 @@ class FileSpecs:
             figures = [f"{x:.6g}" if values.real else "-" for x in (values.low, values.high, values.mean, values.std)]
             rows.append((name, part.kind, dim, *figures, str(values.missing + values.infinite)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        widths[0] = max(widths[0], *(len(name) for name in self.unreadable), 0)
+        rows += [(name, problem) for name, problem in self.unreadable.items()]
         return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
         )
 
 
@@ -56,12 +67,13 @@ class Scanned:
     pipeline: Pipeline
     scan: Scan
     workers: int
+    unreadable: dict[str, str]
 
     @property
     def specs(self) -> FileSpecs:
         """Specs, and the events of each file in the order the user named them."""
         pairs = sorted(zip(self.files, self.scan.files, strict=True), key=lambda pair: pair[0].index)
-        return FileSpecs(self.scan.specs, {file.path: part.used for file, part in pairs})
+        return FileSpecs(self.scan.specs, {file.path: part.used for file, part in pairs}, self.unreadable)
 
     def again(self, monitor: Monitor, title: str) -> Iterator[Selected]:
         """Read the events that are used once more, range by range."""
@@ -93,11 +105,13 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
     """
     files = open_files(workflow.samples, workflow.tree, workflow.reading)
     try:
-        branches = choose_branches(files, workflow)
+        branches = choose_branches(files, workflow, without_lost=True)
         for pattern in branches.unmatched:
             monitor.warn(f"exclude: {pattern} matches no branch")
         for name, reason in branches.left_out.items():
             monitor.note(f"left out: {name} ({reason})")
+        for line in branches.notes:
+            monitor.note(line)
         for warning in branches.warnings:
             monitor.warn(warning)
         pipeline = Pipeline(
@@ -110,16 +124,38 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
             split=Split(validation=0.0, test=0.0),
             missing=workflow.features.missing,
         )
-        found = scan(
-            files,
-            pipeline,
-            events=workflow.events,
-            workers=workflow.reading.threads,
-            count_labels=False,
-            monitor=monitor,
-        )
+        pipeline, found, lost = _scan(files, pipeline, workflow, monitor)
         if pipeline.selects:
             monitor.note(render(cutflows_of(files, found.files)))
-        yield Scanned(files, pipeline, found, workflow.reading.threads)
+        yield Scanned(files, pipeline, found, workflow.reading.threads, branches.lost | lost)
     finally:
         close_files(files)
+
+
+def _scan(
+    files: tuple[DataFile, ...], pipeline: Pipeline, workflow: Workflow, monitor: Monitor
+) -> tuple[Pipeline, Scan, dict[str, str]]:
+    """One pass; another one without the branches that turn out to be damaged, if nothing but features needs them."""
+    lost: dict[str, str] = {}
+    while True:
+        try:
+            found = scan(
+                files,
+                pipeline,
+                events=workflow.events,
+                workers=workflow.reading.threads,
+                count_labels=False,
+                monitor=monitor,
+            )
+        except BranchReadError as error:
+            steps = pipeline.preprocessing
+            features = tuple(
+                name for name in pipeline.features if error.branches.keys().isdisjoint(steps.needed_for([name]))
+            )
+            rest = replace(pipeline, features=features)
+            if not features or not error.branches.keys().isdisjoint(rest.needed):
+                raise
+            monitor.warn(f"{error.where}: {error.what}; the figures are those of the others")
+            pipeline, lost = rest, lost | error.branches
+        else:
+            return pipeline, found, lost

@@ -25,7 +25,9 @@ class Branch:
         hidden: true for storage details, such as the counter of a jagged branch written alone: readable by name,
             never a feature unless asked for.
         stored: how the file calls it, if that is not the name.
+        contested: the shorter name that it does not have because other branches have or would have it too.
         fault: why a branch that may hold numbers cannot be read; None: it can, or its type is the reason.
+        lost: true if numbers are missing or damaged in the file, false if there is no way to read what it holds.
     """
 
     name: str
@@ -34,7 +36,9 @@ class Branch:
     width: int | None = None
     hidden: bool = False
     stored: str | None = None
+    contested: str | None = None
     fault: str | None = None
+    lost: bool = False
 
     @property
     def why(self) -> str | None:

@@ -30,6 +30,7 @@ class Type:
         dtype: of the numbers, or the type in words.
         width: size of a fixed-size array.
         fault: why it cannot be read.
+        lost: true if numbers are missing or damaged.
     """
 
     part: tuple[str, ...]
@@ -37,6 +38,7 @@ class Type:
     dtype: str
     width: int | None = None
     fault: str | None = None
+    lost: bool = False
 
 
 def members_of(form: Any) -> list[Type]:

@@ -14,7 +14,7 @@ from mlaas4hep.streaming.readers.arrays import native
 from mlaas4hep.streaming.readers.basket_cache import BasketCache
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.rntuple_fields import Field, fields_of
-from mlaas4hep.streaming.readers.root_open import damage
+from mlaas4hep.streaming.readers.root_open import damage, unreadable
 
 __all__ = ["RNTupleSource"]
 
@@ -80,8 +80,7 @@ class RNTupleSource(Reader):
                 read = _slice(self._fields[name], column, start - before, stop - before)
                 columns[name] = read if (start, stop) == (before, end) and not kept else _copy(read)
             except Exception as error:
-                what = f"entries {start} to {stop} of branch {name} cannot be read"
-                raise damage(self.place, error, what) from error
+                raise unreadable(self.place, {name: error}, f"{start} to {stop}") from error
         if stop == end:
             self._cache.drop(kept)
         return columns

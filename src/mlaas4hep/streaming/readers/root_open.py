@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors import BranchReadError, FileReadError, FrameworkMissingError
 from mlaas4hep.streaming.location import is_remote, local_path
-from mlaas4hep.streaming.readers.common import one_line
+from mlaas4hep.streaming.readers.common import few, one_line
 from mlaas4hep.streaming.readers.files import check_local
 from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
 
-__all__ = ["damage", "open_directory"]
+__all__ = ["damage", "open_directory", "unreadable"]
 
 _MAGIC = b"root"
 _LARGE = 1_000_000
@@ -77,6 +78,29 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
     elif type(error).__name__ not in {"OSError", "ValueError"}:
         text = f"{text} ({type(error).__name__})"
     return FileReadError(f"{what}: {text}", where=path, hint="copy the file again")
+
+
+def unreadable(place: str, failed: Mapping[str, BaseException], entries: str) -> FileReadError:
+    """A failure in some branches, with how to do without them; a lost connection is nobody's fault.
+
+    Args:
+        place: file and tree.
+        failed: by branch, what the library below says; at least one.
+        entries: which of them, in words.
+    """
+    name, error = next(iter(failed.items()))
+    if is_remote(place) and isinstance(error, OSError | HTTPException):
+        return read_error(place, error)
+    what = damage(place, error, f"entries {entries} of branch {name} cannot be read").what
+    if len(failed) > 1:
+        what += f" (nor can {few(list(failed)[1:])})"
+    problems = {other: damage(place, e, f"entries {entries} cannot be read").what for other, e in failed.items()}
+    return BranchReadError(what, problems, where=place, hint=_without(failed))
+
+
+def _without(branches: Iterable[str]) -> str:
+    """How to do without branches."""
+    return f"copy the file again, or leave out what is damaged: features.exclude: [{', '.join(branches)}]"
 
 
 def _check_header(local: Path, path: str) -> None:

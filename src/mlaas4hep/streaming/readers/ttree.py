@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import from_awkward
 from mlaas4hep.streaming.readers.basket_cache import BasketCache
 from mlaas4hep.streaming.readers.basket_tables import Table, stored_of, table_of
 from mlaas4hep.streaming.readers.common import Reader
-from mlaas4hep.streaming.readers.root_open import damage
+from mlaas4hep.streaming.readers.root_open import damage, unreadable
 from mlaas4hep.streaming.readers.tree_metadata import PlainTree
 from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of, plain_leaves
 from mlaas4hep.streaming.readers.ttree_layout import clusters, compression_of, compression_of_tree
@@ -135,31 +134,34 @@ class TTreeSource(Reader):
 
     def _read_with_uproot(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         leaves = {name: self._leaves[name] for name in names}
-        tbranches = {id(leaf.tbranch): leaf.tbranch for leaf in leaves.values()}
-        arrays = self._arrays(tbranches, leaves, start, stop)
-        columns = {}
+        arrays = self._together(leaves.values(), start, stop)
+        columns: dict[str, Column] = {}
+        failed: dict[str, Exception] = {}
         for name, leaf in leaves.items():
-            column = _column(arrays[id(leaf.tbranch)], leaf)
-            if len(column) != stop - start:
-                raise FileReadError(
-                    f"branch {name} has only {leaf.tbranch.num_entries} of {self._entries} entries",
-                    where=self.place,
-                    hint="leave the branch out, or write the file again",
-                )
-            columns[name] = column
+            try:
+                key = id(leaf.tbranch)
+                if key not in arrays:
+                    arrays[key] = _array(leaf.tbranch, start, stop)
+                columns[name] = _column(arrays[key], leaf, stop - start)
+            except Exception as error:
+                failed[name] = error
+                if isinstance(error, OSError) and "://" in self._path:
+                    break
+        if failed:
+            raise unreadable(self.place, failed, f"{start} to {stop}") from next(iter(failed.values()))
         return columns
 
-    def _arrays(self, tbranches: dict[int, Any], leaves: dict[str, Leaf], start: int, stop: int) -> dict[int, Any]:
-        """Awkward arrays by identity of the uproot branch."""
-        if not tbranches:
+    def _together(self, leaves: Iterable[Leaf], start: int, stop: int) -> dict[int, Any]:
+        """Awkward arrays of many branches in one request, by identity of the uproot branch; none if one fails."""
+        by_name: dict[str, set[int]] = {}
+        for leaf in leaves:
+            if interpretation_of(leaf.tbranch) is leaf.tbranch.interpretation:
+                by_name.setdefault(leaf.tbranch.name, set()).add(id(leaf.tbranch))
+        unique = {next(iter(keys)): name for name, keys in by_name.items() if len(keys) == 1}
+        if len(unique) <= 1:
             return {}
-        by_name: dict[str, list[int]] = {}
-        for key, tbranch in tbranches.items():
-            by_name.setdefault(tbranch.name, []).append(key)
-        own = {key for key, tbranch in tbranches.items() if interpretation_of(tbranch) is not tbranch.interpretation}
-        unique = {keys[0]: name for name, keys in by_name.items() if len(keys) == 1 and keys[0] not in own}
         try:
-            together = self._object.arrays(
+            found = self._object.arrays(
                 filter_branch=lambda tbranch: id(tbranch) in unique,
                 entry_start=start,
                 entry_stop=stop,
@@ -167,33 +169,22 @@ class TTreeSource(Reader):
                 library="ak",
                 how=dict,
             )
+            return {key: found[name] for key, name in unique.items()}
         except Exception as error:
-            self._blame(leaves, start, stop, error)
-            raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
-        arrays = {key: together[name] for key, name in unique.items()}
-        for key, tbranch in tbranches.items():
-            if key not in arrays:
-                arrays[key] = self._one(tbranch, tbranch.name, start, stop)
-        return arrays
-
-    def _one(self, tbranch: Any, name: str, start: int, stop: int) -> Any:
-        try:
-            return tbranch.array(
-                interpretation_of(tbranch), entry_start=start, entry_stop=stop, array_cache=None, library="ak"
-            )
-        except Exception as error:
-            raise damage(self.place, error, f"entries {start} to {stop} of branch {name} cannot be read") from error
-
-    def _blame(self, leaves: dict[str, Leaf], start: int, stop: int, error: BaseException) -> None:
-        """Read branch by branch to name the one that is damaged; a lost connection is nobody's fault."""
-        if isinstance(error, OSError) and "://" in self._path:
-            return
-        for name, leaf in leaves.items():
-            self._one(leaf.tbranch, name, start, stop)
+            if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server once more
+                raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
+            return {}
 
 
-def _column(array: Any, leaf: Leaf) -> Column:
+def _array(tbranch: Any, start: int, stop: int) -> Any:
+    return tbranch.array(interpretation_of(tbranch), entry_start=start, entry_stop=stop, array_cache=None, library="ak")
+
+
+def _column(array: Any, leaf: Leaf, entries: int) -> Column:
     column = from_awkward(part_of(array, leaf.part))
+    if len(column) != entries:
+        msg = f"{len(column)} of {entries} entries were found"
+        raise ValueError(msg)
     if leaf.branch.kind == "jagged" and not isinstance(column, Jagged):
         return Jagged.from_regular(column.reshape(len(column), 1))
     return column

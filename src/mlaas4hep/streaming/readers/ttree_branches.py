@@ -72,7 +72,9 @@ def _named(found: Sequence[tuple[Stored, Any, Type]], hidden: Container[str]) ->
             kind.width,
             hidden=tbranch.name in hidden,
             stored=None if stored.name == name else stored.name,
+            contested=None if stored.short == name else stored.short,
             fault=kind.fault,
+            lost=kind.lost,
         )
         if name in leaves:
             branch = replace(branch, kind="unsupported", width=None, fault=SAME_NAME)

@@ -1,10 +1,8 @@
-"""Branches of a TTree whose numbers uproot would not find, or would read wrongly, as the tree itself tells."""
+"""Branches of a TTree whose numbers would not be found or would be read wrongly, as the tree itself tells."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from mlaas4hep.streaming.readers.ttree_ranges import lost_range
 
 __all__ = ["fault_of"]
 
@@ -27,7 +25,7 @@ def fault_of(tbranch: Any, entries: int) -> str | None:
         return f"it has only {tbranch.num_entries} of {entries} entries"
     if _offsets_are_lost(tbranch):
         return "its lists were written without offsets, in other baskets than the counter that could replace them"
-    return lost_range(tbranch)
+    return None
 
 
 def _offsets_are_lost(tbranch: Any) -> bool:

@@ -15,7 +15,7 @@ from mlaas4hep.streaming.readers.base import Kind
 from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.object_types import Type, members_of
 from mlaas4hep.streaming.readers.ttree_faults import fault_of
-from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of, ranged_type
+from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of, lost_range, ranged_type
 
 __all__ = ["Type", "interpreted", "known_at_a_glance", "part_of", "plain_type", "types_of"]
 
@@ -70,14 +70,18 @@ def types_of(tbranch: Any, entries: int) -> list[Type]:
     What uproot cannot interpret, or cannot read although it interprets it, is unsupported; the rest of the tree is not
     concerned.
     """
+    lost = False
     try:
         fault = fault_of(tbranch, entries)
+        lost = fault is not None
+        if fault is None:
+            fault = lost_range(tbranch)
         if fault is None:
             plain = known_at_a_glance(tbranch)
             return [plain] if plain else interpreted(tbranch)
     except Exception as error:
         fault = f"uproot does not know how ({_words(error)})"
-    return [Type((), "unsupported", _typename(tbranch), fault=fault)]
+    return [Type((), "unsupported", _typename(tbranch), fault=fault, lost=lost)]
 
 
 def known_at_a_glance(tbranch: Any) -> Type | None:

@@ -1,0 +1,125 @@
+"""A branch that cannot be read is named, and takes no other branch with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uproot
+
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import BranchReadError, ConfigError
+from mlaas4hep.streaming.branches import choose_branches
+from mlaas4hep.streaming.files import close_files, open_files
+from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.summary import FileSpecs, specs_of_files
+from tests.support.cli import run
+
+EVENTS = 3000
+
+
+def settings(*paths: Path, tree: str = "Events", **other: Any) -> Workflow:
+    return Workflow.model_validate(
+        {
+            "samples": [{"name": "files", "files": [str(path) for path in paths]}],
+            "tree": tree,
+            "identifier": [],
+            **other,
+        }
+    )
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Branches x, bad and y; the second basket of the second has lost its bytes."""
+    path = tmp_path / "damaged.root"
+    rng = np.random.default_rng(1)
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        tree = file.mktree("Events", {"x": "f8", "bad": "f4", "y": "f4"})
+        for start in range(0, EVENTS, EVENTS // 3):
+            values = np.arange(start, start + EVENTS // 3)
+            tree.extend({"x": values, "bad": rng.normal(size=len(values)), "y": -values})
+    with uproot.open(path) as file:
+        seek, size = (file["Events"]["bad"].member(name)[1] for name in ("fBasketSeek", "fBasketBytes"))
+    content = bytearray(path.read_bytes())
+    content[seek + 100 : seek + size] = bytes(size - 100)
+    path.write_bytes(content)
+    return path
+
+
+def figures(found: FileSpecs, name: str) -> tuple[float, float, float]:
+    values = found.specs.branches[name].values
+    return values.low, values.high, values.mean
+
+
+@pytest.mark.parametrize("cut", [[], ["x >= 0"]])
+def test_specs_of_the_others(damaged: Path, cut: list[str]) -> None:
+    found = specs_of_files(settings(damaged, selection=cut), Collector())
+    assert figures(found, "x") == (0.0, EVENTS - 1, (EVENTS - 1) / 2)
+    assert figures(found, "y") == (1.0 - EVENTS, 0.0, -(EVENTS - 1) / 2)
+    assert found.unreadable.keys() == {"bad"}
+    assert "cannot be read" in found.unreadable["bad"]
+    assert any(line.startswith("bad") and "cannot be read" in line for line in found.render().splitlines())
+    assert list(found.to_json()["unreadable"]) == ["bad"]
+
+
+def test_what_a_cut_needs_cannot_be_done_without(damaged: Path) -> None:
+    with pytest.raises(BranchReadError, match=r"branch bad cannot be read"):
+        specs_of_files(settings(damaged, selection=["bad > 0"]), Collector())
+
+
+def test_command_says_so(damaged: Path) -> None:
+    done = run("specs", str(damaged), "--json")
+    assert done.code == 2
+    assert list(json.loads(done.out)["unreadable"]) == ["bad"]
+    assert json.loads(done.out)["maxv"] == {"x": EVENTS - 1.0, "y": 0.0}
+    assert "error: bad cannot be read" in done.err
+    assert run("specs", str(damaged), "--exclude", "bad").code == 0
+
+
+def test_lists_without_offsets(shared_data: Path) -> None:
+    """The list of branches knows already what reading would find out; the others are as uproot reads them."""
+    path = shared_data / "faults" / "root" / "uproot-small-dy-nooffsets.root"
+    found = specs_of_files(settings(path, tree="tree"), Collector())
+    assert found.unreadable.keys() == {"Jet_jetId", "Jet_pt"}
+    with uproot.open(path) as file:
+        tree = file["tree"]
+        for name in ("nJet", "MET_pt"):
+            array = tree[name].array(library="np")
+            low, high, mean = figures(found, name)
+            assert (low, high) == (array.min(), array.max())
+            assert mean == pytest.approx(array.astype(float).mean())
+    files = open_files(settings(path).samples, "tree", settings(path).reading)
+    with pytest.raises(BranchReadError, match=r"uproot-small-dy-nooffsets\.root: branch Jet_jetId .*features\.exclude"):
+        choose_branches(files, settings(path, tree="tree"))
+    choice = choose_branches(files, settings(path, tree="tree", features={"exclude": ["Jet_*"]}))
+    assert choice.features == ("nJet", "nMuon", "MET_pt", "Muon_charge", "Muon_pt")
+    close_files(files)
+
+
+def test_a_type_that_is_not_read(shared_data: Path) -> None:
+    found = specs_of_files(settings(shared_data / "faults" / "root" / "f16.root"), Collector())
+    assert list(found.specs.branches) == ["n", "pt"]
+    assert figures(found, "pt") == (0.0, 499.0, 249.5)
+    assert not found.unreadable
+
+
+def write(path: Path, **values: float) -> Path:
+    with uproot.recreate(path) as file:
+        tree = file.mktree("Events", {name.replace("__", "."): "f4" for name in values})
+        tree.extend({name.replace("__", "."): np.full(5, value) for name, value in values.items()})
+    return path
+
+
+def test_a_name_that_means_another_branch_in_another_file(tmp_path: Path) -> None:
+    both = write(tmp_path / "both.root", Jet__pt=1.0, Jet_pt=100.0)
+    dot = write(tmp_path / "dot.root", Jet__pt=1.0)
+    line = write(tmp_path / "line.root", Jet_pt=100.0)
+    with pytest.raises(ConfigError, match=r"Jet_pt is the branch Jet[._]pt here, and Jet[._]pt in "):
+        specs_of_files(settings(both, dot, features={"include": ["Jet_pt"]}), Collector())
+    found = specs_of_files(settings(both, line, features={"include": ["Jet_pt"]}), Collector())
+    assert figures(found, "Jet_pt") == (100.0, 100.0, 100.0)
+    assert figures(specs_of_files(settings(dot, line), Collector()), "Jet_pt")[:2] == (1.0, 100.0)
