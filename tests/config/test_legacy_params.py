@@ -91,6 +91,7 @@ def test_defaults(folder: Path) -> None:
         ("training", "standard", "training.order", "standard"),
         ("training", "chunk", "training.order", "chunk"),
         ("early_stopping", 3, "training.early_stopping", 3),
+        ("importance", 0, "training.importance", 0),
         ("seed", 7, "training.seed", 7),
         ("seed", 7, "split.seed", 7),
         ("threads", 1, "training.threads", 1),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.importance import permutation_importance
+from mlaas4hep.training.importance import affordable, permutation_importance
 from mlaas4hep.training.metrics.curves import roc_auc
 
 Floats32 = NDArray[np.float32]
@@ -117,3 +119,40 @@ def test_the_mask_of_a_branch_moves_with_it() -> None:
     np.testing.assert_array_equal(jets[:, [2, 4, 5]] - jets[:, [1]], np.tile([1.0, 3.0, 4.0], (10, 1)))
     np.testing.assert_array_equal(jets[:, [0, 3]], x[:, [0, 3]])
     assert not np.array_equal(jets[:, 1], x[:, 1])
+
+
+def test_of_very_many_branches_those_that_matter_are_found_within_bounded_work() -> None:
+    rng = np.random.default_rng(3)
+    layout = Layout(tuple(branch(f"b{i}") for i in range(1000)))
+    x = rng.normal(size=(300, 1000)).astype(np.float32)
+    weights = np.zeros(1000, dtype=np.float32)
+    weights[[17, 500, 999]] = 2.0, 1.0, 1.5
+    y = (x @ weights > 0).astype(np.int64)
+    calls, told = 0, 0
+
+    def score(columns: Floats32) -> Floats32:
+        nonlocal calls
+        calls += 1
+        return np.asarray(1.0 / (1.0 + np.exp(-columns @ weights)), dtype=np.float32)[:, None]
+
+    def advance(units: int, _text: str) -> None:
+        nonlocal told
+        told += units
+
+    rows = permutation_importance(score, x, y, np.ones(300), layout, "binary", most=40, advance=advance)
+    assert [row["branch"] for row in rows[:3]] == ["b17", "b999", "b500"]
+    assert len(rows) == told == 40
+    assert calls <= 1 + 40 + 3 * 40 + 3 * 40
+    whole = permutation_importance(score, x, y, np.ones(300), layout, "binary")
+    assert whole[:3] == rows[:3]
+
+
+@given(st.integers(1, 6000), st.integers(1, 20), st.integers(1, 5000))
+def test_the_work_of_importance_is_bounded(branches: int, length: int, rows: int) -> None:
+    layout = Layout(tuple(branch(f"b{i}", length) for i in range(branches)))
+    used, tried = affordable(rows, layout)
+    assert 1 <= used <= rows
+    assert 1 <= tried <= branches
+    assert used * 3 * tried * layout.model_width <= 1.5e9 or tried == min(10, branches)
+    if rows * 3 * branches * layout.model_width <= 1.5e9:
+        assert (used, tried) == (rows, branches)

@@ -58,6 +58,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "task": ("training", "task"),
     "signal": ("training", "signal"),
     "verbose": ("training", "verbose"),
+    "importance": ("training", "importance"),
     "metrics": ("training", "threshold"),
     "nan": (),
 }

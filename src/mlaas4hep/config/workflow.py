@@ -210,6 +210,12 @@ class Training(Section):
         default=0.5, ge=0.0, le=1.0, description="Score from which an event counts as signal in reports."
     )
     classification_report: bool = True
+    importance: int = Field(
+        default=-1,
+        ge=-1,
+        description="Branches whose permutation importance is computed; 0: none; -1: all, or those of the groups of "
+        "branches that matter most if all would take too long.",
+    )
 
 
 class Workflow(Section):

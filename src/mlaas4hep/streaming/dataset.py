@@ -194,7 +194,7 @@ class Dataset:
         return Chunk(x, y, weight, file, entry)
 
     def in_order(self, part: int | None = None, *, as_given: bool = False) -> Iterator[Block]:
-        """All events of a part (or of all) as they lie in the files, file by file (``as_given``: in the user's order)."""
+        """All events of a part (or of all) as they lie in the files, file by file (``as_given``: the user's order)."""
         for number, rows in self._in_order(part, as_given=as_given):
             where = slice(0, len(rows)) if part is None else rows.slice_of(part)
             side = rows.side[where]

@@ -16,7 +16,7 @@ from mlaas4hep.training.histograms import Histograms
 from mlaas4hep.training.metrics.gather import Gatherer
 from mlaas4hep.training.metrics.parts import Scored
 
-__all__ = ["Assessment", "assess"]
+__all__ = ["ROWS_FOR_IMPORTANCE", "Assessment", "assess"]
 
 ROWS_IN_MEMORY = 100_000
 ROWS_FOR_IMPORTANCE = 5_000
@@ -37,9 +37,9 @@ class Assessment:
     rows: Block
     rows_part: str
 
-    def importance_rows(self) -> Block:
+    def importance_rows(self, most: int = ROWS_FOR_IMPORTANCE) -> Block:
         """Fewer of the rows, spread evenly."""
-        step = -(-len(self.rows) // ROWS_FOR_IMPORTANCE)
+        step = -(-len(self.rows) // min(most, ROWS_FOR_IMPORTANCE))
         return self.rows.take(slice(None, None, step))
 
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.streaming.monitor import Advance
 from mlaas4hep.training.data import Task
 from mlaas4hep.training.metrics.classification import log_loss
 from mlaas4hep.training.metrics.curves import roc_auc
 from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.metrics.regression import regression_metrics
 
-__all__ = ["ScoreFunction", "permutation_importance"]
+__all__ = ["ScoreFunction", "affordable", "permutation_importance"]
+
+_VALUES = 1_500_000_000
+"""Values that a model is given in all, a few seconds of work for most models."""
+
+_SEARCH = 3
+"""Permutations of groups of branches for each branch that is to be found."""
+
+_PARTS = 4
+_FEWEST_ROWS = 1_000
+_FEWEST_BRANCHES = 10
 
 ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """What the model sees, float32 [N, model_width], to scores."""
@@ -31,6 +44,9 @@ def permutation_importance(
     task: Task,
     repeats: int = 3,
     seed: int = 0,
+    *,
+    most: int | None = None,
+    advance: Advance = lambda _units, _text: None,
 ) -> list[dict[str, Any]]:
     """Importance of each branch (Breiman, Machine Learning 45 (2001) 5, section 10, on a trained model).
 
@@ -47,10 +63,13 @@ def permutation_importance(
             squared error.
         repeats: number of permutations a branch, at least 1.
         seed: the same seed gives the same result.
+        most: branches that are tried one by one. With more of them, groups of branches are permuted first, and those
+            of the groups that matter most are tried.
+        advance: told of every branch that is done.
 
     Returns:
-        One dict a branch, the most important first: ``branch``, ``importance`` (mean over the repeats) and ``error``
-        (their standard deviation, None for one repeat). Both are None where the figure is undefined.
+        One dict a branch that was tried, the most important first: ``branch``, ``importance`` (mean over the repeats)
+        and ``error`` (their standard deviation, None for one repeat). Both are None where the figure is undefined.
     """
     if x.shape != (len(y), layout.model_width):
         msg = f"columns have shape {x.shape}, must be ({len(y)}, {layout.model_width})"
@@ -58,24 +77,69 @@ def permutation_importance(
     if not len(y):
         return [{"branch": branch.name, "importance": None, "error": None} for branch in layout.branches]
     baseline = _badness(task, y, score_fn(x), weight)
-    rows: list[dict[str, Any]] = []
     work = x.copy()
-    start = 0
-    for position, branch in enumerate(layout.branches):
-        columns = [slice(first + start, first + start + branch.length) for first in range(0, x.shape[1], layout.width)]
-        start += branch.length
-        rises = []
-        for repeat in range(repeats):
-            order = np.random.default_rng([seed, position, repeat]).permutation(len(x))
-            for some in columns:
-                work[:, some] = x[order, some]
-            rises.append(_badness(task, y, score_fn(work), weight) - baseline)
-        for some in columns:
-            work[:, some] = x[:, some]
-        mean = float(np.mean(rises))
+    columns = _columns(layout, x.shape[1])
+
+    def rise(positions: Sequence[int], *key: int) -> float:
+        order = np.random.default_rng([seed, *key]).permutation(len(x))
+        mine = np.concatenate([columns[position] for position in positions])
+        work[:, mine] = x[np.ix_(order, mine)]
+        worse = _badness(task, y, score_fn(work), weight) - baseline
+        work[:, mine] = x[:, mine]
+        return worse
+
+    names = [branch.name for branch in layout.branches]
+    chosen = range(len(names)) if most is None or most >= len(names) else _chosen(len(names), most, rise)
+    rows: list[dict[str, Any]] = []
+    for position in chosen:
+        rises = [rise([position], position, repeat) for repeat in range(repeats)]
         error = float(np.std(rises, ddof=1)) if repeats > 1 else math.nan
-        rows.append({"branch": branch.name, "importance": _or_none(mean), "error": _or_none(error)})
+        rows.append({"branch": names[position], "importance": _or_none(np.mean(rises)), "error": _or_none(error)})
+        advance(1, "")
     return sorted(rows, key=lambda row: math.inf if row["importance"] is None else -row["importance"])
+
+
+def affordable(rows: int, layout: Layout, repeats: int = 3) -> tuple[int, int]:
+    """Return how many rows and branches a bounded amount of work allows: fewer rows come before fewer branches."""
+    a_row = len(layout.branches) * repeats * layout.model_width
+    rows = min(rows, max(_FEWEST_ROWS, _VALUES // a_row))
+    if rows * a_row <= _VALUES:
+        return rows, len(layout.branches)
+    a_branch = rows * (repeats + 1 + _SEARCH) * layout.model_width
+    return rows, min(len(layout.branches), max(_FEWEST_BRANCHES, _VALUES // a_branch))
+
+
+def _chosen(branches: int, most: int, rise: Callable[..., float]) -> list[int]:
+    """Positions of ``most`` branches: of the groups without which the model gets worst, smaller and smaller ones."""
+    heap: list[tuple[float, int, list[int]]] = []
+    tried = itertools.count()
+
+    def split(positions: list[int], parts: int) -> None:
+        for group in np.array_split(positions, min(parts, len(positions))):
+            number = next(tried)
+            worse = rise(group.tolist(), branches + number)
+            heapq.heappush(heap, (-worse if math.isfinite(worse) else math.inf, number, group.tolist()))
+
+    split(list(range(branches)), most)
+    chosen: list[int] = []
+    left = _SEARCH * most
+    while heap and len(chosen) < most:
+        _, _, group = heapq.heappop(heap)
+        if len(group) == 1 or left < _PARTS:
+            chosen += group
+        else:
+            split(group, _PARTS)
+            left -= _PARTS
+    return sorted(chosen[:most])
+
+
+def _columns(layout: Layout, width: int) -> list[NDArray[np.int64]]:
+    """Columns of each branch, those of its mask as well."""
+    ends = np.cumsum([branch.length for branch in layout.branches])
+    return [
+        np.concatenate([np.arange(end - branch.length, end) + first for first in range(0, width, layout.width)])
+        for branch, end in zip(layout.branches, ends, strict=True)
+    ]
 
 
 def _badness(task: Task, y: NDArray[Any], scores: NDArray[np.float32], weight: NDArray[np.float64]) -> float:
@@ -86,5 +150,5 @@ def _badness(task: Task, y: NDArray[Any], scores: NDArray[np.float32], weight: N
     return within("mse", regression_metrics(y, scores, weight)["mse"])
 
 
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _or_none(value: np.floating[Any] | float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -12,8 +12,9 @@ from mlaas4hep.features.layout import FeatureBranch
 from mlaas4hep.features.specs import Specs
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.scan import cutflows_of
-from mlaas4hep.training.assess import Assessment
+from mlaas4hep.training.assess import ROWS_FOR_IMPORTANCE, Assessment
 from mlaas4hep.training.fit import Trained
+from mlaas4hep.training.importance import affordable
 from mlaas4hep.training.prepare import Prepared
 from mlaas4hep.training.publish import Converted, package_versions
 from mlaas4hep.training.report import render_report
@@ -45,7 +46,7 @@ def report_of(
         "seed": str(training.seed),
         "feature columns": str(trained.choice.layout.width),
         "weights in training": _weights(workflow, prepared),
-        "importance": f"on {len(assessment.importance_rows())} events of {assessment.rows_part}",
+        "importance": _importance(trained, assessment, len(importance)),
     }
     data = ReportData(
         title=workflow.name,
@@ -111,6 +112,17 @@ def _feature(branch: FeatureBranch, specs: Specs) -> FeatureRow:
         missing=values.missing + values.infinite,
         normalisation=f"(v - {branch.offset:.6g}) * {branch.scale:.6g}",
     )
+
+
+def _importance(trained: Trained, assessment: Assessment, branches: int) -> str:
+    layout = trained.choice.layout
+    if not branches:
+        return "left out"
+    rows, _ = affordable(ROWS_FOR_IMPORTANCE, layout)
+    text = f"on {len(assessment.importance_rows(rows))} events of {assessment.rows_part}"
+    if branches < len(layout.branches):
+        text += f", for {branches} of {len(layout.branches)} branches: those of the groups that matter most"
+    return text
 
 
 def _parity(difference: float | None, rows: int) -> str:

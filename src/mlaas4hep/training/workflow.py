@@ -17,11 +17,11 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.streaming.location import resolve
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.xrootd import configure, is_xrootd
-from mlaas4hep.training.assess import Assessment, assess
+from mlaas4hep.training.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
 from mlaas4hep.training.checkpoint import checkpointing
 from mlaas4hep.training.fit import NETWORKS, Trained, load_user_module, train
 from mlaas4hep.training.histograms import Histograms
-from mlaas4hep.training.importance import ScoreFunction, permutation_importance
+from mlaas4hep.training.importance import ScoreFunction, affordable, permutation_importance
 from mlaas4hep.training.imports import modules_left_alone
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.prepare import Prepared, opened, prepare
@@ -187,16 +187,42 @@ def _report(
     metrics: dict[str, Any],
     monitor: _Recorder,
 ) -> str:
-    rows = assessment.importance_rows()
+    importance = _importance(workflow, prepared, trained, assessment, converted, monitor)
+    with monitor.stage("report", None, "pages") as advance:
+        warnings = tuple(monitor.warnings)
+        page = report_of(workflow, prepared, trained, assessment, converted, metrics, importance, warnings)
+        advance(1, "")
+    return page
+
+
+def _importance(
+    workflow: Workflow,
+    prepared: Prepared,
+    trained: Trained,
+    assessment: Assessment,
+    converted: Converted,
+    monitor: _Recorder,
+) -> list[dict[str, Any]]:
+    """Importance of as many branches as are wanted and can be afforded."""
+    assert workflow.training is not None
     layout = trained.choice.layout
-    with monitor.stage("importance", None, "branches"):
-        importance = permutation_importance(
+    wanted = workflow.training.importance
+    if not wanted:
+        return []
+    most_rows, most = affordable(ROWS_FOR_IMPORTANCE, layout)
+    most = most if wanted == -1 else min(wanted, len(layout.branches))
+    rows = assessment.importance_rows(most_rows)
+    if most < len(layout.branches):
+        monitor.note(f"importance: the {most} branches of the groups that matter most, of {len(layout.branches)}")
+    with monitor.stage("importance", most, "branches") as advance:
+        return permutation_importance(
             _scores_of(trained, converted, workflow),
             layout.transform(rows.raw),
             rows.y,
             rows.weight,
             layout,
             prepared.labels.task,
-            seed=workflow.training.seed if workflow.training else 0,
+            seed=workflow.training.seed,
+            most=most,
+            advance=advance,
         )
-    return report_of(workflow, prepared, trained, assessment, converted, metrics, importance, tuple(monitor.warnings))
