@@ -153,3 +153,33 @@ def test_legacy_specs_that_do_not_fit(names: list[str], normalisation: str, mess
     with pytest.raises(ConfigError) as caught:
         layout_from_legacy(written, names, Features(normalisation=normalisation), nan=False)  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+def test_robust_of_a_narrow_peak_far_from_zero() -> None:
+    """The sketch's error was 0.4 % of the value: 20 for a peak of width 3 at 5000."""
+    x = RNG.normal(5000.0, 3.0, 50_000).astype(np.float32)
+    choice = build_layout(specs_of({"x": x}), Features(normalisation="robust"), nan=True)
+    low, high = np.quantile(choice.layout.transform(x[:, np.newaxis]), [0.16, 0.84])
+    assert high - low == pytest.approx(2.0, abs=0.01)
+    assert choice.warnings == ()
+
+
+def test_robust_says_when_it_does_not_know_its_quantiles() -> None:
+    peak = RNG.normal(5000.0, 3.0, 50_000)
+    x = np.where(RNG.random(50_000) < 0.05, 10.0 ** RNG.uniform(-6, 6, 50_000), peak)
+    choice = build_layout(specs_of({"x": x}), Features(normalisation="robust"), nan=True)
+    (warning,) = choice.warnings
+    assert warning.startswith("x: normalisation robust knows its quantiles to 16 only, its range is 3.")
+
+
+def test_values_beyond_float32_are_said() -> None:
+    x = np.array([1.0, 2.0, 1e300, -1e39])
+    choice = build_layout(specs_of({"x": x}), Features(), nan=False)
+    (warning,) = choice.warnings
+    assert warning.startswith("x has 2 values beyond what float32 can hold in training (as far as 1e+300)")
+    assert choice.layout.transform(x[:2, np.newaxis].astype(np.float32)).ravel().tolist() == [0.0, 1.0]
+    legacy = LegacySpecs.model_validate(legacy_specs(specs_of({"x": x}), {"f": 4}))
+    with pytest.raises(
+        ConfigError, match=r"x goes from -1e\+39 to 1e\+300 in specs.json, beyond what float32 can hold"
+    ):
+        layout_from_legacy(legacy, ["x"], Features(), nan=False)

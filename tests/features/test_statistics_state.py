@@ -30,7 +30,11 @@ def inside(specs: Specs) -> list[Any]:
     for name, part in specs.branches.items():
         values = part.values
         out += [name, part.kind, values.count, values.missing, values.infinite, repr((values.low, values.high))]
-        out += [values.sketch.keys.tolist(), values.sketch.counts.tolist(), values.moments.sums.tolist()]
+        for real in (values.features, values.large):
+            if real is not None:
+                sketch, moments = real.sketch, real.moments
+                out += [sketch.level, sketch.first.tolist(), sketch.counts.tolist(), sketch.single.tolist()]
+                out += [real.count, real.rounded, repr((real.low, real.high)), moments.total(), moments.squares()]
         out += [None if part.lengths is None else (part.lengths.lengths.tolist(), part.lengths.counts.tolist())]
     return out
 
@@ -38,7 +42,9 @@ def inside(specs: Specs) -> list[Any]:
 @given(st.lists(st.integers(0, 5), max_size=9), st.data())
 def test_what_is_read_is_what_was_written(counts: list[int], data: st.DataObject) -> None:
     floats = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1e-45, -999.0, math.nan, math.inf])
-    flat = data.draw(hnp.arrays(np.float32, len(counts), elements=floats))
+    doubles = hnp.arrays(np.float64, len(counts), elements=st.floats())
+    whole = hnp.arrays(np.int64, len(counts)) | hnp.arrays(np.uint64, len(counts))
+    flat = data.draw(hnp.arrays(np.float32, len(counts), elements=floats) | doubles | whole)
     items = data.draw(hnp.arrays(np.float32, sum(counts), elements=floats))
     columns: dict[str, Column] = {"x": flat, "j": Jagged.from_counts(np.array(counts, dtype=np.int64), items)}
     specs = Specs.of(columns, len(counts), [-999.0])
@@ -48,7 +54,9 @@ def test_what_is_read_is_what_was_written(counts: list[int], data: st.DataObject
     assert read.to_state() == state
     assert inside(read + specs) == inside(specs + specs)
     for part in read.branches.values():
-        assert part.values.sketch.keys.dtype == part.values.sketch.counts.dtype == np.int64
+        sketch = part.values.features.sketch
+        assert sketch.first.dtype == sketch.counts.dtype == np.int64
+        assert sketch.single.dtype == np.bool_
 
 
 def test_no_branches() -> None:
@@ -58,7 +66,7 @@ def test_no_branches() -> None:
 def test_a_state_is_small() -> None:
     values = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
     specs = Specs.of({"x": values}, len(values))
-    assert len(json.dumps(specs.to_state())) < 6 * len(specs.branches["x"].values.sketch.keys)
+    assert len(json.dumps(specs.to_state())) < 10 * len(specs.branches["x"].values.features.sketch.first)
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [255, 256, 2**16, 2**32, 2**61]])
@@ -97,40 +105,51 @@ BAD: list[tuple[str, Any]] = [
     ("branches x values missing", 0),
     ("branches x values infinite", None),
     ("branches x values infinite", 2**70),
-    ("branches x values range", None),
-    ("branches x values range", [1.0, -2.0]),
-    ("branches x values range", [1, 2]),
-    ("branches x values range", [1.0]),
-    ("branches x values range", [0.1, 1.0]),
-    ("branches x values range", [1.0, math.inf]),
-    ("branches x values range", [math.nan, 1.0]),
-    ("branches x values range", [-1e39, 1e39]),
-    ("branches x values moments", {}),
-    ("branches x values moments", [1]),
-    ("branches x values moments", [[1, 2, 3]]),
-    ("branches x values moments", [[256, 2, 3, 4]]),
-    ("branches x values moments", [[-1, 2, 3, 4]]),
-    ("branches x values moments", [[1, 2, 3, 2**24]]),
-    ("branches x values moments", [[1, 2**63, 3, 4]]),
-    ("branches x values moments", [[1, -(2**63), 3, 4]]),
-    ("branches x values moments", [[1, 2, 2**63, 4]]),
-    ("branches x values moments", [[1, 2.0, 3, 4]]),
-    ("branches x values moments", [[1, 0, 0, 0]]),
-    ("branches x values moments", [[1, 2, 3, 4], [1, 2, 3, 4]]),
-    ("branches x values keys", None),
-    ("branches x values keys", 7),
-    ("branches x values keys", "u1"),
-    ("branches x values keys", "f4:AAAA"),
-    ("branches x values keys", "u1:A"),
-    ("branches x values keys", "u1:AA=="),
-    ("branches x values keys", "u1:\u00e4\u00e4\u00e4\u00e4"),
-    ("branches x values keys", "u4:AAAA"),
-    ("branches x values keys", packed([5, 0])),
-    ("branches x values keys", packed([1 << 16, 1 << 16], "u4")),
-    ("branches x values keys", packed([1, (1 << 64) - 1], "u8")),
-    ("branches x values counts", packed([2])),
-    ("branches x values counts", packed([2, 0])),
-    ("branches x values counts", packed([1 << 61, 1 << 61], "u8")),
+    ("branches x values large", {}),
+    ("branches x values features", None),
+    ("branches x values features count", 3),
+    ("branches x values features rounded", 3),
+    ("branches x values features range", None),
+    ("branches x values features range", [1.0, -2.0]),
+    ("branches x values features range", [True, 2.0]),
+    ("branches x values features range", [1.0]),
+    ("branches x values features range", [1.0, math.inf]),
+    ("branches x values features range", [math.nan, 1.0]),
+    ("branches x values features range", [-1e39, 1e39]),
+    ("branches x values features range", [1, 10**400]),
+    ("branches x values features moments", {}),
+    ("branches x values features moments", [1]),
+    ("branches x values features moments", [[1, 2, 3]]),
+    ("branches x values features moments", [[2048, *range(8)]]),
+    ("branches x values features moments", [[-1, *range(8)]]),
+    ("branches x values features moments", [[1, 2**63, *range(7)]]),
+    ("branches x values features moments", [[1, -(2**63), *range(7)]]),
+    ("branches x values features moments", [[1, 2.0, *range(7)]]),
+    ("branches x values features moments", [[1, *[0] * 8]]),
+    ("branches x values features moments", [[1, *range(8)], [1, *range(8)]]),
+    ("branches x values features level", 45),
+    ("branches x values features unused", 64),
+    ("branches x values features start", 1 << 62),
+    ("branches x values features start", 1.0),
+    ("branches x values features start", -(1 << 63) - 1),
+    ("branches x values features keys", None),
+    ("branches x values features keys", 7),
+    ("branches x values features keys", "u1"),
+    ("branches x values features keys", "f4:AAAA"),
+    ("branches x values features keys", "u1:A"),
+    ("branches x values features keys", "u1:AA=="),
+    ("branches x values features keys", "u1:\u00e4\u00e4\u00e4\u00e4"),
+    ("branches x values features keys", "u4:AAAA"),
+    ("branches x values features keys", packed([0, 0])),
+    ("branches x values features keys", packed([1, 1])),
+    ("branches x values features keys", packed([0, (1 << 64) - 1], "u8")),
+    ("branches x values features rests", packed([1, 1])),
+    ("branches x values features rests", packed([0])),
+    ("branches x values features single", packed([0, 0])),
+    ("branches x values features single", packed([256], "u2")),
+    ("branches x values features counts", packed([2])),
+    ("branches x values features counts", packed([2, 0])),
+    ("branches x values features counts", packed([1 << 61, 1 << 61], "u8")),
     ("branches j lengths", None),
     ("branches j lengths keys", packed([0, 1, 2])),
     ("branches j lengths counts", packed([1, 2, 0])),
@@ -158,9 +177,11 @@ def test_something_is_missing(name: str) -> None:
     with pytest.raises(ValueError, match="not the state of statistics"):
         Specs.from_state(state)
     state = good()
-    for part in ("count", "missing", "infinite", "range", "moments", "keys", "counts"):
+    values = state["branches"]["j"]["values"]
+    for part in [*values, *values["features"]]:
         broken = json.loads(json.dumps(state))
-        del broken["branches"]["j"]["values"][part]
+        within = broken["branches"]["j"]["values"]
+        del (within if part in within and part != "count" else within["features"])[part]
         with pytest.raises(ValueError, match="not an object of"):
             Specs.from_state(broken)
 
@@ -168,6 +189,6 @@ def test_something_is_missing(name: str) -> None:
 def test_no_values_have_no_range() -> None:
     state = through_json(Specs.of({"x": np.full(2, math.nan)}, 2).to_state())
     assert ValueStatistics.of(NONE, NONE).low == Specs.from_state(state).branches["x"].values.low == math.inf
-    state["branches"]["x"]["values"]["range"] = [0.0, 1.0]
-    with pytest.raises(ValueError, match="a range of no values"):
+    state["branches"]["x"]["values"]["features"]["range"] = [0.0, 1.0]
+    with pytest.raises(ValueError, match="0 values"):
         Specs.from_state(state)

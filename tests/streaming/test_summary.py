@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uproot
 
 from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Workflow
@@ -37,7 +38,7 @@ def test_every_event_counts(paths: list[Path]) -> None:
     assert found.events == {str(paths[0]): 90, str(paths[1]): 60}
     assert found.specs.events == 150
     met = found.specs.branches["met"].values
-    real = [np.float32(event["met"]) for event in ONE + TWO if math.isfinite(event["met"])]
+    real = [event["met"] for event in ONE + TWO if math.isfinite(event["met"])]
     assert (met.real, met.low, met.high) == (len(real), min(real), max(real))
     assert met.mean == pytest.approx(float(np.mean(np.array(real, dtype=np.float64))), rel=1e-12)
     cells = found.specs.branches["cells"]
@@ -71,7 +72,7 @@ def test_table_for_people(paths: list[Path]) -> None:
     assert set(rows) == set(names)
     values = found.specs.branches["met"].values
     missing = sum(not math.isfinite(event["met"]) for event in ONE + TWO)
-    assert rows["met"][1:4] == ["flat", "1", f"{values.low:.6g}"]
+    assert rows["met"][1:4] == ["flat", "1", repr(values.low)]
     assert rows["met"][-1] == str(missing)
     assert rows["cells"][1:3] == ["jagged", "3"]
     longest = max(len(event["Jet_pt"]) for event in ONE + TWO)
@@ -101,3 +102,42 @@ def test_order_and_workers_do_not_matter(paths: list[Path], workers: int) -> Non
     other = specs_of_files(configured(paths[::-1], reading={"workers": workers}), Collector())
     assert json.dumps(one.specs.to_json()) == json.dumps(other.specs.to_json())
     assert one.events == other.events
+
+
+def test_specs_tell_what_is_stored(shared_data: Path) -> None:
+    """Doubles are not rounded to float32, 1e300 is a number, and integers beyond 2^53 keep every digit."""
+    path = shared_data / "faults" / "root" / "edge.root"
+    with uproot.open(path) as file:
+        arrays = {name: file["Events"][name].array(library="np") for name in ("x", "dbl", "w", "big", "n", "event")}
+    workflow = configured([path], features={"include": ["x", "dbl", "w", "big", "n", "event"]})
+    found = specs_of_files(workflow, Collector())
+    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    table = {line.split()[0]: line.split() for line in found.render().splitlines()[1:]}
+    for name, values in arrays.items():
+        real = values[np.isfinite(values)]
+        branch = content["branches"][name]
+        assert (branch["min"], branch["max"]) == (real.min().item(), real.max().item())
+        assert (content["minv"][name], content["maxv"][name]) == (branch["min"], branch["max"])
+        assert [values.dtype.type(text) for text in table[name][3:5]] == [real.min(), real.max()]
+        assert branch["infinite"] == int(np.isinf(values).sum())
+        assert branch["missing"] == int(np.isnan(values).sum())
+        assert branch["mean"] == pytest.approx(real.astype(np.float64).mean(), rel=1e-12)
+    assert table["event"][3:5] == ["9007199254740993", "9007199254741992"]
+    assert content["branches"]["big"]["large"] == int((arrays["big"] == 1e300).sum())
+
+
+def test_unsigned_and_signed_integers_at_the_ends_of_their_types(tmp_path: Path) -> None:
+    numbers = {
+        "a": np.array([2**32 - 1, 2**32 - 3], dtype=np.uint32),
+        "b": np.array([-(2**63), 2**63 - 1]),
+        "c": np.array([0, 2**64 - 1], dtype=np.uint64),
+        "d": np.array([-(2**31), 2**31 - 1], dtype=np.int32),
+        "e": np.array([0, 255], dtype=np.uint8),
+        "f": np.array([False, True]),
+    }
+    path = tmp_path / "ends.root"
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {name: values.dtype for name, values in numbers.items()}).extend(numbers)
+    content = json.loads(json.dumps(specs_of_files(configured([path]), Collector()).to_json()))
+    for name, values in numbers.items():
+        assert (content["branches"][name]["min"], content["branches"][name]["max"]) == (values.min(), values.max())

@@ -20,7 +20,9 @@ __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"
 
 OUTLIER_QUANTILE = 0.999
 OUTLIER_FACTOR = 2
+ROBUST_ERROR = 0.1
 LOWEST = float(np.finfo(np.float32).min)
+HIGHEST = -LOWEST
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,21 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
                 warnings.append(warning)
         if part.values.infinite:
             warnings.append(f"{name} has {part.values.infinite} infinite values in training: treated as missing")
+        if part.values.large is not None:
+            warnings.append(
+                f"{name} has {part.values.large.count} values beyond what float32 can hold in training (as far as "
+                f"{max(part.values.large.high, -part.values.large.low):g}): treated as missing"
+            )
         if part.values.missing:
             warnings.append(f"{name} has {part.values.missing} missing values (of {part.values.count}) in training")
+        if features.normalisation == "robust":
+            error = max(part.values.features.quantile_error(q) for q in (0.16, 0.5, 0.84))
+            spread = _robust_spread(part)
+            if error > ROBUST_ERROR * spread and spread > 0:
+                warnings.append(
+                    f"{name}: normalisation robust knows its quantiles to {error:.3g} only, its range is {spread:.3g}: "
+                    "use minmax or standard, or cut the tails away"
+                )
         branches.append(_branch(name, part, length, features, nan=nan))
     layout = Layout(
         branches=tuple(branches),
@@ -92,6 +107,11 @@ def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Featu
         length = specs.jdim[name] if name in specs.jkeys else 1
         if low > high or length < 1:
             raise ConfigError(f"specs.json has no value of branch {name}", hint="exclude the branch")
+        if max(-low, high) > HIGHEST:
+            raise ConfigError(
+                f"branch {name} goes from {low:g} to {high:g} in specs.json, beyond what float32 can hold",
+                hint="cut these values away, or leave out the specs",
+            )
         offset, scale = _float32_pair(low, high - low)
         floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
         branches.append(
@@ -134,12 +154,17 @@ def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, n
     elif features.normalisation == "standard":
         offset, spread = values.mean, values.std
     elif features.normalisation == "robust":
-        offset, spread = values.quantile(0.5), (values.quantile(0.84) - values.quantile(0.16)) / 2.0
+        offset, spread = values.quantile(0.5), _robust_spread(specs)
     else:
         offset, spread = 0.0, 1.0
     offset, scale = _float32_pair(offset, spread)
     floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
     return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill)
+
+
+def _robust_spread(specs: BranchSpecs) -> float:
+    """Half the distance between the 16 % and 84 % quantiles."""
+    return (specs.values.quantile(0.84) - specs.values.quantile(0.16)) / 2.0
 
 
 def _float32_pair(offset: float, spread: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column, Jagged, length_of
 from mlaas4hep.features.compiled import positions
-from mlaas4hep.features.statistics import Lengths, ValueStatistics
+from mlaas4hep.features.statistics import Lengths, Number, ValueStatistics
 from mlaas4hep.features.statistics_state import (
     lengths_from_state,
     lengths_to_state,
@@ -61,8 +61,8 @@ class BranchSpecs:
     lengths: Lengths | None = None
 
     @staticmethod
-    def of(column: Column, missing: NDArray[np.float32], chosen: Chosen | None = None) -> BranchSpecs:
-        """Specs of one column, or of some events of it; ``missing`` (float32 [k]) are values that mean missing."""
+    def of(column: Column, missing: NDArray[np.float64], chosen: Chosen | None = None) -> BranchSpecs:
+        """Specs of one column, or of some events of it; ``missing`` (float64 [k]) are values that mean missing."""
         if not isinstance(column, Jagged):
             return BranchSpecs("flat", ValueStatistics.of(column, missing, None if chosen is None else chosen.runs))
         counts = column.counts
@@ -78,18 +78,20 @@ class BranchSpecs:
         return BranchSpecs(self.kind, self.values + other.values, lengths)
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as JSON; null where there is no real value."""
-        values = self.values
+        """All figures as JSON, of the values as they are stored; null where there is no real value."""
+        values, stored = self.values, self.values.stored
         out: dict[str, Any] = {
             "kind": self.kind,
             "values": values.count,
             "missing": values.missing,
             "infinite": values.infinite,
-            "min": _number(values.low),
-            "max": _number(values.high),
-            "mean": _number(values.mean),
-            "std": _number(values.std),
-            "quantiles": {str(q): _number(values.quantile(q)) for q in QUANTILES},
+            "large": 0 if values.large is None else values.large.count,
+            "min": _number(stored.low),
+            "max": _number(stored.high),
+            "mean": _number(stored.mean),
+            "std": _number(stored.std),
+            "quantiles": {str(q): _number(stored.quantile(q)) for q in QUANTILES},
+            "quantile_error": _number(max(stored.quantile_error(q) for q in QUANTILES)),
         }
         if self.lengths is not None:
             out["length"] = {
@@ -147,8 +149,7 @@ class Specs:
             IndexError: an event that the columns do not have.
             ValueError: columns of another number of events, or a mask that is.
         """
-        with np.errstate(over="ignore"):
-            absent = np.array(tuple(missing), dtype=np.float32)
+        absent = np.array(tuple(missing), dtype=np.float64)
         if index is not None:
             events = length_of(columns) if columns else len(index)
         for name, column in columns.items():
@@ -205,11 +206,12 @@ def legacy_specs(specs: Specs, events: Mapping[str, int]) -> dict[str, Any]:
         events: number of events of each file.
     """
     jagged = {name: part for name, part in specs.branches.items() if part.kind == "jagged"}
+    stored = {name: part.values.stored for name, part in specs.branches.items()}
     flat = [name for name, part in specs.branches.items() if part.kind == "flat"]
     return {
         "jdim": {name: part.lengths.maximum if part.lengths else 0 for name, part in jagged.items()},
-        "minv": {name: part.values.low if part.values.real else 1.0 for name, part in specs.branches.items()},
-        "maxv": {name: part.values.high if part.values.real else -1.0 for name, part in specs.branches.items()},
+        "minv": {name: part.low if part.count else 1.0 for name, part in stored.items()},
+        "maxv": {name: part.high if part.count else -1.0 for name, part in stored.items()},
         "fkeys": flat,
         "jkeys": list(jagged),
         "nans": {name: part.values.missing + part.values.infinite for name, part in specs.branches.items()},
@@ -217,5 +219,5 @@ def legacy_specs(specs: Specs, events: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _number(value: Number) -> Number | None:
+    return value if isinstance(value, int) or math.isfinite(value) else None

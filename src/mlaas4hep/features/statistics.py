@@ -1,96 +1,71 @@
 """Statistics of one branch as a monoid: any partition of the events, in any order, gives the same bits.
 
-Minimum, maximum and counts merge exactly by nature. The moments are made exact: a float32 value is an integer of 24
-bits times a power of two, so the sums of values and of squares are kept as integers, one for each exponent. The
-quantiles come from a histogram of the float32 bit patterns, cut after 8 bits of mantissa: 131072 buckets at most, of a
-relative width of 2^-8, so that a quantile is wrong by at most 0.4 % of its value and merging is a sum of counts.
+Minimum, maximum and counts merge exactly by nature. The moments are made exact: a float64 value is an integer of 53
+bits times a power of two, so the sums of values and of squares are kept as integers, one for each exponent. Quantiles
+come from a `Sketch`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.counts import count_small, merge_counts
-from mlaas4hep.features.sweep import LOW_BITS, SHIFT, pieces, sweep
+from mlaas4hep.features.sketch import Sketch
+from mlaas4hep.features.sweep import FEATURES, LARGE, LOW, SPLIT, SUMS, Swept, keys_of, sweep
 
-__all__ = ["QUANTILE_ERROR", "Lengths", "Moments", "Sketch", "ValueStatistics"]
+__all__ = ["Lengths", "Moments", "Number", "Real", "ValueStatistics", "sentinels"]
 
-QUANTILE_ERROR = 2.0**-8
 Int64s = NDArray[np.int64]
+Number: TypeAlias = int | float
+
+_EXACT = 2.0**53
+_UNIT = 1074  # the smallest positive float64 is 2^-1074
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Exact sums of values and squares by exponent; one instance holds up to 2^39 values.
+    """Exact sums of values and squares by exponent; one instance holds up to 2^36 values.
 
     Attributes:
-        sums: int64 [3, 256], of mantissas with their sign, and of their squares: multiples of 2^24, and the rest below.
+        exponent: exponent field of the first row.
+        sums: int64 [e, 8], one row an exponent; see `Swept`.
     """
 
+    exponent: int
     sums: Int64s
 
     def __add__(self, other: Moments) -> Moments:
-        sums = self.sums + other.sums
-        sums[1] += sums[2] >> LOW_BITS
-        sums[2] &= (1 << LOW_BITS) - 1
-        return Moments(sums)
+        if not len(self.sums) or not len(other.sums):
+            return self if len(self.sums) else other
+        first = min(self.exponent, other.exponent)
+        last = max(self.exponent + len(self.sums), other.exponent + len(other.sums))
+        sums = np.zeros((last - first, SUMS), dtype=np.int64)
+        for part in (self, other):
+            sums[part.exponent - first : part.exponent - first + len(part.sums)] += part.sums
+        return Moments(first, sums)
 
     def total(self) -> Fraction:
         """The exact sum of the values."""
-        return _by_exponent(self.sums[0], 1)
+        integer = sum(((row[0] << SPLIT) + row[1]) << power for power, row in self._rows())
+        return Fraction(integer, 1 << _UNIT)
 
     def squares(self) -> Fraction:
         """The exact sum of the squares."""
-        return _by_exponent(self.sums[1], 2) * (1 << LOW_BITS) + _by_exponent(self.sums[2], 2)
+        integer = 0
+        for power, row in self._rows():
+            high, both, low = ((row[k] << LOW) + row[k + 1] for k in (2, 4, 6))
+            integer += ((high << 2 * SPLIT) + (both << (SPLIT + 1)) + low) << 2 * power
+        return Fraction(integer, 1 << 2 * _UNIT)
 
-
-def _by_exponent(sums: Int64s, power: int) -> Fraction:
-    scale = 150 * power
-    integer = sum(int(sums[e]) << (int(e) * power) for e in np.flatnonzero(sums))
-    return Fraction(integer, 1 << scale)
-
-
-@dataclass(frozen=True, eq=False)
-class Sketch:
-    """Counts of values by float32 bucket: sorted bucket numbers and their counts."""
-
-    keys: Int64s
-    counts: Int64s
-
-    def __add__(self, other: Sketch) -> Sketch:
-        return Sketch(*merge_counts(self.keys, self.counts, other.keys, other.counts))
-
-    def quantile(self, q: float, low: float, high: float) -> float:
-        """Value below which a share ``q`` of the values lies, between the true minimum and maximum.
-
-        The bucket is exact; inside it the position is interpolated. NaN without values.
-        """
-        total = int(self.counts.sum())
-        if total == 0:
-            return math.nan
-        order = np.argsort(_bucket_edge(self.keys), kind="stable")
-        counts = self.counts[order]
-        reached = np.cumsum(counts)
-        rank = q * (total - 1) + 0.5
-        index = min(int(np.searchsorted(reached, rank, side="left")), len(order) - 1)
-        key = self.keys[order[index]]
-        a, b = float(_bucket_edge(key)), float(_bucket_edge(key + 1))
-        share = (rank - float(reached[index] - counts[index])) / float(counts[index])
-        if math.isinf(b) or key == 0:  # the last bucket ends at infinity; in the first one is zero itself
-            b = a
-        return float(min(max(a + (b - a) * min(max(share, 0.0), 1.0), low), high))
-
-
-def _bucket_edge(keys: Any) -> Any:
-    """The value of smallest magnitude in a bucket."""
-    return (np.asarray(keys, dtype=np.uint32) << np.uint32(SHIFT)).view(np.float32).astype(np.float64)
+    def _rows(self) -> list[tuple[int, list[int]]]:
+        """Rows that are not zero; a mantissa in them counts 2^(power - 1074)."""
+        return [(self.exponent + n - 1, row) for n, row in enumerate(self.sums.tolist()) if any(row)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,78 +96,186 @@ class Lengths:
         index = int(np.searchsorted(reached / reached[-1], q, side="left"))
         return int(self.lengths[min(index, len(reached) - 1)])
 
+    def kept(self, length: int) -> int:
+        """How many values the first ``length`` of every list are."""
+        return int((np.minimum(self.lengths, length) * self.counts).sum())
+
 
 @dataclass(frozen=True, eq=False)
-class ValueStatistics:
-    """All there is to know of the values of a branch (of all list items, if it is jagged).
+class Real:
+    """Real values: those that are neither missing nor infinite.
 
     Attributes:
-        count: number of values, missing ones included.
-        missing: NaN, or equal to a value that means missing.
-        infinite: plus or minus infinity (treated as missing too).
-        low, high: smallest and largest real value as float32; inf and -inf without any.
+        count: how many.
+        rounded: how many of them float32 does not hold exactly.
+        low, high: smallest and largest as stored: an integer where one is an integer, whatever the order of merging;
+            inf and -inf without any.
     """
 
     count: int
-    missing: int
-    infinite: int
-    low: float
-    high: float
+    rounded: int
+    low: Number
+    high: Number
     moments: Moments
     sketch: Sketch
 
-    @staticmethod
-    def of(values: NDArray[Any], missing: NDArray[np.float32], ranges: Int64s | None = None) -> ValueStatistics:
-        """From numbers of any dtype, shape [n]; they are looked at as float32, as the features are.
-
-        Args:
-            values: [n].
-            missing: values that mean missing, float32 [k].
-            ranges: only these, first and last + 1 position of each range, int64 [r, 2]. None: all.
-
-        Raises:
-            IndexError: a range reaches beyond the values.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            single = np.ascontiguousarray(values, dtype=np.float32)
-        wanted = np.array([[0, len(single)]]) if ranges is None else ranges
-        return reduce(ValueStatistics.__add__, (_of(single, missing, part) for part in pieces(wanted)))
-
-    def __add__(self, other: ValueStatistics) -> ValueStatistics:
-        return ValueStatistics(
+    def __add__(self, other: Real) -> Real:
+        return Real(
             self.count + other.count,
-            self.missing + other.missing,
-            self.infinite + other.infinite,
-            min(self.low, other.low),
-            max(self.high, other.high),
+            self.rounded + other.rounded,
+            min(self.low, other.low, key=lambda number: (number, isinstance(number, float))),
+            max(self.high, other.high, key=lambda number: (number, isinstance(number, int))),
             self.moments + other.moments,
             self.sketch + other.sketch,
         )
 
     @property
-    def real(self) -> int:
-        """Number of values that are neither missing nor infinite."""
-        return self.count - self.missing - self.infinite
-
-    @property
     def mean(self) -> float:
-        """Mean of the real values, correctly rounded; NaN without any."""
-        return float(self.moments.total() / self.real) if self.real else math.nan
+        """Mean, correctly rounded; NaN without any."""
+        return _rounded(self.moments.total() / self.count) if self.count else math.nan
 
     @property
     def std(self) -> float:
-        """Standard deviation of the real values (divisor n), from exact sums; NaN without any."""
-        if not self.real:
+        """Standard deviation (divisor n), from exact sums; NaN without any."""
+        if not self.count:
             return math.nan
-        mean = self.moments.total() / self.real
-        return math.sqrt(float(self.moments.squares() / self.real - mean * mean))
+        mean = self.moments.total() / self.count
+        return _root(self.moments.squares() / self.count - mean * mean)
 
     def quantile(self, q: float) -> float:
-        """Quantile of the real values with a relative error of at most `QUANTILE_ERROR`."""
-        return self.sketch.quantile(q, self.low, self.high)
+        """Quantile; see `Sketch.quantile`. NaN without any."""
+        return min(max(self.sketch.quantile(q)[0], float(self.low)), float(self.high)) if self.count else math.nan
+
+    def quantile_error(self, q: float) -> float:
+        """By how much the quantile may be wrong at most; NaN without any."""
+        return self.sketch.quantile(q)[1]
 
 
-def _of(values: NDArray[np.float32], missing: NDArray[np.float32], ranges: Int64s) -> ValueStatistics:
-    (absent, infinite), (low, high), keys, counts, sums = sweep(values, missing, ranges)
-    count = int((ranges[:, 1] - ranges[:, 0]).sum())
-    return ValueStatistics(count, absent, infinite, low, high, Moments(sums), Sketch(keys, counts))
+@dataclass(frozen=True, eq=False)
+class ValueStatistics:
+    """All there is to know of the values of a branch (of all list items, if it is jagged).
+
+    What is asked of it directly is about the values that can be features: finite as float32.
+
+    Attributes:
+        count: number of values, missing ones included.
+        missing: NaN, or equal to a value that means missing.
+        infinite: plus or minus infinity (treated as missing too).
+        features: real values that can be features.
+        large: real values that float32 cannot hold (treated as missing too); None without any.
+    """
+
+    count: int
+    missing: int
+    infinite: int
+    features: Real
+    large: Real | None = None
+
+    @staticmethod
+    def of(values: NDArray[Any], missing: NDArray[Any], ranges: Int64s | None = None) -> ValueStatistics:
+        """From numbers of any dtype, shape [n].
+
+        Args:
+            values: [n].
+            missing: values that mean missing, [k].
+            ranges: only these, first and last + 1 position of each range, int64 [r, 2]. None: all.
+
+        Raises:
+            IndexError: a range reaches beyond the values.
+        """
+        wanted = np.array([[0, len(values)]]) if ranges is None else ranges.reshape(-1, 2)
+        numbers = np.ascontiguousarray(values, dtype=np.float64)
+        absent = sentinels(missing)
+        found, features = _real(numbers, absent, wanted, FEATURES)
+        if values.dtype.kind in "biu" and found.real:
+            low, high = _exact(values, absent, wanted, found.low, found.high)
+            features = replace(features, low=low, high=high)
+        large = _real(numbers, absent, wanted, LARGE)[1] if found.other else None
+        count = int((wanted[:, 1] - wanted[:, 0]).sum())
+        return ValueStatistics(count, found.missing, found.infinite, features, large)
+
+    def __add__(self, other: ValueStatistics) -> ValueStatistics:
+        large = self.large + other.large if self.large and other.large else self.large or other.large
+        return ValueStatistics(
+            self.count + other.count,
+            self.missing + other.missing,
+            self.infinite + other.infinite,
+            self.features + other.features,
+            large,
+        )
+
+    @property
+    def stored(self) -> Real:
+        """All real values, also those that cannot be features."""
+        return self.features + self.large if self.large else self.features
+
+    @property
+    def real(self) -> int:
+        """Number of values that can be features: neither missing nor infinite, nor too large for float32."""
+        return self.features.count
+
+    @property
+    def low(self) -> Number:
+        """The smallest one."""
+        return self.features.low
+
+    @property
+    def high(self) -> Number:
+        """The largest one."""
+        return self.features.high
+
+    @property
+    def mean(self) -> float:
+        """Their mean, correctly rounded; NaN without any."""
+        return self.features.mean
+
+    @property
+    def std(self) -> float:
+        """Their standard deviation; NaN without any."""
+        return self.features.std
+
+    def quantile(self, q: float) -> float:
+        """Quantile of them; see `Real.quantile`."""
+        return self.features.quantile(q)
+
+
+def sentinels(missing: Any) -> NDArray[np.float64]:
+    """The values that mean missing, float64 [k]: as they are, and as a file of float32 has them."""
+    exact = np.asarray(missing, dtype=np.float64).reshape(-1)
+    with np.errstate(over="ignore"):
+        both = np.concatenate([exact, exact.astype(np.float32).astype(np.float64)])
+    return np.unique(both[~np.isnan(both)])
+
+
+def _real(
+    numbers: NDArray[np.float64], absent: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int]
+) -> tuple[Swept, Real]:
+    found = sweep(numbers, absent, ranges, wanted)
+    sketch = Sketch.of(found, lambda: keys_of(numbers, absent, ranges, wanted))
+    moments = Moments(found.exponent, found.sums)
+    return found, Real(found.real, found.rounded, found.low, found.high, moments, sketch)
+
+
+def _exact(
+    values: NDArray[Any], absent: NDArray[np.float64], ranges: Int64s, low: float, high: float
+) -> tuple[int, int]:
+    """The extremes of integers as they are stored, also where float64 would round them."""
+    if max(-low, high) <= _EXACT:
+        return int(low), int(high)
+    chosen = np.concatenate([values[a:b] for a, b in ranges.tolist()])
+    chosen = chosen[~np.isin(chosen.astype(np.float64), absent)]
+    return int(chosen.min()), int(chosen.max())
+
+
+def _rounded(number: Fraction) -> float:
+    """The nearest float64; what lies beyond them is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _root(square: Fraction) -> float:
+    """Square root, also where the square itself is beyond or below float64."""
+    power = (square.numerator.bit_length() - square.denominator.bit_length()) // 2
+    return math.ldexp(math.sqrt(float(square / Fraction(4) ** power)), power)

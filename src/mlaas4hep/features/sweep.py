@@ -1,133 +1,167 @@
 """The compiled sweep over values that statistics are made of.
 
-A float32 value has a bucket, the upper 17 bits of its pattern, and a rest, the lower 15. A sweep adds one word a value
-to a table of all buckets: their number in the upper bits, the sum of the rests in the lower ones. Moments follow from
-these sums and from the sums of squared rests, one for each exponent; then only the buckets that were used are visited
-again and emptied. The table belongs to the thread and is empty between two calls.
+A finite float64 has a key, an int64 that ascends with the value, and a bucket: the upper 20 bits of the key, which are
+sign, exponent and 8 bits of the mantissa. One sweep counts the values of every bucket, keeps the smallest and the
+largest key in it, and adds mantissas and their squares for each exponent in whole numbers. Only the buckets that were
+used are visited again and emptied. The tables belong to the thread and are empty between two calls.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.compiled import address_of_vector, carray, compiled, pointer
 
-__all__ = ["BUCKETS", "EXPONENTS", "LOW_BITS", "SHIFT", "pieces", "sweep"]
+__all__ = ["EXPONENTS", "SHIFT", "SUMS", "Swept", "keys_of", "sweep", "value_of"]
 
 Int64s = NDArray[np.int64]
 
-BUCKETS = 1 << 17
-SHIFT = 15
-EXPONENTS = 256
-LOW_BITS = 24
-"""Squares are summed in two words: multiples of 2^24, and the rest below."""
+SHIFT = 44
+"""A bucket is a key without this many bits."""
 
-MOST_VALUES = 1 << 22  # a call can count: 23 bits of a word
-_BLOCK = MOST_VALUES // 2
+EXPONENTS = 2048
+SUMS = 8
+"""Words of a row of sums: see `Swept`."""
+
+SPLIT = 27
+LOW = 26
+_BUCKETS = 1 << (64 - SHIFT)
 _PAGE = 6
-_COUNT = 40  # the bit where the number begins in a word
-_LANES = 4  # sums of one exponent that do not wait for each other
+_INFINITE = 0x7FF << 52
+FEATURES = (0, np.array(2.0**128 - 2.0**103).view(np.int64).item())
+"""Patterns of absolute values that are finite as float32: the first, and the first that is not."""
+LARGE = (FEATURES[1], _INFINITE)
+"""Patterns of absolute values that are finite as float64 only."""
+
+_MANTISSA = (1 << 52) - 1
+_SIGNLESS = (1 << 63) - 1
 
 
 class _Scratch(threading.local):
-    """Tables of one thread; all zero between two calls, apart from `keys` and `counts`."""
+    """Tables of one thread; count, smallest and largest key of a bucket stand side by side."""
 
     def __init__(self) -> None:
-        self.cells = np.zeros(BUCKETS, dtype=np.int64)
-        self.pages = np.zeros(BUCKETS >> _PAGE, dtype=np.uint8)
-        self.squares = np.zeros(_LANES * EXPONENTS, dtype=np.int64)
-        self.keys = np.empty(BUCKETS, dtype=np.int64)
-        self.counts = np.empty(BUCKETS, dtype=np.int64)
-        tables = (self.cells, self.pages, self.squares, self.keys, self.counts)
-        self.addresses = [address_of_vector(table) for table in tables]
+        self.cells = np.zeros(4 * _BUCKETS, dtype=np.int64)
+        self.pages = np.zeros(_BUCKETS >> _PAGE, dtype=np.uint8)
+        self.sums = np.zeros(EXPONENTS * SUMS, dtype=np.int64)
+        self.addresses = [address_of_vector(table) for table in (self.cells, self.pages, self.sums)]
 
 
 _SCRATCH = _Scratch()
 
 
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What one sweep found.
+
+    Attributes:
+        missing: values that are NaN or mean missing.
+        infinite: infinite values.
+        other: finite values that were not asked for; nothing below is about them.
+        real: those that were.
+        rounded: those of them that float32 does not hold exactly.
+        low, high: smallest and largest; inf and -inf without any. Zero is 0.0.
+        first, last: smallest and largest key of each bucket that occurs, ascending, int64 [k].
+        counts: values in it, int64 [k].
+        exponent: exponent field that row 0 of ``sums`` is of.
+        sums: int64 [e, 8]. A mantissa is ``a * 2^27 + b``. Sums of a and b, with sign; of a^2, a * b and b^2, each as
+            multiples of 2^26 and the rest.
+    """
+
+    missing: int
+    infinite: int
+    other: int
+    real: int
+    rounded: int
+    low: float
+    high: float
+    first: Int64s
+    last: Int64s
+    counts: Int64s
+    exponent: int
+    sums: Int64s
+
+
 def sweep(
-    values: NDArray[np.float32], missing: NDArray[np.float32], ranges: Int64s
-) -> tuple[tuple[int, int], tuple[float, float], Int64s, Int64s, Int64s]:
+    values: NDArray[np.float64], missing: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int] = FEATURES
+) -> Swept:
     """What the values in some ranges hold.
 
     Args:
-        values: float32 [n].
-        missing: values that mean missing, float32 [k].
-        ranges: first and last + 1 position of each range, int64 [r, 2], at most `MOST_VALUES` positions in all.
-
-    Returns:
-        How many are missing (or NaN) and infinite; smallest and largest real value (inf, -inf without any; zero is
-        0.0); buckets that occur, ascending; how often; sums by exponent, int64 [3, 256] (see `Moments`).
+        values: float64 [n].
+        missing: values that mean missing, float64 [k].
+        ranges: first and last + 1 position of each range, int64 [r, 2].
+        wanted: `FEATURES` or `LARGE`.
 
     Raises:
         IndexError: a range reaches beyond the values.
     """
-    values = np.ascontiguousarray(values, dtype=np.float32)
-    missing = np.ascontiguousarray(missing, dtype=np.float32)
     ranges = np.ascontiguousarray(ranges, dtype=np.int64).reshape(-1)
-    sums = np.zeros(3 * EXPONENTS, dtype=np.int64)
-    numbers = np.zeros(3, dtype=np.int64)
-    extremes = np.array([np.inf, -np.inf], dtype=np.float32)
-    arrays = (values, missing, ranges, sums, numbers, extremes)
+    numbers = np.zeros(8, dtype=np.int64)
+    extremes = np.array([np.inf, -np.inf])
+    arrays = (values, missing, ranges, numbers, extremes)
     counted = len(values), len(missing), len(ranges) // 2
-    failed = _sweep(*counted, *[address_of_vector(array) for array in arrays], *_SCRATCH.addresses)
-    if failed:
-        msg = f"a range of values reaches beyond the {len(values)} there are, or there are too many"
+    if _sweep(*counted, *wanted, *[address_of_vector(array) for array in arrays], *_SCRATCH.addresses):
+        msg = f"a range of values reaches beyond the {len(values)} there are"
         raise IndexError(msg)
-    absent, infinite, used = numbers.tolist()
+    absent, infinite, other, real, rounded, buckets, lowest, highest = numbers.tolist()
+    found = np.empty((3, buckets), dtype=np.int64)
+    exponents = highest - lowest + 1 if real else 0
+    sums = np.empty((exponents, SUMS), dtype=np.int64)
+    _drain(address_of_vector(found.reshape(-1)), buckets, address_of_vector(sums.reshape(-1)), lowest, exponents,
+           *_SCRATCH.addresses)  # fmt: skip
     low, high = extremes.tolist()
-    keys, counts = _SCRATCH.keys[:used].copy(), _SCRATCH.counts[:used].copy()
-    return (absent, infinite), (low, high), keys, counts, sums.reshape(3, EXPONENTS)
+    first, last, counts = found
+    return Swept(absent, infinite, other, real, rounded, low, high, first, last, counts, lowest, sums)
 
 
-def pieces(ranges: Int64s) -> list[Int64s]:
-    """Ranges, int64 [r, 2], in groups that `sweep` can take; one that is too long is cut."""
-    if int((ranges[:, 1] - ranges[:, 0]).sum()) <= MOST_VALUES:
-        return [ranges]
-    short = [(a, min(a + _BLOCK, stop)) for start, stop in ranges.tolist() for a in range(start, stop, _BLOCK)]
-    cut = np.array(short, dtype=np.int64)
-    group = np.cumsum(cut[:, 1] - cut[:, 0]) // _BLOCK
-    return np.split(cut, np.flatnonzero(np.diff(group)) + 1)
+def keys_of(
+    values: NDArray[np.float64], missing: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int] = FEATURES
+) -> Int64s:
+    """Keys of the values that `sweep` calls real, int64 [real], in their order."""
+    keys = np.empty(int((ranges[:, 1] - ranges[:, 0]).sum()), dtype=np.int64)
+    ranges = np.ascontiguousarray(ranges, dtype=np.int64).reshape(-1)
+    places = [address_of_vector(array) for array in (values, missing, ranges, keys)]
+    return keys[: _keys(len(values), len(missing), len(ranges) // 2, *wanted, *places)]
+
+
+def value_of(key: int) -> float:
+    """The value of a key."""
+    return float(np.array(key if key >= 0 else key ^ _SIGNLESS, dtype=np.int64).view(np.float64))
 
 
 @compiled
 def _sweep(
-    size: int, sentinels: int, runs: int, values: int, missing: int, ranges: int, sums: int, numbers: int,
-    extremes: int, cells: int, pages: int, squares: int, keys: int, counts: int,
+    size: int, sentinels: int, runs: int, begin: int, end: int, values: int, missing: int, ranges: int, numbers: int,
+    extremes: int, cells: int, pages: int, sums: int,
 ) -> int:  # fmt: skip
     """See `sweep`; 1 if the ranges are wrong, before anything is read."""
     run = carray(pointer(ranges), (runs, 2), np.int64)
-    total = 0
     for r in range(runs):
         if run[r, 0] < 0 or run[r, 1] < run[r, 0] or run[r, 1] > size:
             return 1
-        total += run[r, 1] - run[r, 0]
-        if total > MOST_VALUES:
-            return 1
-    value = carray(pointer(values), (size,), np.float32)
-    word = carray(pointer(values), (size,), np.uint32)
-    absent = carray(pointer(missing), (sentinels,), np.float32)
-    cell = carray(pointer(cells), (BUCKETS,), np.int64)
-    page = carray(pointer(pages), (BUCKETS >> _PAGE,), np.uint8)
-    square = carray(pointer(squares), (_LANES * EXPONENTS,), np.int64)
-    found = carray(pointer(numbers), (3,), np.int64)
-    extreme = carray(pointer(extremes), (2,), np.float32)
+    value = carray(pointer(values), (size,), np.float64)
+    word = carray(pointer(values), (size,), np.int64)
+    absent = carray(pointer(missing), (sentinels,), np.float64)
+    cell = carray(pointer(cells), (_BUCKETS, 4), np.int64)
+    page = carray(pointer(pages), (_BUCKETS >> _PAGE,), np.uint8)
+    total = carray(pointer(sums), (EXPONENTS, SUMS), np.int64)
+    found = carray(pointer(numbers), (8,), np.int64)
+    extreme = carray(pointer(extremes), (2,), np.float64)
     low, high = extreme[0], extreme[1]
-    n_missing = 0
-    n_infinite = 0
+    n_missing = n_infinite = n_other = n_real = n_rounded = n_buckets = 0
+    lowest, highest = EXPONENTS, 0
     for r in range(runs):
         for i in range(run[r, 0], run[r, 1]):
             v = value[i]
-            pattern = np.int64(word[i])
-            size_of = pattern & 0x7FFFFFFF
-            if size_of >= 0x7F800000:
-                if size_of == 0x7F800000:
-                    n_infinite += 1
-                else:
-                    n_missing += 1
+            bits = word[i]
+            magnitude = bits & _SIGNLESS
+            if magnitude > _INFINITE:
+                n_missing += 1
                 continue
             skip = False
             for s in range(sentinels):
@@ -135,59 +169,104 @@ def _sweep(
             if skip:
                 n_missing += 1
                 continue
-            if size_of == 0:
-                pattern = np.int64(0)
+            if magnitude >= end or magnitude < begin:
+                if magnitude == _INFINITE:
+                    n_infinite += 1
+                else:
+                    n_other += 1
+                continue
+            n_real += 1
+            if np.float64(np.float32(v)) != v:
+                n_rounded += 1
             low = v if v < low else low
             high = v if v > high else high
-            key = pattern >> SHIFT
-            rest = pattern & 0x7FFF
-            cell[key] += (1 << _COUNT) + rest
-            page[key >> _PAGE] = 1
-            square[((i & 3) << 8) + ((key >> 8) & 0xFF)] += rest * rest
-    extreme[0] = low + np.float32(0.0)
-    extreme[1] = high + np.float32(0.0)
-    found[0], found[1] = n_missing, n_infinite
-    found[2] = _drain(cell, page, square, keys, counts, sums)
+            key = bits if bits > 0 else (bits ^ _SIGNLESS if magnitude != 0 else 0)
+            c = (key >> SHIFT) + (_BUCKETS >> 1)
+            if cell[c, 0] == 0:
+                n_buckets += 1
+                page[c >> _PAGE] = 1
+                cell[c, 1] = key
+                cell[c, 2] = key
+            elif key < cell[c, 1]:
+                cell[c, 1] = key
+            elif key > cell[c, 2]:
+                cell[c, 2] = key
+            cell[c, 0] += 1
+            e = magnitude >> 52
+            mantissa = magnitude & _MANTISSA
+            if e == 0:
+                e = 1
+            else:
+                mantissa |= _MANTISSA + 1
+            lowest = e if e < lowest else lowest
+            highest = e if e > highest else highest
+            a = mantissa >> SPLIT
+            b = mantissa & ((1 << SPLIT) - 1)
+            square = a * a
+            total[e, 0] += -a if bits < 0 else a
+            total[e, 2] += square >> LOW
+            total[e, 3] += square & ((1 << LOW) - 1)
+            if b != 0:
+                both = a * b
+                square = b * b
+                total[e, 1] += -b if bits < 0 else b
+                total[e, 4] += both >> LOW
+                total[e, 5] += both & ((1 << LOW) - 1)
+                total[e, 6] += square >> LOW
+                total[e, 7] += square & ((1 << LOW) - 1)
+    extreme[0] = low + 0.0
+    extreme[1] = high + 0.0
+    found[0], found[1], found[2], found[3], found[4] = n_missing, n_infinite, n_other, n_real, n_rounded
+    found[5], found[6], found[7] = n_buckets, lowest, highest
     return 0
 
 
 @compiled
-def _drain(cell: Int64s, page: NDArray[np.uint8], square: Int64s, keys: int, counts: int, sums: int) -> int:
-    """Write keys, counts and sums, and empty the tables; number of keys."""
-    bucket = carray(pointer(keys), (BUCKETS,), np.int64)
-    often = carray(pointer(counts), (BUCKETS,), np.int64)
-    total = carray(pointer(sums), (3, EXPONENTS), np.int64)
+def _drain(out: int, buckets: int, rows: int, lowest: int, exponents: int, cells: int, pages: int, sums: int) -> None:
+    """Write first, last and counts of the used buckets, int64 [3, buckets], and the sums; empty the tables."""
+    found = carray(pointer(out), (3, buckets), np.int64)
+    row = carray(pointer(rows), (exponents, SUMS), np.int64)
+    cell = carray(pointer(cells), (_BUCKETS, 4), np.int64)
+    page = carray(pointer(pages), (_BUCKETS >> _PAGE,), np.uint8)
+    total = carray(pointer(sums), (EXPONENTS, SUMS), np.int64)
     used = 0
-    for p in range(BUCKETS >> _PAGE):
+    for p in range(_BUCKETS >> _PAGE):
         if page[p] == 0:
             continue
         page[p] = 0
-        for key in range(p << _PAGE, (p + 1) << _PAGE):
-            both = cell[key]
-            if both == 0:
-                continue
-            cell[key] = 0
-            n = both >> _COUNT
-            rests = both & ((1 << _COUNT) - 1)
-            bucket[used] = key
-            often[used] = n
-            used += 1
-            exponent = (key >> 8) & 0xFF
-            upper = key & 0xFF  # a mantissa is upper * 2^15 + rest
-            if exponent == 0:
-                exponent = 1
-            else:
-                upper |= 0x100
-            mantissas = ((n * upper) << SHIFT) + rests
-            total[0, exponent] += -mantissas if key >> 16 else mantissas
-            twice = upper * rests  # times 2^16
-            total[1, exponent] += ((n * upper * upper) << 6) + (twice >> 8)
-            total[2, exponent] += (twice & 0xFF) << 16
-    for lane in range(_LANES):
-        for exponent in range(EXPONENTS):
-            total[2, max(exponent, 1)] += square[(lane << 8) + exponent]
-            square[(lane << 8) + exponent] = 0
-    for exponent in range(EXPONENTS):
-        total[1, exponent] += total[2, exponent] >> LOW_BITS
-        total[2, exponent] &= (1 << LOW_BITS) - 1
+        for c in range(p << _PAGE, (p + 1) << _PAGE):
+            if cell[c, 0] != 0:
+                found[0, used] = cell[c, 1]
+                found[1, used] = cell[c, 2]
+                found[2, used] = cell[c, 0]
+                used += 1
+                cell[c, 0] = 0
+    for e in range(exponents):
+        for k in range(SUMS):
+            row[e, k] = total[lowest + e, k]
+            total[lowest + e, k] = 0
+
+
+@compiled
+def _keys(
+    size: int, sentinels: int, runs: int, begin: int, end: int, values: int, missing: int, ranges: int, keys: int
+) -> int:
+    """See `keys_of`; how many there are. The ranges were checked before."""
+    run = carray(pointer(ranges), (runs, 2), np.int64)
+    value = carray(pointer(values), (size,), np.float64)
+    word = carray(pointer(values), (size,), np.int64)
+    absent = carray(pointer(missing), (sentinels,), np.float64)
+    key = carray(pointer(keys), (size,), np.int64)
+    used = 0
+    for r in range(runs):
+        for i in range(run[r, 0], run[r, 1]):
+            v = value[i]
+            bits = word[i]
+            magnitude = bits & _SIGNLESS
+            skip = magnitude >= end or magnitude < begin
+            for s in range(sentinels):
+                skip |= v == absent[s]
+            if not skip:
+                key[used] = bits if bits > 0 else (bits ^ _SIGNLESS if magnitude != 0 else 0)
+                used += 1
     return used

@@ -15,6 +15,9 @@ from mlaas4hep.streaming.pipeline import Pipeline
 
 __all__ = ["rows_key", "scan_key"]
 
+STATISTICS = 2
+"""Grows when statistics or the split of the same events become others."""
+
 
 def scan_key(files: Sequence[DataFile], pipeline: Pipeline, *, events: int, count_labels: bool) -> str:
     """Key of the first pass: files, selection, split, weights, features.
@@ -40,6 +43,7 @@ def scan_key(files: Sequence[DataFile], pipeline: Pipeline, *, events: int, coun
             "missing": pipeline.missing,
             "events": events,
             "count_labels": count_labels,
+            "statistics": STATISTICS,
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.errors import BranchReadError
 from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.specs import Specs, legacy_specs
+from mlaas4hep.features.statistics import Number
 from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
@@ -20,7 +22,7 @@ from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.scan import RangeCount, Scan, cutflows_of, scan
 from mlaas4hep.streaming.schedule import ordered_map
 
-__all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
+__all__ = ["FileSpecs", "Scanned", "number_text", "scanned", "specs_of_files"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,16 @@ class FileSpecs:
         return {**figures, "unreadable": self.unreadable} if self.unreadable else figures
 
     def render(self) -> str:
-        """A table for people: branch, kind, dimension, range, mean, missing values."""
+        """A table for people: branch, kind, dimension, range as stored, mean, missing values."""
         header = ("branch", "kind", "dim", "min", "max", "mean", "std", "missing")
         rows: list[tuple[str, ...]] = [header]
         for name, part in self.specs.branches.items():
-            values = part.values
+            values, stored = part.values, part.values.stored
             dim = str(part.lengths.maximum) if part.lengths else "1"
-            figures = [f"{x:.6g}" if values.real else "-" for x in (values.low, values.high, values.mean, values.std)]
+            figures = ["-"] * 4
+            if stored.count:
+                mean, std = stored.mean, stored.std
+                figures = [number_text(stored.low), number_text(stored.high), _mean_text(mean, std), f"{std:.6g}"]
             rows.append((name, part.kind, dim, *figures, str(values.missing + values.infinite)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
         widths[0] = max(widths[0], *(len(name) for name in self.unreadable), 0)
@@ -57,6 +62,22 @@ class FileSpecs:
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
         )
+
+
+def number_text(number: Number) -> str:
+    """A stored number in the fewest digits that are this number and no other of its type."""
+    if isinstance(number, int) or not math.isfinite(number):
+        return str(number)
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    return str(single) if float(single) == number else repr(number)
+
+
+def _mean_text(mean: float, std: float) -> str:
+    """A mean with at least six digits, and four of the deviation."""
+    if not (math.isfinite(mean) and std > 0.0) or not mean:
+        return f"{mean:.6g}"
+    return f"{mean:.{max(6, math.ceil(math.log10(abs(mean)) - math.log10(std)) + 4)}g}"
 
 
 @dataclass(frozen=True)
