@@ -10,6 +10,7 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.streaming.location import resolve
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
+from mlaas4hep.streaming.readers.room import ROOM
 
 __all__ = ["DataFile", "close_files", "open_files"]
 
@@ -50,6 +51,7 @@ def open_files(
         TreeNotFoundError: a file has no such tree.
         ConfigError: a file is named twice.
     """
+    ROOM.fit(reading.memory_limit)
     files: list[DataFile] = []
     try:
         for sample in samples:

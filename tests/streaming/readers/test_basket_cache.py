@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -12,10 +11,9 @@ import pytest
 import uproot
 
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import baskets, open_source
+from mlaas4hep.streaming.readers import baskets
 from mlaas4hep.streaming.readers.basket_bytes import Key, decompress
 from mlaas4hep.streaming.readers.basket_cache import BasketCache
-from mlaas4hep.streaming.readers.rntuple import RNTupleSource
 from tests.streaming.readers.uproot_reference import open_tree
 
 EVENTS = 1000
@@ -96,30 +94,3 @@ def test_a_copy_is_kept() -> None:
     cache.keep(("x", 0), Key(70, 8, 8), data)
     data[:] = 1
     assert not cache.find([("x", 0)])["x", 0].data.any()
-
-
-def test_columns_of_an_rntuple_cluster_are_read_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.root"
-    counts = np.arange(EVENTS) % 4
-    with uproot.recreate(path) as file:
-        file["Events"] = {"x": np.arange(EVENTS), "j": ak.unflatten(np.arange(counts.sum()), counts)}
-    source = open_source(str(path), "Events")
-    assert isinstance(source, RNTupleSource)
-    read, asked = source._object.read_cluster_range, []
-
-    def counted(index: int, *arguments: Any, **options: Any) -> Any:
-        asked.append(index)
-        return read(index, *arguments, **options)
-
-    source._object.read_cluster_range = counted
-    values = []
-    for start, stop in ranges(70):
-        columns = source.read(["x", "j"], start, stop)
-        assert columns["x"].tolist() == list(range(start, stop))
-        assert isinstance(columns["j"], Jagged)
-        assert columns["j"].counts.tolist() == counts[start:stop].tolist()
-        values += columns["j"].values.tolist()
-        columns["j"].content[:] = -1
-    assert values == list(range(len(values)))
-    assert len(asked) == len(set(asked)) == 3
-    assert source._cache.size == 0

@@ -1,4 +1,4 @@
-"""Decompressed baskets, or columns of RNTuples, that the next range needs too.
+"""Decompressed baskets that the next range needs too.
 
 Ranges need not end where baskets end. A basket that goes beyond the end of a range is kept until a range has used its
 last entry, so that ranges in order decompress each basket once.
@@ -14,13 +14,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlaas4hep.streaming.readers.basket_bytes import Key
+from mlaas4hep.streaming.readers.room import ROOM, Room
 
 __all__ = ["BasketCache", "Kept", "Place"]
 
 _LIMIT = 32 << 20
 _STALE = 16
 
-Place = tuple[str | int, int]  # branch and number of the basket, or column and number of the cluster
+Place = tuple[str, int]  # branch and number of the basket
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +29,30 @@ class Kept:
     """A decompressed basket.
 
     Attributes:
-        key: what its key says; None for a column of an RNTuple.
-        data: uint8 [key.size], or the column; not to be changed.
+        key: what its key says.
+        data: uint8 [key.size]; not to be changed.
     """
 
-    key: Key | None
+    key: Key
     data: NDArray[Any]
 
 
 class BasketCache:
-    """Baskets of one file, for several threads at the same time, of bounded size.
+    """Baskets of one file, for several threads at the same time, of bounded size within the room of all files.
 
     What does not fit is not kept; what was kept and not asked for during the last reads makes room first.
     """
 
-    def __init__(self, limit: int = _LIMIT) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = _LIMIT, room: Room = ROOM) -> None:
+        self._limit, self._room = limit, room
         self._lock = threading.Lock()
         self._kept: dict[Place, Kept] = {}
         self._used: dict[Place, int] = {}
         self._size = 0
         self._reads = 0
+
+    def __del__(self) -> None:
+        self.clear()
 
     @property
     def size(self) -> int:
@@ -63,13 +67,13 @@ class BasketCache:
             self._used.update(dict.fromkeys(found, self._reads))
             return found
 
-    def keep(self, place: Place, key: Key | None, data: NDArray[Any]) -> None:
+    def keep(self, place: Place, key: Key, data: NDArray[Any]) -> None:
         """Keep a copy of a basket, if there is room."""
         with self._lock:
             if self._size + data.nbytes > self._limit:
                 for old in [old for old, used in self._used.items() if used < self._reads - _STALE]:
                     self._drop(old)
-            if place in self._kept or self._size + data.nbytes > self._limit:
+            if place in self._kept or self._size + data.nbytes > self._limit or not self._room.take(data.nbytes):
                 return
             self._kept[place] = Kept(key, data.copy())
             self._used[place] = self._reads
@@ -82,6 +86,14 @@ class BasketCache:
                 if place in self._kept:
                     self._drop(place)
 
+    def clear(self) -> None:
+        """Forget all baskets."""
+        with self._lock:
+            for place in list(self._kept):
+                self._drop(place)
+
     def _drop(self, place: Place) -> None:
-        self._size -= self._kept.pop(place).data.nbytes
+        size = self._kept.pop(place).data.nbytes
+        self._size -= size
+        self._room.give(size)
         del self._used[place]

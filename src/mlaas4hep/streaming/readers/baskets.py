@@ -53,7 +53,7 @@ def read_baskets(
     for names, found in groups_of(source, wanted):
         for name in names:
             columns[name] = _Branch(name, tables[name], found, kept, cache).column(start, stop, scratch)
-    cache.drop((name, i) for name, i in kept if tables[str(name)].edges[i + 1] <= stop)
+    cache.drop((name, i) for name, i in kept if tables[name].edges[i + 1] <= stop)
     return {name: columns[name] for name in tables}
 
 
@@ -116,7 +116,7 @@ class _Branch:
     def _basket(self, i: int, entries: int) -> tuple[Key, memoryview | None]:
         """Key and bytes of a basket; no bytes if it was kept."""
         kept = self.kept.get((self.name, i))
-        if kept is not None and kept.key is not None:
+        if kept is not None:
             return kept.key, None
         data = self.found[self.table.seeks[i]]
         if len(data) != self.table.sizes[i]:

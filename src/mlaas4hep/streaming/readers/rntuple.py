@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,27 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.arrays import native
-from mlaas4hep.streaming.readers.basket_cache import BasketCache
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.rntuple_fields import Field, fields_of
+from mlaas4hep.streaming.readers.rntuple_pages import Pages
 from mlaas4hep.streaming.readers.root_open import damage, unreadable
 
 __all__ = ["RNTupleSource"]
 
 _ALGORITHMS = {1: "ZLIB", 2: "LZMA", 4: "LZ4", 5: "ZSTD"}
 
-_Reader = Callable[[int], NDArray[Any]]
-
 
 class RNTupleSource(Reader):
     """An RNTuple opened with uproot; `read` may be called from several threads at the same time.
 
-    Columns are read cluster by cluster; offsets that several branches of a collection share are read once, and so are
-    the columns of a cluster that is cut into several ranges.
+    Only the pages that hold some of the entries are read. Those that hold others too are kept for these, and offsets
+    that several branches of a collection share are read once.
     """
 
     def __init__(self, path: str, tree: str, tree_object: Any, identity: str) -> None:
         self._path, self._tree, self._identity = path, tree, identity
         self._object = tree_object
-        self._cache = BasketCache()
+        self._pages = Pages(tree_object)
         try:
             self._fields = fields_of(tree_object)
             self._branches = {name: field.branch for name, field in self._fields.items()}
@@ -48,84 +45,90 @@ class RNTupleSource(Reader):
     def close(self) -> None:
         """Release the file."""
         self._object.file.close()
-        self._cache = BasketCache()
+        self._pages.close()
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         if start == stop:
             return {name: _empty(self._fields[name]) for name in names}
-        first = int(np.searchsorted(self._starts, start, side="right")) - 1
-        last = int(np.searchsorted(self._starts, stop, side="left"))
-        before = int(self._starts[first])
-
-        end = int(self._starts[last]) if last < len(self._starts) else self._entries
-        # Only columns of one cluster are kept: those of a range that cuts it.
-        used = (
-            {(index, first) for name in names for index in _columns(self._fields[name])} if last - first == 1 else set()
-        )
-        kept = self._cache.find(used)
-
-        @cache
-        def column(index: int) -> NDArray[Any]:
-            if (index, first) in kept:
-                return kept[index, first].data
-            padding = max(self._object.column_records[index].first_element_index - before, 0)
-            values: NDArray[Any] = self._object.read_cluster_range(index, first, last, missing_element_padding=padding)
-            if (index, first) in used and stop < end:
-                self._cache.keep((index, first), None, values)
-            return values
-
-        columns = {}
+        ranges = [_Range(self._pages, *found) for found in self._ranges(start, stop)]
+        columns: dict[str, Column] = {}
+        failed: dict[str, BaseException] = {}
         for name in names:
             try:
-                read = _slice(self._fields[name], column, start - before, stop - before)
-                columns[name] = read if (start, stop) == (before, end) and not kept else _copy(read)
+                columns[name] = _joined([part.column(self._fields[name]) for part in ranges])
             except Exception as error:
-                raise unreadable(self.place, {name: error}, f"{start} to {stop}") from error
-        if stop == end:
-            self._cache.drop(kept)
+                failed[name] = error
+                if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server once more
+                    break
+        if failed:
+            raise unreadable(self.place, failed, f"{start} to {stop}") from next(iter(failed.values()))
         return columns
 
-
-def _columns(field: Field) -> set[int]:
-    return {field.values, field.lists, field.present} - {-1}
-
-
-def _copy(column: Column) -> Column:
-    """What belongs to a part of a cluster, so that the rest of it can be forgotten."""
-    return (
-        Jagged(column.offsets - column.offsets[0], column.values.copy())
-        if isinstance(column, Jagged)
-        else column.copy()
-    )
+    def _ranges(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+        """Clusters that have some of the entries: number, first entry within it and behind the last, and all it has."""
+        ends = [*self._starts[1:].tolist(), self._entries]
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        for cluster in range(first, len(ends)):
+            begin = int(self._starts[cluster])
+            if begin >= stop:
+                return
+            if ends[cluster] > max(begin, start):
+                yield cluster, max(start - begin, 0), min(stop, ends[cluster]) - begin, ends[cluster] - begin
 
 
-def _slice(field: Field, read: _Reader, start: int, stop: int) -> Column:
-    if field.counts:
-        offsets = _offsets(read(field.lists))
-        return np.diff(offsets[start : stop + 1]).astype(field.branch.dtype)
-    dtype = np.dtype(field.branch.dtype)
-    if field.lists >= 0:
-        offsets = _offsets(read(field.lists))[start : stop + 1]
-        return Jagged(offsets, _leaf(field, read, dtype))
-    values = _leaf(field, read, dtype)
-    if field.branch.width is None:
-        return values[start:stop]
-    width = field.branch.width
-    return Jagged.from_regular(values[start * width : stop * width].reshape(stop - start, width))
+class _Range:
+    """Some entries of one cluster."""
 
+    def __init__(self, pages: Pages, cluster: int, start: int, stop: int, entries: int) -> None:
+        self._pages, self._cluster, self._entries = pages, cluster, entries
+        self._start, self._stop = start, stop
+        self._ends: dict[int, NDArray[np.int64]] = {}
 
-def _leaf(field: Field, read: _Reader, dtype: np.dtype[Any]) -> NDArray[Any]:
-    values = native(read(field.values))
-    if field.present >= 0:
-        present = np.diff(_offsets(read(field.present))) > 0
-        filled = np.full(len(present), np.nan, dtype=dtype)
-        filled[present] = values[: np.count_nonzero(present)]
+    def column(self, field: Field) -> Column:
+        """The entries of one branch."""
+        dtype = np.dtype(field.branch.dtype)
+        if field.lists >= 0:
+            offsets = self._ends.get(field.lists)
+            if offsets is None:
+                offsets = self._offsets(field.lists, self._start, self._stop, self._entries)
+                self._ends[field.lists] = offsets
+            if field.counts:
+                return np.diff(offsets).astype(dtype)
+            values = self._values(field, dtype, int(offsets[0]), int(offsets[-1]), 0)
+            return Jagged(offsets - offsets[0], values)
+        width = 1 if field.branch.width is None else field.branch.width
+        values = self._values(field, dtype, self._start * width, self._stop * width, self._entries * width)
+        if field.branch.width is None:
+            return values
+        return Jagged.from_regular(values.reshape(self._stop - self._start, width))
+
+    def _values(self, field: Field, dtype: np.dtype[Any], first: int, last: int, size: int) -> NDArray[Any]:
+        if field.present < 0:
+            values = native(self._pages.part(self._cluster, field.values, first, last, size=size))
+            return values if values.dtype == dtype else values.astype(dtype)
+        offsets = self._offsets(field.present, first, last, size)
+        values = native(self._pages.part(self._cluster, field.values, int(offsets[0]), int(offsets[-1])))
+        filled = np.full(last - first, np.nan, dtype=dtype)
+        filled[np.diff(offsets) > 0] = values
         return filled
-    return values if values.dtype == dtype else values.astype(dtype)
+
+    def _offsets(self, column: int, first: int, last: int, size: int) -> NDArray[np.int64]:
+        """Where lists begin, and behind the last where it ends; the column says where each ends."""
+        if first:
+            found = self._pages.part(self._cluster, column, first - 1, last, again=1, size=size)
+            return found.astype(np.int64, copy=False)
+        ends = self._pages.part(self._cluster, column, first, last, size=size)
+        return np.concatenate([np.zeros(1, dtype=np.int64), ends.astype(np.int64, copy=False)])
 
 
-def _offsets(column: NDArray[Any]) -> NDArray[np.int64]:
-    return column.astype(np.int64, copy=False)
+def _joined(parts: list[Column]) -> Column:
+    if len(parts) == 1:
+        return parts[0]
+    lists = [part for part in parts if isinstance(part, Jagged)]
+    if not lists:
+        return np.concatenate([part for part in parts if not isinstance(part, Jagged)])
+    counts = np.concatenate([part.counts for part in lists])
+    return Jagged.from_counts(counts, np.concatenate([part.values for part in lists]))
 
 
 def _empty(field: Field) -> Column:

@@ -60,7 +60,7 @@ class TTreeSource(Reader):
     def close(self) -> None:
         """Release the file."""
         self._file.close()
-        self._cache = BasketCache()
+        self._cache.clear()
 
     @property
     def compression(self) -> str | None:
