@@ -56,9 +56,10 @@ def test_every_event_is_scored_once(dataset: tuple[Dataset, tuple[str, ...]]) ->
     assert set(found.parts) == set(PARTS)
     for index, name in enumerate(PARTS):
         whole = Block.join(list(data.in_order(index)))
-        np.testing.assert_array_equal(found.parts[name].y, whole.y)
-        np.testing.assert_array_equal(found.parts[name].weight, whole.weight)
-        np.testing.assert_array_equal(found.parts[name].scores, model(data.layout.transform(whole.raw)))
+        part = found.parts[name].rows
+        np.testing.assert_array_equal(part.y, whole.y)
+        np.testing.assert_array_equal(part.weight, whole.weight)
+        np.testing.assert_array_equal(part.scores, model(data.layout.transform(whole.raw)))
 
 
 def test_rows_are_those_of_the_test_part(dataset: tuple[Dataset, tuple[str, ...]]) -> None:

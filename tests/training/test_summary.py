@@ -25,7 +25,7 @@ def test_weighted_binary() -> None:
     assert lines[2].split() == ["events", "(weights)", "train", "validation", "test"]
     assert lines[3].split() == ["Z", "300", "(150.0)", "100", "(50.00)", "100", "(50.00)"]
     assert "H (signal)" in lines[4]
-    auc = _format.number(metrics["parts"]["test"]["weighted"]["auc"])
+    auc = _format.figure(metrics["parts"]["test"]["weighted"], "auc").split()[-1]
     row = next(line for line in lines if line.startswith("ROC AUC"))
     assert row.split()[-1] == auc
     assert any(line.startswith("AMS (test): ") and "chosen on validation" in line for line in lines)

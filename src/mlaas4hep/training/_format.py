@@ -8,7 +8,7 @@ from typing import Any
 
 from mlaas4hep.training.metrics.parts import Grouped, Part, Scored
 
-__all__ = ["FIGURES", "count", "exact", "is_weighted", "main_part", "number", "short", "with_error"]
+__all__ = ["FIGURES", "count", "exact", "figure", "is_weighted", "main_part", "number", "short", "with_error"]
 
 FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
     "binary": (("auc", "ROC AUC"), ("accuracy", "Accuracy"), ("loss", "Log loss")),
@@ -83,6 +83,17 @@ def with_error(value: float | None, error: float | None) -> str:
         return number(value, 3)
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} ± {error:.{decimals}f}" if decimals < 8 else f"{value:.3e} ± {error:.1e}"
+
+
+def figure(block: Mapping[str, Any], key: str) -> str:
+    """A figure of a block of metrics, with its error where it has one.
+
+    Example:
+        >>> figure({"auc": 0.8764, "auc_error": 0.0101}, "auc"), figure({"loss": 0.5}, "loss")
+        ('0.876 ± 0.010', '0.5000')
+    """
+    error = block.get(f"{key}_error")
+    return number(block.get(key)) if error is None else with_error(block.get(key), error)
 
 
 def main_part(names: Iterable[str]) -> str | None:

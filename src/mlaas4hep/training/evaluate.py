@@ -95,7 +95,7 @@ def evaluate_bundle(
         data = gatherer.parts()
         if not data:
             raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
-        rows = file_rows(files)
+        rows, flow = file_rows(files), cutflow_rows(cutflows, files)
     metrics = evaluate(
         manifest.task,
         manifest.classes,
@@ -110,7 +110,7 @@ def evaluate_bundle(
             classes=manifest.classes,
             metrics=metrics,
             parts=data,
-            cutflow=cutflow_rows(cutflows),
+            cutflow=flow,
             files=rows,
             target=manifest.target or "target",
             details={"model": f"{manifest.name} version {manifest.version}, {manifest.framework}, {manifest.created}"},

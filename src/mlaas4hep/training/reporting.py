@@ -56,7 +56,7 @@ def report_of(
         parts=assessment.parts,
         importance=importance,
         curves=trained.history.curves,
-        cutflow=cutflow_rows(cutflows),
+        cutflow=cutflow_rows(cutflows, prepared.files),
         features=[_feature(branch, prepared.scan.specs) for branch in trained.choice.layout.branches],
         left_out={**prepared.branches.left_out, **trained.choice.left_out},
         warnings=warnings,
@@ -69,11 +69,16 @@ def report_of(
     return render_report(data)
 
 
-def cutflow_rows(cutflows: Mapping[str, Cutflow]) -> list[CutflowRow]:
-    """The cutflow of all files together, each line with its share of every file."""
+def cutflow_rows(cutflows: Mapping[str, Cutflow], files: Sequence[DataFile]) -> list[CutflowRow]:
+    """The cutflow of all files together, each line with the share of every sample."""
     if not cutflows:
         return []
-    tables = {path: cutflow.table() for path, cutflow in cutflows.items()}
+    samples: dict[str, Cutflow] = {}
+    for file in sorted(files, key=lambda file: file.index):
+        found, name = cutflows.get(file.path), file.sample.name
+        if found is not None:
+            samples[name] = samples[name].merge(found) if name in samples else found
+    tables = {name: cutflow.table() for name, cutflow in samples.items()}
     return [
         CutflowRow(
             row.name,

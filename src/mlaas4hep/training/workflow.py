@@ -24,6 +24,7 @@ from mlaas4hep.training.histograms import Histograms
 from mlaas4hep.training.importance import ScoreFunction, affordable, permutation_importance
 from mlaas4hep.training.imports import modules_left_alone
 from mlaas4hep.training.metrics.compute import evaluate
+from mlaas4hep.training.overtraining import overtraining
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
 from mlaas4hep.training.reporting import report_of
@@ -128,6 +129,9 @@ def run_training(
                 if converted.reason:
                     monitor.warn(f"the native model will be served: {converted.reason}")
                 metrics = _metrics(workflow, prepared, assessment)
+                differ = overtraining(metrics)
+                if differ:
+                    monitor.warn(differ)
                 report = _report(workflow, prepared, trained, assessment, converted, metrics, monitor)
                 publish(
                     destination,

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mlaas4hep.training._format import number
+from mlaas4hep.training._format import with_error
 from mlaas4hep.training.data import Task
 from mlaas4hep.training.metrics import Part, evaluate
 from mlaas4hep.training.report import ReportData, render_report
@@ -64,12 +64,12 @@ def show(data: ReportData) -> Page:
 
 def test_full_page(full: ReportData) -> None:
     page = show(full)
-    auc = full.metrics["parts"]["test"]["weighted"]["auc"]
+    weighted = full.metrics["parts"]["test"]["weighted"]
     for text in (
         "Higgs <search>",
         "The weights <below zero> were kept.",
         "is left out: missing in every training event",
-        number(auc),
+        with_error(weighted["auc"], weighted["auc_error"]),
         "sig (signal) against bkg",
         "(MET_pt > 20) & any(Jet_pt > 30)",
         "25.0%",
@@ -170,7 +170,7 @@ def test_one_class_negative_weights_and_equal_scores(classes: tuple[int, ...]) -
 
 
 def test_scores_that_are_not_finite(full: ReportData) -> None:
-    part = full.parts["test"]
+    part = full.parts["test"].rows
     scores = part.scores.copy()
     scores[0] = np.nan
     parts = {**full.parts, "test": Part(part.y, scores, part.weight)}

@@ -20,7 +20,7 @@ class CutflowRow:
         cut: what was asked for; the first line is usually all events.
         events: events left after it.
         weighted: sum of their weights.
-        files: the same for each file or sample, by name.
+        files: the same for each sample, by name.
     """
 
     cut: str

@@ -53,7 +53,7 @@ def learning_svgs(curves: Mapping[str, Sequence[float]], most: int = 4) -> list[
     """Learning curves: one figure a quantity, with train and validation together.
 
     Args:
-        curves: name to one value an epoch; ``val_x`` belongs to ``x``.
+        curves: name to one value an epoch; ``val_x`` belongs to ``x``. A quantity with a single value has no figure.
         most: number of figures at most; the loss comes first.
 
     Returns:
@@ -62,7 +62,7 @@ def learning_svgs(curves: Mapping[str, Sequence[float]], most: int = 4) -> list[
     names: list[str] = []
     for name in curves:
         base = name.removeprefix("val_")
-        if base not in names and len(curves[name]):
+        if base not in names and np.isfinite(np.asarray(curves[name], dtype=np.float64)).sum() > 1:
             names.append(base)
     names.sort(key=lambda name: name != "loss")
     return [(f"Learning curve: {name}", _learning(index, name, curves)) for index, name in enumerate(names[:most])]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.training._format import FIGURES, count, exact, main_part, number, with_error
+from mlaas4hep.training._format import FIGURES, count, exact, figure, main_part, number, with_error
 from mlaas4hep.training.report.data import ReportData
 
 __all__ = ["ClassRow", "Tile", "class_rows", "cutflow_rows", "figure_rows", "key_tiles", "part_rows"]
@@ -50,7 +50,7 @@ def key_tiles(data: ReportData, weighted: bool) -> list[Tile]:
     else:
         note = f"unweighted {number(parts[main]['unweighted']['auc'])}" if weighted else ""
         label = "ROC AUC" if data.task == "binary" else "ROC AUC, mean of classes"
-        tiles.append(Tile(f"{label} ({main})", number(figures["auc"]), note))
+        tiles.append(Tile(f"{label} ({main})", with_error(figures["auc"], figures.get("auc_error")), note))
         ams = data.metrics.get("ams")
         if ams:
             cut = f"score ≥ {exact(ams['threshold'])}" if ams.get("threshold") is not None else "no threshold"
@@ -69,7 +69,7 @@ def figure_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             name,
-            [(number(part["unweighted"].get(key)), number(part["weighted"].get(key))) for part in parts.values()],
+            [(figure(part["unweighted"], key), figure(part["weighted"], key)) for part in parts.values()],
         )
         for key, name in FIGURES[data.task]
     ]
