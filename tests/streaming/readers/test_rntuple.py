@@ -71,3 +71,33 @@ def test_projected_fields_stand_for_their_storage(shared_data: Path) -> None:
     columns = source.read(["nMuon", "Muon_pt"], 100, 900)
     np.testing.assert_array_equal(columns["nMuon"], ak.num(theirs["Muon_pt"].array())[100:900])
     assert columns["Muon_pt"].tolist() == theirs["Muon_pt"].array()[100:900].tolist()
+
+
+@pytest.mark.parametrize("order", [["MET", "MET_pt"], ["MET_pt", "MET"]])
+def test_a_record_and_a_field_of_the_same_name(tmp_path: Path, order: list[str]) -> None:
+    """The field that is called so has the name, wherever it stands; both are there."""
+    fields = {"MET": ak.zip({"pt": np.array([1.0, 2.0])}), "MET_pt": np.array([3.0, 4.0])}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file["Events"] = {name: fields[name] for name in order}
+    source = open_source(str(tmp_path / "a.root"), "Events")
+    columns = source.read(["MET_pt", "MET.pt"], 0, 2)
+    np.testing.assert_array_equal(columns["MET_pt"], [3.0, 4.0])
+    np.testing.assert_array_equal(columns["MET.pt"], [1.0, 2.0])
+    source.close()
+
+
+@pytest.mark.parametrize("order", [["a", "a_Jet"], ["a_Jet", "a"]])
+def test_a_count_that_two_collections_would_have(tmp_path: Path, order: list[str]) -> None:
+    fields = {
+        "a": ak.zip({"Jet": ak.zip({"pt": ak.Array([[1.0], []])})}, depth_limit=1),
+        "a_Jet": ak.zip({"pt": ak.Array([[3.0], [4.0]])}),
+    }
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file["Events"] = {name: fields[name] for name in order}
+    source = open_source(str(tmp_path / "a.root"), "Events")
+    assert "na_Jet" not in source.branches
+    assert {tuple(map(tuple, source.read([name], 0, 2)[name].tolist())) for name in source.branches} == {
+        ((1.0,), ()),
+        ((3.0,), (4.0,)),
+    }
+    source.close()

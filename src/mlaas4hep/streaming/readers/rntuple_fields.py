@@ -1,12 +1,14 @@
 """The fields of an RNTuple as branches a TTree of the same data would have.
 
 A collection of records ``Jet`` with ``pt`` gives ``Jet_pt`` (jagged) and the count ``nJet`` (flat); a record
-``MET`` with ``pt`` gives ``MET_pt``; a list ``x`` alone gives ``x`` and the hidden count ``nx``. Fields that are mere
-storage of projected ones (``_collection0.Muon_pt`` of ``Muon_pt``) are left out.
+``MET`` with ``pt`` gives ``MET_pt`` (``MET.pt`` if there is a field ``MET_pt``); a list ``x`` alone gives ``x`` and the
+hidden count ``nx``. Fields that are mere storage of projected ones (``_collection0.Muon_pt`` of ``Muon_pt``) are left
+out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy as np
 
 from mlaas4hep.streaming.readers.arrays import is_number
 from mlaas4hep.streaming.readers.base import Branch
+from mlaas4hep.streaming.readers.names import Stored, public_names
+from mlaas4hep.streaming.readers.object_types import STORAGE
 
 __all__ = ["Field", "fields_of"]
 
@@ -29,6 +33,7 @@ class Field:
         present: column that tells which numbers are there, for optional ones.
         counts: true if the branch is the length of the lists.
         owner: the field that the lists belong to: the branch itself, or the collection of records it is part of.
+        path: how the file calls it.
     """
 
     branch: Branch
@@ -37,6 +42,7 @@ class Field:
     present: int = -1
     counts: bool = False
     owner: str = ""
+    path: str = ""
 
 
 def fields_of(rntuple: Any) -> dict[str, Field]:
@@ -52,8 +58,23 @@ def fields_of(rntuple: Any) -> dict[str, Field]:
         ids = _descendants(top.field_id, children)
         if top.field_id in sources and not (ids - sources - _anonymous(rntuple, ids)):
             continue
-        found += _walk(_form(rntuple, top, ids), top.name, _typename(top))
-    return _with_counts(found)
+        found += _walk(_form(rntuple, top, ids), top.name, _typename(top), top.name)
+    return _with_counts(_named(found))
+
+
+def _named(found: Sequence[Field]) -> list[Field]:
+    """The fields by names that do not depend on their order; see `names`."""
+    wishes = [Stored(field.path, field.branch.name, field.branch.name) for field in found]
+    named = []
+    for field, wish, name in zip(found, wishes, public_names(wishes), strict=True):
+        branch = replace(
+            field.branch,
+            name=name,
+            stored=None if wish.name == name else wish.name,
+            contested=None if wish.short == name else wish.short,
+        )
+        named.append(replace(field, branch=branch, owner=name if field.owner == wish.short else field.owner))
+    return named
 
 
 def _children(rntuple: Any) -> dict[int, list[int]]:
@@ -92,23 +113,28 @@ def _column(form: Any) -> int:
     return int(form.form_key.split("-")[1])
 
 
-def _walk(form: Any, name: str, typename: str) -> list[Field]:
+def _walk(form: Any, name: str, typename: str, path: str) -> list[Field]:
     """The branches below a form."""
     if form is None:
-        return [Field(Branch(name, "unsupported", typename))]
+        return [Field(Branch(name, "unsupported", typename), path=path)]
     if form.is_record:
         inner = zip(form.fields, form.contents, strict=True)
-        return [leaf for field, content in inner for leaf in _walk(content, f"{name}_{field}", str(content.type))]
+        return [
+            leaf
+            for field, content in inner
+            if field not in STORAGE
+            for leaf in _walk(content, f"{name}_{field}", str(content.type), f"{path}.{field}")
+        ]
     if form.is_list and not form.is_regular and form.parameter("__array__") is None:
-        return [_listed(leaf, form, name) for leaf in _walk(form.content, name, typename)]
-    return [_leaf(form, name, typename)]
+        return [_listed(leaf, form, name) for leaf in _walk(form.content, name, typename, path)]
+    return [replace(_leaf(form, name, typename), path=path)]
 
 
 def _listed(leaf: Field, form: Any, owner: str) -> Field:
     branch = leaf.branch
     if branch.kind != "flat" or leaf.counts:
         kind = branch.dtype if branch.kind == "unsupported" else f"nested lists of {branch.dtype}"
-        return Field(replace(branch, kind="unsupported", dtype=kind, width=None))
+        return Field(replace(branch, kind="unsupported", dtype=kind, width=None), path=leaf.path)
     return replace(leaf, branch=replace(branch, kind="jagged"), lists=_column(form), owner=owner)
 
 
@@ -144,6 +170,10 @@ def _with_counts(found: list[Field]) -> dict[str, Field]:
         if field.lists >= 0 and not field.counts:
             owners.setdefault(field.lists, set()).add(field.branch.name)
     taken = {field.branch.name for field in found}
+    wishes: dict[str, set[int]] = {}
+    for field in found:
+        if field.lists >= 0 and not field.counts:
+            wishes.setdefault(f"n{field.owner}", set()).add(field.lists)
     result: dict[str, Field] = {}
     for field in found:
         name = field.branch.name
@@ -152,7 +182,7 @@ def _with_counts(found: list[Field]) -> dict[str, Field]:
             field = replace(field, branch=replace(field.branch, hidden=hidden))  # noqa: PLW2901
         elif field.lists >= 0 and field.lists not in stored and (field.owner != name or len(owners[field.lists]) == 1):
             count = f"n{field.owner}"
-            if count not in taken:
+            if count not in taken and len(wishes[count]) == 1:
                 taken.add(count)
                 counter = Branch(count, "flat", "int32", hidden=field.owner == name)
                 result[count] = Field(counter, lists=field.lists, counts=True)
