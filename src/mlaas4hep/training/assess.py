@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ __all__ = ["ROWS_FOR_IMPORTANCE", "Assessment", "assess"]
 
 ROWS_IN_MEMORY = 100_000
 ROWS_FOR_IMPORTANCE = 5_000
+MOST_SAMPLES = 20
 MOST_BYTES = 256 * 2**20
 
 
@@ -31,11 +32,13 @@ class Assessment:
         parts: by name, those that hold events.
         rows: events of the test part (validation, or training, if there is no test part), spread evenly over it.
         rows_part: the name of the part they are from.
+        samples: binary: the events of that part again, by sample; empty for other tasks and for very many samples.
     """
 
     parts: dict[str, Scored]
     rows: Block
     rows_part: str
+    samples: Mapping[str, Scored] = field(default_factory=dict)
 
     def importance_rows(self, most: int = ROWS_FOR_IMPORTANCE) -> Block:
         """Fewer of the rows, spread evenly."""
@@ -68,6 +71,8 @@ def assess(
     kept_part = next(part for part in (TEST, VALIDATION, TRAIN) if dataset.size(part))
     room = max(1, min(ROWS_IN_MEMORY, dataset.budget.rows(MOST_BYTES) // (4 * dataset.layout.width + 32)))
     step = -(-dataset.size(kept_part) // room)
+    names, sample_of = _samples(dataset) if task == "binary" else ((), np.zeros(0, dtype=np.int8))
+    by_sample = Gatherer(task, classes, names, threshold=threshold) if names else None
     kept: list[Block] = []
     seen = 0
     with monitor.stage("scoring", dataset.scan.used) as advance:
@@ -78,7 +83,23 @@ def assess(
             of_part = np.flatnonzero(block.part == kept_part)
             kept.append(block.take(of_part[(-seen) % step :: step]))
             seen += len(of_part)
+            if by_sample is not None:
+                some = block.take(of_part)
+                by_sample.add(some.y, scores[of_part], some.weight, sample_of[some.file])
             if histograms is not None:
                 histograms.fill(block.raw, x, block.y)
             advance(len(block), "")
-    return Assessment(gatherer.parts(), Block.join(kept), PARTS[kept_part])
+    samples = by_sample.parts() if by_sample is not None else {}
+    return Assessment(gatherer.parts(), Block.join(kept), PARTS[kept_part], samples)
+
+
+def _samples(dataset: Dataset) -> tuple[tuple[str, ...], NDArray[np.int8]]:
+    """Names of the samples in the user's order, and the position of each file's sample; none if there are many."""
+    files = sorted(dataset.files, key=lambda file: file.index)
+    names = tuple(dict.fromkeys(file.sample.name for file in files))
+    if len(names) > MOST_SAMPLES:
+        return (), np.zeros(0, dtype=np.int8)
+    sample_of = np.zeros(max(file.index for file in files) + 1, dtype=np.int8)
+    for file in files:
+        sample_of[file.index] = names.index(file.sample.name)
+    return names, sample_of

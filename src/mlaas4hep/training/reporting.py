@@ -19,6 +19,7 @@ from mlaas4hep.training.prepare import Prepared
 from mlaas4hep.training.publish import Converted, package_versions
 from mlaas4hep.training.report import render_report
 from mlaas4hep.training.report.data import CutflowRow, FeatureRow, FileRow, ReportData
+from mlaas4hep.training.report.inputs import inputs_of
 
 __all__ = ["cutflow_rows", "file_rows", "report_of"]
 
@@ -54,6 +55,14 @@ def report_of(
         classes=prepared.labels.names,
         metrics=metrics,
         parts=assessment.parts,
+        samples=assessment.samples,
+        inputs=inputs_of(
+            assessment.rows.raw,
+            assessment.rows.y,
+            assessment.rows.weight,
+            trained.choice.layout,
+            [row["branch"] for row in importance],
+        ),
         importance=importance,
         curves=trained.history.curves,
         cutflow=cutflow_rows(cutflows, prepared.files),

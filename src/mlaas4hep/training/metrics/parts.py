@@ -45,6 +45,12 @@ class Column:
         ones = np.ones(len(value))
         return Column(y.astype(np.int64, copy=False), value, weight, ones, weight * weight, value, value)
 
+    @staticmethod
+    def join(columns: Sequence[Column]) -> Column:
+        """The rows of several columns."""
+        names = ("y", "score", "weight", "count", "squares", "low", "high")
+        return Column(*(np.concatenate([getattr(column, name) for column in columns]) for name in names))
+
     def unweighted(self) -> Column:
         """Every event counts 1."""
         return Column(self.y, self.score, self.count, self.count, self.count, self.low, self.high)

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlaas4hep.training._format import exact, number, short
+from mlaas4hep.training._format import exact, number, short, with_error
 from mlaas4hep.training.metrics import ams
+from mlaas4hep.training.metrics.auc_error import auc_error
 from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve
-from mlaas4hep.training.metrics.parts import Scored
+from mlaas4hep.training.metrics.parts import Column, Scored
 from mlaas4hep.training.metrics.ranges import within
-from mlaas4hep.training.report.style import INK, MUTED, draw_svg, legend, plain, thin
+from mlaas4hep.training.report.style import INK, MUTED, class_colours, draw_svg, legend, plain, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ams_svg", "efficiency_purity_svg", "roc_svg", "threshold_svg"]
+__all__ = ["ams_svg", "efficiency_purity_svg", "roc_of_samples_svg", "roc_svg", "threshold_svg"]
 
 _BLUE, _ORANGE, _RED, _PURPLE = "#5790fc", "#f89c20", "#e42536", "#964a8b"
 
@@ -52,6 +53,44 @@ def roc_svg(parts: Mapping[str, Scored], main: str, signal: str, background: str
         legend(axes, loc="lower right")
 
     return draw_svg("roc", build)
+
+
+def roc_of_samples_svg(samples: Mapping[str, Scored], main: str, signal: str, weighted: bool, most: int = 10) -> str:
+    """ROC curve of the signal against each background sample; empty with fewer than two of them.
+
+    Args:
+        samples: events of the main part by sample.
+        main: name of the part.
+        signal: name of the signal class.
+        weighted: true if there are weights.
+        most: number of samples at most: those with the most events.
+    """
+    columns = {name: sample.finite().column() for name, sample in samples.items()}
+    backgrounds = {name: column.where(column.y == 0) for name, column in columns.items()}
+    backgrounds = {name: column for name, column in backgrounds.items() if len(column.y)}
+    if len(backgrounds) < 2:
+        return ""
+    signals = Column.join([column.where(column.y == 1) for column in columns.values()])
+    largest = sorted(backgrounds, key=lambda name: -backgrounds[name].count.sum())[:most]
+    names = [name for name in backgrounds if name in largest]
+
+    def build(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, colour in zip(names, class_colours(max(3, len(names))), strict=False):
+            column = Column.join([signals, backgrounds[name]])
+            roc = roc_curve(column.y, column.score, column.weight)
+            if np.isfinite(within("auc", roc.area)):
+                index = thin(roc.fpr, roc.tpr)
+                label = f"{plain(name)}: AUC {with_error(roc.area, auc_error(column))}"
+                axes.plot(roc.fpr[index], roc.tpr[index], color=colour, label=label)
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.0)
+        axes.set_xlabel("False positive rate (the sample)")
+        axes.set_ylabel(f"True positive rate ({plain(signal, 20)})")
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.03)
+        legend(axes, loc="lower right", title=f"{main}, weighted" if weighted else main, alignment="left")
+
+    return draw_svg("roc-samples", build)
 
 
 def efficiency_purity_svg(part: Scored, main: str, weighted: bool, threshold: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlaas4hep.training.data import Task
 from mlaas4hep.training.metrics.parts import Scored
+from mlaas4hep.training.report.inputs import Inputs
 
 __all__ = ["CutflowRow", "FeatureRow", "FileRow", "ReportData"]
 
@@ -85,6 +86,8 @@ class ReportData:
         classes: names by class index (binary: background, signal); empty for regression.
         metrics: what `mlaas4hep.training.metrics.evaluate` returned.
         parts: the events behind it, by the same names.
+        samples: binary: the events of the main part again, by sample.
+        inputs: values of the most important branches of some events of the main part.
         importance: what `mlaas4hep.training.importance.permutation_importance` returned.
         curves: learning curves, name (``loss``, ``val_loss``, ...) to one value an epoch.
         cutflow: the lines of the cutflow, in order.
@@ -104,6 +107,8 @@ class ReportData:
     classes: Sequence[str]
     metrics: Mapping[str, Any]
     parts: Mapping[str, Scored]
+    samples: Mapping[str, Scored] = field(default_factory=dict)
+    inputs: Inputs | None = None
     importance: Sequence[Mapping[str, Any]] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     cutflow: Sequence[CutflowRow] = ()

@@ -8,10 +8,13 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlaas4hep.training._format import count, exact, is_weighted, main_part, number, short
 from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report import binary, general, multiclass, regression, tables
 from mlaas4hep.training.report.data import ReportData
+from mlaas4hep.training.report.inputs import correlation_svg, inputs_svg
 from mlaas4hep.training.report.scores import score_svgs
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ def render_report(report: ReportData) -> str:
         importance=general.importance_svg(named, label) if named else "",
         importance_label=label,
         importance_rows=named,
+        inputs=inputs_svg(report.inputs, report.classes) if report.inputs is not None else "",
+        correlations=_correlations(report),
         learning=[_Picture(caption, svg) for caption, svg in general.learning_svgs(report.curves)],
         cutflow=tables.cutflow_rows(report),
         cutflow_files=list(dict.fromkeys(name for row in report.cutflow for name in row.files)),
@@ -101,7 +106,23 @@ def _pictures(
     ]
     if ams.get("totals"):
         quality.append(_Picture("AMS against the threshold", binary.ams_svg(parts, main, ams)))
+    of_samples = binary.roc_of_samples_svg(report.samples, main, signal, weighted)
+    if of_samples:
+        quality.insert(1, _Picture("ROC curve against each background sample", of_samples))
     return quality, scores
+
+
+def _correlations(report: ReportData) -> list[_Picture]:
+    """Of signal and background, or of all events together."""
+    inputs = report.inputs
+    if inputs is None or len(inputs.names) < 2:
+        return []
+    if report.task != "binary":
+        return [_Picture("Correlation in per cent", correlation_svg("correlation", inputs, np.isfinite(inputs.weight)))]
+    return [
+        _Picture(f"Correlation in per cent, {name}", correlation_svg(f"correlation-{k}", inputs, inputs.y == k))
+        for k, name in enumerate(report.classes)
+    ]
 
 
 def _confusion(report: ReportData, main: str | None, weighted: bool) -> list[_Picture]:
