@@ -36,8 +36,21 @@ def test_a_small_difference_is_reported_and_accepted(identity: Identity, layout:
 def test_a_large_difference_is_refused(identity: Identity, layout: Layout) -> None:
     parity = check(compose(identity(3), layout), lambda x: x + np.float32(0.25), layout, RAW)
     assert not parity.agreed
-    assert parity.reason == "ONNX and native scores differ by up to 0.25"
+    assert parity.reason == "ONNX and native scores differ by up to 0.25, where the scores spread over 2.43"
     assert parity.max_abs_difference == 0.25
+
+
+@pytest.mark.parametrize("center", [0.0, 1.0, -3e2, 5.11e5])
+@pytest.mark.parametrize("spread", [1e-3, 0.3, 2.0, 50.0])
+def test_a_difference_is_judged_by_the_spread_of_the_scores(identity: Identity, center: float, spread: float) -> None:
+    width = max(spread, 4e3 * float(np.spacing(np.float32(abs(center)))))
+    layout = Layout((FeatureBranch("a", "flat", 1, 0.0, 1.0, -1e9, 0.0),))
+    raw = (center + width * np.linspace(-1, 1, 201)).astype(np.float32)[:, None]
+    model = compose(identity(1), layout)
+    assert check(model, lambda x: x, layout, raw).agreed
+    for part, agreed in ((2e-5, True), (0.01, False), (0.7, False)):
+        moved = (raw.astype(np.float64) + part * width).astype(np.float32)
+        assert check(model, lambda x, to=moved: to[: len(x)], layout, raw).agreed is agreed  # type: ignore[misc]
 
 
 def test_large_predictions_of_a_regression_are_compared_relatively(identity: Identity) -> None:

@@ -16,7 +16,9 @@ from mlaas4hep.features.layout import Layout
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["check"]
+__all__ = ["check", "spread_of"]
+
+NOISE = 1e-6
 
 
 def check(
@@ -33,7 +35,8 @@ def check(
         native_predict: scores [N, K] of transformed rows, float32 [N, layout.model_width].
         layout: how raw rows are transformed.
         raw_rows: float32 [N, D], real events.
-        tolerance: largest difference allowed; for a score above 1 (regression) times that score.
+        tolerance: largest difference allowed, in units of the spread of the native scores (see `spread_of`), besides
+            the noise of float32: one step of it, and up to `NOISE` where that is small against the spread.
 
     Returns:
         The result. It never raises because of the model: what fails is the reason why they do not agree.
@@ -61,11 +64,28 @@ def check(
             return refused(f"the {name} scores of {bad} of {len(values)} rows are NaN or infinite")
     difference = np.abs(scores - native)
     largest = float(difference.max())
-    if (difference > tolerance * np.maximum(1.0, np.abs(native))).any():
-        return refused(f"ONNX and native scores differ by up to {largest:.3g}", largest)
-    if not np.allclose(alone, scores[: len(alone)], rtol=tolerance, atol=tolerance):
+    spread = spread_of(native)
+    step = np.spacing(np.abs(native).astype(np.float32)).astype(np.float64)
+    allowed = tolerance * spread + min(NOISE, 100 * tolerance * spread) + step
+    if (difference > allowed).any():
+        return refused(
+            f"ONNX and native scores differ by up to {largest:.3g}, where the scores spread over {spread:.3g}",
+            largest,
+        )
+    if (np.abs(alone - scores[: len(alone)]) > allowed[: len(alone)]).any():
         return refused("the ONNX scores of a row depend on the other rows of the batch", largest)
     return Parity(rows=len(raw_rows), max_abs_difference=largest, tolerance=tolerance, agreed=True)
+
+
+def spread_of(scores: NDArray[np.float64]) -> float:
+    """The width that a difference of scores [N, K] is judged by.
+
+    Half the distance of the 16 % and 84 % quantiles, or the standard deviation where that is larger, of the column
+    where it is largest; 1 if all scores are equal.
+    """
+    low, high = np.quantile(scores, (0.16, 0.84), axis=0)
+    spread = float(max(((high - low) / 2.0).max(), scores.std(axis=0).max()))
+    return spread if spread > 0.0 else 1.0
 
 
 def _first_line(error: Exception) -> str:

@@ -103,6 +103,11 @@ class Output(Section):
     dtype: str = "float32"
     shape: tuple[int, ...] = Field(description="Shape without the first axis (events), e.g. [1].")
     meaning: tuple[str, ...] = Field(description="What each column is, in words.")
+    kind: Literal["probability", "decision", "value"] | None = Field(
+        default=None,
+        description="probability: in [0, 1], those of an event sum to 1. decision: larger for the class, no "
+        "probability. value: of a regression. Null in bundles written before there was this key.",
+    )
 
 
 class LeftOut(Section):
@@ -124,7 +129,9 @@ class Parity(Section):
 
     rows: int = Field(ge=0, description="Events compared.")
     max_abs_difference: float | None = Field(description="Largest difference of a score; null if none could be had.")
-    tolerance: float = Field(description="Largest difference allowed, times the score where that is above 1.")
+    tolerance: float = Field(
+        description="Largest difference allowed, in units of the spread of the scores, besides the noise of float32."
+    )
     agreed: bool
     reason: str | None = Field(default=None, description="Why they do not agree.")
 

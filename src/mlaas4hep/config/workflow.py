@@ -206,8 +206,11 @@ class Training(Section):
         default=None, ge=1, description="Threads of the framework; 1 for bit-by-bit repeatability."
     )
     verbose: int = Field(default=0, ge=0, le=2)
-    threshold: float = Field(
-        default=0.5, ge=0.0, le=1.0, description="Score from which an event counts as signal in reports."
+    threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Score from which an event counts as signal in reports. Default: 0.5; for decision values what the "
+        "model's loss cuts at, e.g. 0.",
     )
     classification_report: bool = True
     importance: int = Field(

@@ -8,7 +8,18 @@ from typing import Any
 
 from mlaas4hep.training.metrics.parts import Grouped, Part, Scored
 
-__all__ = ["FIGURES", "count", "exact", "figure", "is_weighted", "main_part", "number", "short", "with_error"]
+__all__ = [
+    "FIGURES",
+    "count",
+    "exact",
+    "figure",
+    "figures_of",
+    "is_weighted",
+    "main_part",
+    "number",
+    "short",
+    "with_error",
+]
 
 FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
     "binary": (("auc", "ROC AUC"), ("accuracy", "Accuracy"), ("loss", "Log loss")),
@@ -23,6 +34,12 @@ FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 """Figures of each task with their names, in the order they are shown."""
+
+
+def figures_of(task: str, parts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The figures of a task that there are: decision values have no log loss."""
+    there = {key for part in parts.values() for kind in ("unweighted", "weighted") for key in part.get(kind, {})}
+    return [(key, name) for key, name in FIGURES[task] if key in there]
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -101,6 +101,7 @@ def evaluate_bundle(
         manifest.classes,
         data,
         threshold=threshold,
+        output=manifest.outputs[0].kind,
         ams_threshold=cut,
     )
     report = render_report(

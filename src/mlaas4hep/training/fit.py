@@ -29,7 +29,9 @@ from mlaas4hep.training.backends.base import Backend, FitSettings, History, Prog
 from mlaas4hep.training.events import PartEvents
 from mlaas4hep.training.imports import importing
 from mlaas4hep.training.model_source import convolves, frameworks_wanted
+from mlaas4hep.training.outputs import OutputKind, find_output
 from mlaas4hep.training.prepare import Prepared, memory_limit
+from mlaas4hep.training.target import Standardised, TargetScale, target_scale
 from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.user_model import build_model, load_model_file
 
@@ -45,6 +47,8 @@ class Trained:
 
     Attributes:
         predict: transformed rows to scores.
+        output: what the scores are.
+        target: how the target of a regression was shifted and scaled for the training; None for not at all.
         waiting: share of the time after the first epoch that the training waited for events; None without a second.
     """
 
@@ -55,6 +59,8 @@ class Trained:
     dataset: Dataset
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     waiting: float | None
+    output: OutputKind
+    target: TargetScale | None = None
 
 
 def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
@@ -118,22 +124,29 @@ def train(
                 module=module,
                 columns=choice.layout.model_columns,
             )
-            fitted, history = backend.fit(model, events[TRAIN], events[VALIDATION], settings)
+            target = None
+            if settings.task == "regression":
+                width = choice.layout.model_width
+                target = target_scale(
+                    events[TRAIN], lambda: backend.takes_any_target(model, width, settings), monitor.warn
+                )
+            seen = {part: found if target is None else Standardised(found, target) for part, found in events.items()}
+            fitted, history = backend.fit(model, seen[TRAIN], seen[VALIDATION], settings)
         sys.stdout.flush()
         if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
             monitor.warn(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
+        task = prepared.labels.task
+
+        def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            scores = backend.predict(fitted, x, task)
+            return scores if target is None else target.back(scores)
+
+        waiting = events[TRAIN].waiting
+        tried = events[VALIDATION] if events[VALIDATION].size else events[TRAIN]
+        output = find_output(backend.output(fitted, task), predict, tried, task, monitor.warn)
         stack.pop_all()
     choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
-    task = prepared.labels.task
-    return Trained(
-        fitted,
-        backend,
-        history,
-        choice,
-        dataset,
-        lambda x: backend.predict(fitted, x, task),
-        events[TRAIN].waiting,
-    )
+    return Trained(fitted, backend, history, choice, dataset, predict, waiting, output, target)
 
 
 def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Dataset:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.streaming.monitor import Advance
 from mlaas4hep.training.data import Task
-from mlaas4hep.training.metrics.classification import log_loss
+from mlaas4hep.training.metrics.classification import accuracy, log_loss, predicted_classes
 from mlaas4hep.training.metrics.curves import roc_auc
 from mlaas4hep.training.metrics.ranges import within
 from mlaas4hep.training.metrics.regression import regression_metrics
@@ -45,6 +45,7 @@ def permutation_importance(
     repeats: int = 3,
     seed: int = 0,
     *,
+    decision: bool = False,
     most: int | None = None,
     advance: Advance = lambda _units, _text: None,
 ) -> list[dict[str, Any]]:
@@ -63,6 +64,7 @@ def permutation_importance(
             squared error.
         repeats: number of permutations a branch, at least 1.
         seed: the same seed gives the same result.
+        decision: true if the scores are decision values; multiclass: importance is the drop in accuracy then.
         most: branches that are tried one by one. With more of them, groups of branches are permuted first, and those
             of the groups that matter most are tried.
         advance: told of every branch that is done.
@@ -76,7 +78,7 @@ def permutation_importance(
         raise ValueError(msg)
     if not len(y):
         return [{"branch": branch.name, "importance": None, "error": None} for branch in layout.branches]
-    baseline = _badness(task, y, score_fn(x), weight)
+    baseline = _badness(task, y, score_fn(x), weight, decision=decision)
     work = x.copy()
     columns = _columns(layout, x.shape[1])
 
@@ -84,7 +86,7 @@ def permutation_importance(
         order = np.random.default_rng([seed, *key]).permutation(len(x))
         mine = np.concatenate([columns[position] for position in positions])
         work[:, mine] = x[np.ix_(order, mine)]
-        worse = _badness(task, y, score_fn(work), weight) - baseline
+        worse = _badness(task, y, score_fn(work), weight, decision=decision) - baseline
         work[:, mine] = x[:, mine]
         return worse
 
@@ -142,9 +144,13 @@ def _columns(layout: Layout, width: int) -> list[NDArray[np.int64]]:
     ]
 
 
-def _badness(task: Task, y: NDArray[Any], scores: NDArray[np.float32], weight: NDArray[np.float64]) -> float:
+def _badness(
+    task: Task, y: NDArray[Any], scores: NDArray[np.float32], weight: NDArray[np.float64], *, decision: bool
+) -> float:
     if task == "binary":
         return -within("auc", roc_auc(y, scores, weight))
+    if task == "multiclass" and decision:
+        return -within("accuracy", accuracy(y, predicted_classes(scores), weight))
     if task == "multiclass":
         return within("loss", log_loss(y, scores, weight))
     return within("mse", regression_metrics(y, scores, weight)["mse"])

@@ -13,7 +13,7 @@ from typing import Any
 from mlaas4hep.bundle.manifest import Manifest, bundle_name
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.bundle.parity import check
-from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Output, Parity, Provenance
+from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Parity, Provenance
 from mlaas4hep.bundle.write import BundleContents, write_bundle
 from mlaas4hep.config.dump import provenance
 from mlaas4hep.config.workflow import Workflow
@@ -21,6 +21,7 @@ from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.specs import legacy_specs
 from mlaas4hep.training.assess import Assessment
 from mlaas4hep.training.fit import Trained
+from mlaas4hep.training.native import save_native
 from mlaas4hep.training.prepare import Prepared
 
 __all__ = ["Converted", "convert", "publish"]
@@ -51,6 +52,8 @@ def convert(trained: Trained, assessment: Assessment, prepared: Prepared) -> Con
     layout = trained.choice.layout
     try:
         core = trained.backend.to_onnx(trained.model, layout.model_width, prepared.labels.task)
+        if trained.target is not None:
+            core = trained.target.in_graph(core)
         model = compose(core, layout)
     except ConversionError as error:
         return Converted(None, None, None, str(error))
@@ -81,7 +84,9 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="mlaas4hep-") as folder:
         native = Path(folder) / "native"
         native.mkdir()
-        trained.backend.save(trained.model, native, workflow.training.model)
+        save_native(
+            trained.backend, trained.model, native, workflow.training.model, prepared.labels.task, trained.target
+        )
         contents = BundleContents(
             manifest=manifest,
             onnx=converted.onnx,
@@ -132,7 +137,7 @@ def _manifest(
         inputs=_inputs(prepared, trained),
         selection=tuple(cut.model_dump() for cut in workflow.selection),
         features=FeatureColumns.of(trained.choice.layout),
-        outputs=(_output(prepared, workflow),),
+        outputs=(trained.output.described(labels.task, names, workflow.label_branch),),
         left_out=tuple(LeftOut(name=name, reason=reason) for name, reason in left_out.items()),
         weights={
             "used": prepared.weights.used,
@@ -185,15 +190,6 @@ def _inputs(prepared: Prepared, trained: Trained) -> tuple[Input, ...]:
         for variable in preprocessing.variables
     ]
     return (*inputs, *variables)
-
-
-def _output(prepared: Prepared, workflow: Workflow) -> Output:
-    names = prepared.labels.names
-    if prepared.labels.task == "regression":
-        return Output(shape=(1,), meaning=(f"predicted {workflow.label_branch or 'label'}",))
-    if prepared.labels.task == "binary":
-        return Output(shape=(1,), meaning=(f"probability of {names[1]} (against {names[0]})",))
-    return Output(shape=(len(names),), meaning=tuple(f"probability of {name}" for name in names))
 
 
 def _file(prepared: Prepared, index: int) -> InputFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlaas4hep.training._format import FIGURES, count, exact, figure, is_weighted, main_part, number, with_error
+from mlaas4hep.training._format import count, exact, figure, figures_of, is_weighted, main_part, number, with_error
 
 __all__ = ["render_summary"]
 
@@ -78,7 +78,7 @@ def _figure_rows(task: str, parts: Mapping[str, Any], shown: Sequence[str], weig
     kinds = ("unweighted", "weighted") if weighted else ("unweighted",)
     header = [f"{part}, {kind}" if weighted else part for part in shown for kind in kinds]
     rows = [["figure", *header]]
-    for key, label in FIGURES[task]:
+    for key, label in figures_of(task, parts):
         rows.append([label, *(figure(parts[part][kind], key) for part in shown for kind in kinds)])
     return rows
 

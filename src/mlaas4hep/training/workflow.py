@@ -116,6 +116,7 @@ def run_training(
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
             with closing(trained.dataset):
                 histograms = _histograms(workflow, prepared, trained)
+                _check_threshold(workflow, trained, monitor)
                 assessment = assess(
                     trained.dataset,
                     trained.predict,
@@ -123,12 +124,12 @@ def run_training(
                     monitor,
                     task=prepared.labels.task,
                     classes=len(prepared.labels.classes),
-                    threshold=workflow.training.threshold,
+                    threshold=_threshold(workflow, trained),
                 )
                 converted = convert(trained, assessment, prepared)
                 if converted.reason:
                     monitor.warn(f"the native model will be served: {converted.reason}")
-                metrics = _metrics(workflow, prepared, assessment)
+                metrics = _metrics(workflow, prepared, trained, assessment)
                 differ = overtraining(metrics)
                 if differ:
                     monitor.warn(differ)
@@ -152,13 +153,26 @@ def run_training(
     return Result(destination, workflow, metrics, warnings, served, converted.reason, trained.waiting)
 
 
-def _metrics(workflow: Workflow, prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
+def _threshold(workflow: Workflow, trained: Trained) -> float:
+    """The user's threshold, else that of the scores."""
+    chosen = workflow.training.threshold if workflow.training else None
+    return trained.output.threshold if chosen is None else chosen
+
+
+def _check_threshold(workflow: Workflow, trained: Trained, monitor: Monitor) -> None:
+    threshold = _threshold(workflow, trained)
+    if trained.output.kind == "probability" and not 0.0 <= threshold <= 1.0:
+        monitor.warn(f"training.threshold is {threshold:g}, but the scores are probabilities: it parts no events")
+
+
+def _metrics(workflow: Workflow, prepared: Prepared, trained: Trained, assessment: Assessment) -> dict[str, Any]:
     assert workflow.training is not None
     return evaluate(
         prepared.labels.task,
         prepared.labels.names,
         assessment.parts,
-        threshold=workflow.training.threshold,
+        threshold=_threshold(workflow, trained),
+        output=trained.output.kind,
         totals=prepared.full_sums if prepared.labels.task == "binary" else None,
         seed=workflow.training.seed,
     )
@@ -227,6 +241,7 @@ def _importance(
             layout,
             prepared.labels.task,
             seed=workflow.training.seed,
+            decision=trained.output.kind == "decision",
             most=most,
             advance=advance,
         )

@@ -24,6 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlaas4hep.errors import MemoryLimitError, ModelFileError
 from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.training.outputs import Said
 from mlaas4hep.training.user_model import build_model, load_model_file
 from tests.support.events import make_sample
 from tests.support.fitting import MODELS, auc, fit_settings, run_onnx, train_and_validation
@@ -192,11 +193,12 @@ def test_no_rows_give_no_scores(tmp_path: Path) -> None:
     assert BACKEND.predict(model, np.zeros((0, 4), np.float32), "binary").shape == (0, 1)
 
 
-def test_a_score_without_probabilities_is_announced(tmp_path: Path) -> None:
-    warnings: list[str] = []
-    settings = fit_settings(tmp_path, warn=warnings.append)
-    model, _ = BACKEND.fit(SGDClassifier(loss="hinge"), *train_and_validation(), settings)
-    assert warnings == ["SGDClassifier gives no probabilities: the score is the sigmoid of its decision function"]
-    x = make_sample(50, seed=9).x
-    expected = 1 / (1 + np.exp(-model.decision_function(x)))
-    assert np.allclose(BACKEND.predict(model, x, "binary")[:, 0], expected, atol=1e-6)
+def test_a_score_without_probabilities_is_the_decision_function(tmp_path: Path) -> None:
+    model, history = BACKEND.fit(SGDClassifier(loss="hinge"), *train_and_validation(), fit_settings(tmp_path))
+    assert BACKEND.output(model, "binary") == Said(decision=True, threshold=0.0)
+    sample = make_sample(400, seed=2)
+    values = model.decision_function(sample.x)
+    assert np.allclose(BACKEND.predict(model, sample.x, "binary")[:, 0], values, rtol=1e-5)
+    hinge = np.maximum(0, 1 - (2 * sample.y - 1) * values).mean()
+    assert history.curves["val_loss"] == pytest.approx([hinge], rel=1e-5)
+    assert history.curves["val_accuracy"] == pytest.approx([model.score(sample.x, sample.y)])

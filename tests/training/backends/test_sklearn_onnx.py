@@ -66,7 +66,7 @@ def test_parity(task: Any, classes: int, model: Any, tmp_path: Path) -> None:
     assert scores.shape == (1000, 3 if task == "multiclass" else 1)
     assert scores.dtype == np.float32
     if task == "multiclass":
-        assert np.allclose(scores.sum(axis=1), 1.0, atol=1e-5)
+        assert BACKEND.output(model, task).decision or np.allclose(scores.sum(axis=1), 1.0, atol=1e-5)
         assert (scores.argmax(axis=1) == test.y).mean() > 0.6
     onnx_scores = run_onnx(BACKEND.to_onnx(model, 4, task), test.x)
     assert onnx_scores.shape == scores.shape

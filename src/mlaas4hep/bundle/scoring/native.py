@@ -2,7 +2,8 @@
 
 The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, or ``model.pt`` with ``model.py``.
 It may hold ``about.json`` (for torch it must), where ``output`` says what the model's numbers are before they become
-scores: ``probability``, ``logits``, ``decision``, ``sigmoid``, ``softmax`` or ``value``.
+scores: ``probability``, ``logits``, ``decision``, ``sigmoid``, ``softmax`` or ``value``; and ``target`` with ``offset``
+and ``scale``, if a regression was trained on ``(target - offset) / scale``.
 """
 
 from __future__ import annotations
@@ -19,12 +20,67 @@ from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.scoring.base import checked, in_batches
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 
-__all__ = ["NativeScorer", "Predict", "to_scores"]
+__all__ = ["NativeModel", "NativeScorer", "Predict", "to_scores"]
 
 Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
 
 EXTRAS = {"keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
+
+
+class NativeModel:
+    """A framework's own form of a model, loaded: from what the model sees to scores.
+
+    Args:
+        folder: the bundle's folder ``native``, verified.
+        task: binary, multiclass or regression.
+        framework: keras, torch, sklearn or xgboost.
+        width: number of columns that the model sees.
+        threads: threads of one prediction; None: the framework's default.
+        trust_code: run ``model.py``, which torch models need.
+        name: of the bundle, for messages.
+
+    Raises:
+        BundleError: the model is damaged, of an unknown format, or would need code or types that are not trusted.
+        FrameworkMissingError: the framework is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        task: str,
+        framework: str,
+        width: int,
+        threads: int | None = None,
+        trust_code: bool = False,
+        name: str = "native",
+    ) -> None:
+        self._task = task
+        try:
+            self._predict, output = _load(folder, task, width, threads, trust_code, name)
+        except MLaaS4HEPError:
+            raise
+        except ImportError as error:
+            extra = EXTRAS.get(framework, "all")
+            what = f"the native model needs {framework}, which is not installed"
+            hint = f"pip install 'mlaas4hep[{extra}]'"
+            raise FrameworkMissingError(what, where=name, hint=hint) from error
+        except Exception as error:  # loaders raise anything on a damaged file
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            what = f"the native {framework} model cannot be loaded ({first})"
+            raise BundleError(what, where=name) from error
+        about = _about(folder)
+        self._output = str(about.get("output", output))
+        self._target = _target(about)
+
+    def scores(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores float32 [N, K] of transformed rows float32 [N, width]."""
+        scores = to_scores(self._predict(x), self._output, self._task)
+        if self._target is not None:
+            offset, scale = self._target
+            scores = (scores.astype(np.float64) * scale + offset).astype(np.float32)
+        return scores
 
 
 class NativeScorer:
@@ -37,30 +93,23 @@ class NativeScorer:
         trust_code: run ``model.py``, which torch models need.
 
     Raises:
-        BundleError: the model is damaged, of an unknown format, or would need code or types that are not trusted.
-        FrameworkMissingError: the framework is not installed.
+        MLaaS4HEPError: as for `NativeModel`.
     """
 
     def __init__(
         self, folder: Path, manifest: Manifest, *, threads: int | None = None, trust_code: bool = False
     ) -> None:
         self._layout = manifest.layout
-        self._task = manifest.task
         self._width = manifest.width
-        try:
-            self._predict, output = _load(folder, manifest, threads, trust_code)
-        except MLaaS4HEPError:
-            raise
-        except ImportError as error:
-            extra = EXTRAS.get(manifest.framework, "all")
-            what = f"the native model needs {manifest.framework}, which is not installed"
-            hint = f"pip install 'mlaas4hep[{extra}]'"
-            raise FrameworkMissingError(what, where=manifest.name, hint=hint) from error
-        except Exception as error:  # loaders raise anything on a damaged file
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            what = f"the native {manifest.framework} model cannot be loaded ({first})"
-            raise BundleError(what, where=manifest.name) from error
-        self._output = str(_about(folder).get("output", output))
+        self._model = NativeModel(
+            folder,
+            task=manifest.task,
+            framework=manifest.framework,
+            width=manifest.layout.model_width,
+            threads=threads,
+            trust_code=trust_code,
+            name=manifest.name,
+        )
 
     def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of raw rows, see `Scorer.scores`."""
@@ -69,7 +118,7 @@ class NativeScorer:
     def _batch(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         if not len(rows):
             return np.zeros((0, self._width), dtype=np.float32)
-        scores = to_scores(self._predict(self._layout.transform(rows)), self._output, self._task)
+        scores = self._model.scores(self._layout.transform(rows))
         if scores.shape != (len(rows), self._width):
             what = f"the native model gives scores of shape {list(scores.shape)} for {len(rows)} events"
             raise BundleError(what)
@@ -113,11 +162,17 @@ def _about(folder: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _load(folder: Path, manifest: Manifest, threads: int | None, trust_code: bool) -> tuple[Predict, str]:
+def _target(about: dict[str, Any]) -> tuple[float, float] | None:
+    """Offset and scale that bring the predictions of a regression into the unit of its target."""
+    found = about.get("target")
+    return None if not isinstance(found, dict) else (float(found["offset"]), float(found["scale"]))
+
+
+def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: bool, name: str) -> tuple[Predict, str]:
     if (folder / "model.skops").is_file():
         from mlaas4hep.bundle.scoring.sklearn import load_skops
 
-        return load_skops(folder / "model.skops", manifest.task)
+        return load_skops(folder / "model.skops", task)
     if (folder / "model.ubj").is_file():
         from mlaas4hep.bundle.scoring.xgboost import load_ubj
 
@@ -129,10 +184,10 @@ def _load(folder: Path, manifest: Manifest, threads: int | None, trust_code: boo
     if (folder / "model.pt").is_file():
         from mlaas4hep.bundle.scoring.torch import load_torch
 
-        predict = load_torch(folder, manifest.layout.model_width, threads, trust_code)
-        if manifest.task != "regression" and "output" not in _about(folder):
+        predict = load_torch(folder, width, threads, trust_code)
+        if task != "regression" and "output" not in _about(folder):
             what = "native/about.json does not say whether the torch model gives probabilities or logits"
-            raise BundleError(what, where=manifest.name)
+            raise BundleError(what, where=name)
         return predict, "value"
     what = "the bundle's folder native holds no model of a known format"
-    raise BundleError(what, where=manifest.name, hint="known are model.skops, model.ubj, model.keras, model.pt")
+    raise BundleError(what, where=name, hint="known are model.skops, model.ubj, model.keras, model.pt")

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._links import LossFunction, Reading, reading_of
 from mlaas4hep.training.data import Task
+from mlaas4hep.training.outputs import Said
 
-__all__ = ["activation_missing", "check_outputs", "compile_if_needed", "has_own_fit", "labels_for", "loss_name"]
+__all__ = [
+    "activation_missing",
+    "check_outputs",
+    "compile_if_needed",
+    "has_own_fit",
+    "labels_for",
+    "loss_function",
+    "loss_name",
+    "said_of",
+]
+
+_MIDDLE = 0.02
+_OF_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+_READINGS: WeakKeyDictionary[Any, Reading] = WeakKeyDictionary()
 
 
 def has_own_fit(model: Any) -> bool:
@@ -29,13 +45,53 @@ def loss_name(model: Any) -> str:
 
 
 def activation_missing(model: Any, task: Task, outputs: int) -> str | None:
-    """Sigmoid or Softmax if the outputs are logits, which the loss knows (``from_logits=True``); else None."""
-    if task == "regression":
-        return None
-    loss = getattr(model, "loss", None)
-    if not getattr(loss, "from_logits", False):
+    """Sigmoid or Softmax if the outputs are logits, which the loss knows (``from_logits=True`` or by itself)."""
+    if task == "regression" or not _reading(model, task, outputs).logits:
         return None
     return "Sigmoid" if outputs == 1 or "binary" in loss_name(model) else "Softmax"
+
+
+def said_of(model: Any, task: Task, outputs: int) -> Said:
+    """What the loss says about the scores: decision values where its own cut is not at 0.5."""
+    if task == "regression":
+        return Said()
+    reading = _reading(model, task, outputs)
+    if reading.logits:
+        return Said(raw="sigmoid" if activation_missing(model, task, outputs) == "Sigmoid" else "softmax")
+    if outputs > 1:
+        return Said()
+    return Said(decision=abs(reading.threshold - 0.5) > _MIDDLE, threshold=reading.threshold)
+
+
+def loss_function(model: Any, task: Task, outputs: int) -> LossFunction:
+    """The loss of the compiled model for one event."""
+    import keras
+
+    loss = keras.losses.get(model.loss)
+
+    def value(numbers: NDArray[np.float32], y: float) -> float:
+        kind = np.float32 if task == "regression" else np.int64
+        labels = labels_for(model, outputs, task, np.array([y], kind))
+        return float(np.mean(keras.ops.convert_to_numpy(loss(labels, numbers[np.newaxis]))))
+
+    return value
+
+
+def _reading(model: Any, task: Task, outputs: int) -> Reading:
+    """How the loss reads the outputs; found once for each model."""
+    known = _READINGS.get(model)
+    if known is None:
+        known = _READINGS[model] = _read(model, task, outputs)
+    return known
+
+
+def _read(model: Any, task: Task, outputs: int) -> Reading:
+    loss = getattr(model, "loss", None)
+    if getattr(loss, "from_logits", False):
+        return Reading(True)
+    if loss is None or isinstance(loss, (list, tuple, dict)) or loss_name(model) in _OF_PROBABILITIES:
+        return Reading(False)
+    return reading_of(loss_function(model, task, outputs), outputs)
 
 
 def check_outputs(outputs: int, task: Task, classes: int) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._loop import run_passes
-from mlaas4hep.training.backends._numbers import evaluate
 from mlaas4hep.training.backends._passes import Pass
 from mlaas4hep.training.backends._sparse import without_sparse_columns
 from mlaas4hep.training.backends.base import FitSettings, History
@@ -114,8 +113,9 @@ class _Streamed:
         return _mean(figures)
 
     def _figures(self, events: Any) -> dict[str, float]:
-        task = self.settings.task
-        return evaluate(events, lambda x: self.backend.predict(self.model, x, task), task)
+        from mlaas4hep.training.backends.sklearn_backend import figures_of
+
+        return figures_of(self.backend, self.model, events, self.settings.task)
 
     def validate(self) -> dict[str, float]:
         return self._figures(self.validation)

@@ -29,12 +29,10 @@ def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
         double = type(last_step(model)).__name__ in _DOUBLE
         kind = DoubleTensorType if double else FloatTensorType
         options: dict[int, dict[str, bool]] = {}
-        activation = None
         if task != "regression" and hasattr(model, "predict_proba"):
             options = {id(model): {"zipmap": False}}
         elif task != "regression":
             options = {id(last_step(model)): {"raw_scores": True} | _plain(last_step(model))}
-            activation = "Softmax" if task == "multiclass" else "Sigmoid"
         converted = to_onnx(
             model,
             initial_types=[("x", kind([None, width]))],
@@ -48,7 +46,6 @@ def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
             task,
             output=converted.graph.output[-1].name,
             outputs=outputs,
-            activation=activation,
             double=double,
         )
 

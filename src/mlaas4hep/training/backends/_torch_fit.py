@@ -12,16 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._links import LossFunction, Reading, reading_of
 from mlaas4hep.training.backends._loop import run_passes
 from mlaas4hep.training.backends._passes import Pass
 from mlaas4hep.training.backends._torch_loss import Loss, make_optimizer
-from mlaas4hep.training.backends._torch_outputs import check_outputs, set_mode
+from mlaas4hep.training.backends._torch_outputs import (
+    Kind,
+    Known,
+    check_outputs,
+    note_output,
+    output_kind,
+    set_mode,
+)
 from mlaas4hep.training.backends._torch_own import own_training
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Arrays, Events
 from mlaas4hep.training.user_model import user_errors
 
-__all__ = ["dump", "fit"]
+__all__ = ["dump", "fit", "loss_function"]
 
 _VALIDATION_BATCH = 8192
 _WORTH_THREADS = 30_000_000  # parameters x events of a batch: about 10 ms of work on one core
@@ -38,6 +46,7 @@ def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettin
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     with user_errors(file, "loss or optimizer of the model file failed"):
+        kind = _read_outputs(model, train.width, settings, kind)
         loss = Loss(model, settings.module, kind, settings.task, settings.warn)
         optimizer = make_optimizer(model, settings.module)
     learner = _Learner(model, optimizer, loss, validation, settings, device, file)
@@ -46,6 +55,39 @@ def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettin
     model.to("cpu")
     set_mode(model, training=False)
     return model, history
+
+
+def loss_function(model: nn.Module, settings: FitSettings, kind: Kind) -> LossFunction:
+    """The loss of one event, on the CPU."""
+    loss = Loss(model, settings.module, kind, settings.task, None)
+
+    def value(numbers: Any, y: float) -> float:
+        output = torch.from_numpy(numbers[None].copy())
+        label = torch.tensor([y if settings.task == "regression" else int(y)])
+        with torch.no_grad():
+            return float(loss(output, label, torch.ones(1))[0])
+
+    return value
+
+
+def _read_outputs(model: nn.Module, width: int, settings: FitSettings, kind: Kind) -> Kind:
+    """How the user's loss reads the outputs, where there is one; what was found is kept on the module."""
+    if settings.task == "regression" or Loss(model, settings.module, kind, settings.task, None).own is None:
+        return kind
+    _, outputs = output_kind(model, width, settings.task)
+    own = Loss(model, settings.module, kind, settings.task, None).own
+    known_logits = isinstance(own, (nn.BCEWithLogitsLoss, nn.CrossEntropyLoss, nn.MultiLabelSoftMarginLoss))
+    reading = Reading(True) if known_logits else reading_of(loss_function(model, settings, kind), outputs)
+    if kind in ("probability", "sigmoids"):
+        if reading.logits:
+            settings.warn("the module's last layer gives 0 to 1 already, and its loss takes logits: leave one out")
+            return kind
+        note_output(model, Known(kind, outputs, reading.threshold))
+        return kind
+    if reading.logits or (outputs > 1 and isinstance(own, nn.NLLLoss)):
+        return "logits"
+    note_output(model, Known("value", outputs, reading.threshold))
+    return "value"
 
 
 @contextmanager

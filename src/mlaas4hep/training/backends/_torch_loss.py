@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -41,11 +43,16 @@ class Loss:
             own = copy.deepcopy(own)
             own.reduction = "none"
         self._own = own if callable(own) else None
+        self._one_hot: bool | None = None
         self._takes_weight = self._own is not None and _arguments(self._own) >= 3
 
     def __call__(self, output: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The mean of weight x loss over the batch, and the sum of weight x loss."""
         target = targets(output, y, self.task)
+        if self._one_hot is None:
+            self._one_hot = self._wants_one_hot(output, target, weight)
+        if self._one_hot:
+            target = F.one_hot(target, output.shape[1]).to(output.dtype)
         if self._takes_weight and self._own is not None:
             mean: Tensor = self._own(output, target, weight)
         else:
@@ -59,6 +66,25 @@ class Loss:
                 self._warn = None
         return mean, mean.detach() * weight.sum()
 
+    @property
+    def own(self) -> Any:
+        """The user's loss; None if it is the task's."""
+        return self._own
+
+    def _wants_one_hot(self, output: Tensor, target: Tensor, weight: Tensor) -> bool:
+        """True if the user's loss takes a column for each class, as BCELoss and MSELoss do, and no class indices."""
+        if self._own is None or target.is_floating_point():
+            return False
+        rows = output.shape[1] + 2  # so many that a column cannot be taken for a row
+        some, index, ones = output[:1].expand(rows, -1), target[:1].expand(rows), weight[:1].expand(rows)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            for wants, tried in ((False, index), (True, F.one_hot(index, output.shape[1]).to(output.dtype))):
+                with contextlib.suppress(RuntimeError, ValueError, IndexError, TypeError):
+                    self._own(*((some, tried, ones) if self._takes_weight else (some, tried)))
+                    return wants
+        return False
+
     def _default(self, output: Tensor, target: Tensor) -> Tensor:
         if self.task == "regression":
             return F.mse_loss(output, target, reduction="none")
@@ -67,6 +93,8 @@ class Loss:
             return function(output, target, reduction="none")
         if self.kind == "probability":
             return F.nll_loss(output.clamp_min(_EPSILON).log(), target, reduction="none")
+        if self.kind == "sigmoids":
+            return F.binary_cross_entropy(output, F.one_hot(target, output.shape[1]).to(output.dtype), reduction="none")
         return F.cross_entropy(output, target, reduction="none")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -13,9 +14,20 @@ from torch import Tensor, nn
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.data import Task
 
-__all__ = ["Kind", "Scores", "check_outputs", "evaluating", "known_kind", "output_kind", "set_mode"]
+__all__ = [
+    "Kind",
+    "Known",
+    "Scores",
+    "check_outputs",
+    "evaluating",
+    "known_output",
+    "note_output",
+    "output_kind",
+    "set_mode",
+]
 
-Kind = Literal["probability", "logits", "value"]
+Kind = Literal["probability", "sigmoids", "logits", "value"]
+"""``sigmoids``: two outputs in [0, 1] that do not sum to 1; ``value``: taken as they are."""
 _MARK = "_mlaas4hep_outputs"
 
 
@@ -40,19 +52,39 @@ class Scores(nn.Module):
         return result
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was found of the outputs of a module.
+
+    Attributes:
+        kind: how they become scores.
+        outputs: their number.
+        threshold: binary: the score between signal and background.
+    """
+
+    kind: Kind
+    outputs: int
+    threshold: float = 0.5
+
+
 def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
-    """Whether the outputs are probabilities, logits or values, and their number; found once and kept on the module."""
-    known: tuple[Kind, int] | None = model.__dict__.get(_MARK)
+    """How the outputs become scores, and their number; found once and kept on the module."""
+    known = known_output(model)
     if known is None:
-        known = _find_kind(model, width, task)
-        model.__dict__[_MARK] = known
+        known = Known(*_find_kind(model, width, task))
+        note_output(model, known)
+    return known.kind, known.outputs
+
+
+def known_output(model: nn.Module) -> Known | None:
+    """What was found of the outputs; None if nobody asked yet."""
+    known: Known | None = model.__dict__.get(_MARK)
     return known
 
 
-def known_kind(model: nn.Module) -> Kind | None:
-    """What was found of the outputs of a trained module; None if nobody asked yet."""
-    known: tuple[Kind, int] | None = model.__dict__.get(_MARK)
-    return known[0] if known else None
+def note_output(model: nn.Module, known: Known) -> None:
+    """Keep what was found on the module."""
+    model.__dict__[_MARK] = known
 
 
 def check_outputs(model: nn.Module, width: int, task: Task, classes: int) -> tuple[Kind, int]:
@@ -109,7 +141,7 @@ def _find_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
             "the torch module's outputs lie in [0, 1] but do not sum to 1",
             hint="end it with softmax, or with no activation",
         )
-    return "probability", outputs
+    return ("probability" if normalised else "sigmoids"), outputs
 
 
 def _enlarged(model: nn.Module, inputs: Tensor) -> list[Any]:

@@ -17,7 +17,7 @@ from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
 from mlaas4hep.training.user_model import user_errors
 
-__all__ = ["own_training"]
+__all__ = ["own_loop", "own_training"]
 
 
 def own_training(
@@ -28,7 +28,7 @@ def own_training(
     The loaders give (x, y): x float32 [B, width]; y float32 [B, 1], for multiclass int64 [B]. What it returns is the
     trained module if it is one, else the module itself is.
     """
-    loop = _find(model, settings)
+    loop = own_loop(model, settings)
     if loop is None:
         return None
     name = loop.__name__
@@ -56,7 +56,8 @@ def own_training(
     return trained, History(curves=curves, epochs=1)
 
 
-def _find(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | None:
+def own_loop(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | None:
+    """``train_clf`` or ``torch_train`` of the module or of its file, if there is one."""
     for owner in (model, settings.module):
         for name in ("train_clf", "torch_train"):
             loop = getattr(owner, name, None)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -89,8 +90,14 @@ class Backend(Protocol):
         """Scores of transformed rows.
 
         Returns:
-            float32: binary [N, 1], probability of the signal; multiclass [N, C]; regression [N, 1].
+            float32: binary [N, 1], larger for the signal (see `output`); multiclass [N, C]; regression [N, 1].
         """
+
+    def output(self, model: Any, task: Task) -> Said:
+        """What is known of the scores of a trained model: probabilities, unless it says otherwise."""
+
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
+        """True if the last layer and the loss of an untrained model allow a target that is shifted and scaled."""
 
     def save(self, model: Any, folder: Path, source: Path) -> None:
         """Write the framework's own format (and, for torch, the code in `source`) into an empty folder.

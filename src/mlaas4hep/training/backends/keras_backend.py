@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training.backends._files import rewrite_zip, write_beside
+from mlaas4hep.training.backends._links import shifts_along
 from mlaas4hep.training.backends._numbers import sigmoid, softmax
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -93,6 +95,21 @@ class KerasBackend:
             raw = sigmoid(raw) if missing == "Sigmoid" else softmax(raw)
         raw = raw.astype(np.float32, copy=False)
         return raw[:, 1:2] if task == "binary" and raw.shape[1] == 2 else raw
+
+    def output(self, model: Any, task: Task) -> Said:
+        """Decision values where the loss cuts elsewhere than at 0.5, as the hinge loss does."""
+        from mlaas4hep.training.backends._keras_outputs import said_of
+
+        shape = model.output_shape
+        return said_of(model, task, int(shape[-1]) if len(shape) > 1 else 1)
+
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
+        """True if outputs of both signs are possible and the loss is one of the difference to the target."""
+        from mlaas4hep.training.backends._keras_outputs import loss_function
+
+        raw = _call(model, np.random.default_rng(0).normal(scale=10.0, size=(512, width)).astype(np.float32))
+        both = bool((raw < 0).any() and (raw > 0).any())
+        return both and (not model.compiled or shifts_along(loss_function(model, settings.task, 1)))
 
     def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
         """Write ``model.keras`` without dates."""

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.backends._numbers import evaluate, sigmoid, softmax
+from mlaas4hep.training.backends._numbers import evaluate
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -64,15 +65,24 @@ class SklearnBackend:
         _check_kind(model, settings.task)
         self.seed(settings.seed, settings.threads)
         set_random_state(model, settings.seed)
-        _say_what_is_special(model, settings)
         with threadpool_limits(limits=settings.threads), passed_on(settings.warn):
             if streams(model, train, settings):
                 return model, fit_by_passes(self, model, train, validation, settings)
             model = fit_at_once(model, train, settings)
+            _check_scores(model, settings.task)
             return model, self._curves(model, train, validation, settings)
 
+    def output(self, model: Any, task: Task) -> Said:
+        """Decision values, cut at 0, where there is no ``predict_proba``."""
+        decision = task != "regression" and not hasattr(model, "predict_proba")
+        return Said(decision, threshold=0.0 if decision else 0.5)
+
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:  # noqa: ARG002
+        """False: a scikit-learn estimator gets what it would get if it was called directly."""
+        return False
+
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
-        """Scores: probabilities, or the sigmoid (softmax) of the decision function where there are none."""
+        """Scores: probabilities, or the decision function where there are none."""
         if len(x) == 0:
             return np.zeros((0, 1 if task != "multiclass" else len(model.classes_)), np.float32)
         if task == "regression":
@@ -80,8 +90,8 @@ class SklearnBackend:
         if hasattr(model, "predict_proba"):
             scores = np.asarray(model.predict_proba(x), np.float32)
         else:
-            raw = np.asarray(model.decision_function(x), np.float64)
-            scores = (sigmoid(raw)[:, None] if raw.ndim == 1 else softmax(raw)).astype(np.float32)
+            scores = np.asarray(model.decision_function(x), np.float32)
+        scores = scores.reshape(len(x), -1)
         return scores[:, -1:] if task == "binary" else scores
 
     def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
@@ -100,7 +110,7 @@ class SklearnBackend:
         """The curves the model kept while it was fitted, or one point at its end."""
         history = History(epochs=1)
         for part, prefix in ((train, ""), (validation, "val_")):
-            figures = evaluate(part, lambda x: self.predict(model, x, settings.task), settings.task)
+            figures = figures_of(self, model, part, settings.task)
             history.curves |= {prefix + name: [value] for name, value in figures.items()}
         settings.progress(0, train.size, {name: values[-1] for name, values in history.curves.items()})
         return history
@@ -136,11 +146,19 @@ def _check_kind(model: Any, task: Task) -> None:
         raise ModelFileError(f"{name} is no classifier, the task is {task}", hint="return a classifier from model()")
 
 
-def _say_what_is_special(model: Any, settings: FitSettings) -> None:
-    if settings.task == "regression" or hasattr(model, "predict_proba"):
-        return
-    if not hasattr(model, "decision_function"):
+def _check_scores(model: Any, task: Task) -> None:
+    """Refuse a trained classifier that can only say which class; asked after the training, as some know it then."""
+    if task != "regression" and not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
         raise ModelFileError(f"{type(model).__name__} has neither predict_proba nor decision_function")
-    function = "softmax" if settings.task == "multiclass" else "sigmoid"
-    name = type(last_step(model)).__name__
-    settings.warn(f"{name} gives no probabilities: the score is the {function} of its decision function")
+
+
+def figures_of(backend: SklearnBackend, model: Any, events: Any, task: Task) -> dict[str, float]:
+    """Loss and accuracy, see `evaluate`."""
+    said = backend.output(model, task)
+    return evaluate(
+        events,
+        lambda x: backend.predict(model, x, task),
+        task,
+        decision=said.decision,
+        threshold=said.threshold,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import sys
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.training.backends._links import shifts_along
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -23,7 +24,7 @@ __all__ = ["TorchBackend"]
 
 MODEL_FILE = "model.pt"
 CODE_FILE = "model.py"
-ABOUT_FILE = "about.json"
+MIDDLE = 0.02
 _BLOCK = 8192
 
 
@@ -87,19 +88,35 @@ class TorchBackend:
         columns = 1 if task != "multiclass" else scores.outputs
         return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
 
-    def save(self, model: Any, folder: Path, source: Path) -> None:
-        """Write ``model.pt`` (the state_dict, loads with ``weights_only=True``) and the user's code as ``model.py``.
+    def output(self, model: Any, task: Task) -> Said:
+        """Decision values where the loss cuts elsewhere than at 0.5, as the hinge loss does."""
+        from mlaas4hep.training.backends._torch_outputs import known_output
 
-        ``about.json`` says whether the outputs are probabilities, logits or values.
-        """
+        known = known_output(model)
+        if known is None or task == "regression":
+            return Said()
+        if known.kind == "logits":
+            return Said(raw="sigmoid" if known.outputs == 1 else "softmax")
+        return Said(abs(known.threshold - 0.5) > MIDDLE, known.threshold)
+
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
+        """True if outputs of both signs are possible and the loss is one of the difference to the target."""
+        from mlaas4hep.training.backends._torch_fit import loss_function
+        from mlaas4hep.training.backends._torch_own import own_loop
+
+        x = np.random.default_rng(0).normal(scale=10.0, size=(512, width)).astype(np.float32)
+        raw = self.predict(model, x, settings.task)
+        if not (raw < 0).any() or not (raw > 0).any() or own_loop(model, settings) is not None:
+            return False
+        return shifts_along(loss_function(model, settings, "value"))
+
+    def save(self, model: Any, folder: Path, source: Path) -> None:
+        """Write ``model.pt`` (the state_dict, loads with ``weights_only=True``) and the user's code as ``model.py``."""
         from mlaas4hep.training.backends._torch_fit import dump
-        from mlaas4hep.training.backends._torch_outputs import known_kind
 
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         (folder / MODEL_FILE).write_bytes(dump(state))
         shutil.copyfile(source, folder / CODE_FILE)
-        about = {"class": type(model).__qualname__, "framework": self.name, "output": known_kind(model)}
-        (folder / ABOUT_FILE).write_text(json.dumps({key: value for key, value in about.items() if value}) + "\n")
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
         """Convert with ``torch.onnx.export``."""

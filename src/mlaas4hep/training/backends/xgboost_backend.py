@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._numbers import sigmoid
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
+from mlaas4hep.training.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["XGBoostBackend"]
 
 MODEL_FILE = "model.ubj"
+LOGITS = "binary:logitraw"
 
 
 class XGBoostBackend:
@@ -74,8 +77,21 @@ class XGBoostBackend:
         """Probabilities, up to the best iteration after early stopping; for a regression the value."""
         if task == "regression":
             return np.asarray(model.predict(x), np.float32).reshape(-1, 1)
+        if model.objective == LOGITS:
+            return sigmoid(np.asarray(model.predict(x, output_margin=True), np.float32)).reshape(-1, 1)
         scores = np.asarray(model.predict_proba(x), np.float32)
         return scores[:, -1:] if task == "binary" else scores
+
+    def output(self, model: Any, task: Task) -> Said:
+        """Decision values, cut at 0.5, where the objective is not one for classes."""
+        objective = str(model.objective)
+        classes = objective.startswith(("multi:", "binary:")) or objective == "reg:logistic"
+        decision = not callable(model.objective) and (not classes or objective == "binary:hinge")
+        return Said(task != "regression" and decision, raw="sigmoid" if objective == LOGITS else "value")
+
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:  # noqa: ARG002
+        """False: trees know no unit, and the model is to be the one that XGBoost trains when it is called directly."""
+        return False
 
     def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
         """Write ``model.ubj``."""
@@ -89,9 +105,27 @@ class XGBoostBackend:
             from onnxmltools import convert_xgboost
             from onnxmltools.convert.common.data_types import FloatTensorType
 
-            converted = convert_xgboost(model, initial_types=[("x", FloatTensorType([None, width]))], target_opset=15)
-            outputs = 1 if task == "regression" else int(model.n_classes_)
-            return finish(converted, width, task, output=converted.graph.output[-1].name, outputs=outputs)
+            values = task != "regression" and (self.output(model, task).decision or model.objective == LOGITS)
+            values &= model.objective != "binary:hinge"
+            source = _as_regressor(model) if values else model
+            converted = convert_xgboost(source, initial_types=[("x", FloatTensorType([None, width]))], target_opset=15)
+            return finish(
+                converted,
+                width,
+                task,
+                output=converted.graph.output[-1].name,
+                outputs=1 if task == "regression" or values else int(model.n_classes_),
+                activation="Sigmoid" if model.objective == LOGITS else None,
+            )
+
+
+def _as_regressor(model: Any) -> Any:
+    """A binary classifier whose objective gives one number, as the converter takes it."""
+    from xgboost import XGBRegressor
+
+    regressor = XGBRegressor()
+    regressor.load_model(bytearray(model.get_booster().save_raw("ubj")))
+    return regressor
 
 
 def _check_kind(model: Any, task: Task) -> None:

@@ -44,6 +44,7 @@ def evaluate(
     parts: Mapping[str, Scored],
     *,
     threshold: float = 0.5,
+    output: str | None = None,
     ams_threshold: float | None = None,
     totals: Sequence[float] | None = None,
     replicas: int = 200,
@@ -57,6 +58,7 @@ def evaluate(
         parts: events by name (all, or in groups; see `Gatherer`): ``train``, ``validation`` and ``test`` after a
             training, ``data`` alone for other files.
         threshold: binary: an event is counted as signal from this score on (confusion matrix, accuracy, report).
+        output: what the scores are, ``probability`` (so without it) or ``decision``, which has no log loss.
         ams_threshold: threshold of the AMS chosen earlier; None: the best one on ``validation``.
         totals: sums of weights of (background, signal) that the AMS is scaled to; None: of all parts together.
         replicas: number of bootstrap replicas for the error of the AMS.
@@ -65,7 +67,7 @@ def evaluate(
     Returns:
         A dict of plain Python values without NaN or infinities::
 
-            {"task", "classes", "threshold",
+            {"task", "classes", "output", "threshold",
              "parts": {part: {"events", "sum_of_weights", "classes": {class: {"events", "sum_of_weights"}},
                               "groups": {"number"},    # only where the events are in groups
                               "unweighted": {...}, "weighted": {...}}},
@@ -94,9 +96,15 @@ def evaluate(
             )
             undefined.append({"what": f"parts.{name}", "reason": reason})
     result: dict[str, Any] = {"task": task, "classes": list(classes)}
+    if task != "regression":
+        result["output"] = output or "probability"
     if task == "binary":
         result["threshold"] = threshold
     result["parts"] = {name: _part(task, classes, part, usable[name], threshold) for name, part in parts.items()}
+    if result.get("output") == "decision":
+        for block in result["parts"].values():
+            for kind in ("unweighted", "weighted"):
+                del block[kind]["loss"]
     if task == "binary" and any(part.weighted for part in parts.values()):
         result["ams"] = _ams(usable, ams_threshold, totals, replicas, seed)
     elif task == "binary":

@@ -92,7 +92,9 @@ def _pictures(
             _Picture("Bias and resolution", regression.residual_profile_svg(part, main, report.target, report.unit)),
         ]
         return pictures, []
-    scores = [_Picture(caption, svg) for caption, svg in score_svgs(parts, main, report.classes, ks)]
+    decision = report.metrics.get("output") == "decision"
+    svgs = score_svgs(parts, main, report.classes, ks, decision=decision)
+    scores = [_Picture(caption, svg) for caption, svg in svgs]
     if report.task == "multiclass":
         roc = multiclass.one_vs_rest_svg(part, main, report.classes, weighted)
         return [_Picture("ROC, each class against all others", roc)], scores

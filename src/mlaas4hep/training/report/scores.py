@@ -44,7 +44,7 @@ class _Axis:
 
 
 def score_svgs(
-    parts: Mapping[str, Scored], main: str, classes: Sequence[str], ks: Mapping[str, Any]
+    parts: Mapping[str, Scored], main: str, classes: Sequence[str], ks: Mapping[str, Any], *, decision: bool = False
 ) -> list[tuple[str, str]]:
     """Figures with the events of the main part filled and the training events as markers.
 
@@ -53,6 +53,7 @@ def score_svgs(
         main: name of the filled part.
         classes: names by class index.
         ks: class to ``{"distance", "p_value"}``; shown where there.
+        decision: true if the scores are decision values, no probabilities.
 
     Returns:
         Pairs of caption and SVG. Binary: both classes, on a linear and a logarithmic scale. Multiclass: for the score
@@ -60,10 +61,11 @@ def score_svgs(
     """
     samples = {main: parts[main]} | ({"train": parts["train"]} if "train" in parts else {})
     colours = class_colours(len(classes))
+    word = "Decision value for" if decision else "Score: probability of"
     if len(classes) == 2:
         groups = [_Group(plain(name, 24), colours[index], (index,)) for index, name in enumerate(classes)]
         text = "\n".join(line for line in (_ks_line(name, ks.get(name)) for name in classes) if line)
-        axis = _axis(samples, main, 0, f"Score: probability of {plain(classes[1])}")
+        axis = _axis(samples, main, 0, f"{word} {plain(classes[1])}")
         return [
             (f"Score distribution, {scale} scale", _figure(f"scores-{scale}", samples, main, axis, groups, text))
             for scale in ("linear", "logarithmic")
@@ -72,7 +74,7 @@ def score_svgs(
     for index, name in enumerate(classes[:_MOST]):
         others = tuple(other for other in range(len(classes)) if other != index)
         groups = [_Group("other classes", INK, others), _Group(plain(name, 24), colours[index], (index,))]
-        axis = _axis(samples, main, index, f"Score: probability of {plain(name)}")
+        axis = _axis(samples, main, index, f"{word} {plain(name)}")
         svg = _figure(f"scores-{index}", samples, main, axis, groups, _ks_line(name, ks.get(name)))
         figures.append((f"Score of class {name}", svg))
     return figures

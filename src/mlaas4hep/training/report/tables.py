@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.training._format import FIGURES, count, exact, figure, main_part, number, with_error
+from mlaas4hep.training._format import count, exact, figure, figures_of, main_part, number, with_error
 from mlaas4hep.training.report.data import ReportData
 
 __all__ = ["ClassRow", "Tile", "class_rows", "cutflow_rows", "figure_rows", "key_tiles", "part_rows"]
@@ -56,7 +56,7 @@ def key_tiles(data: ReportData, weighted: bool) -> list[Tile]:
             cut = f"score ≥ {exact(ams['threshold'])}" if ams.get("threshold") is not None else "no threshold"
             tiles.append(Tile(f"AMS ({ams['evaluated_on']})", with_error(ams.get("value"), ams.get("error")), cut))
         tiles.append(Tile("Accuracy", number(figures["accuracy"]), where))
-        if data.task == "multiclass":
+        if data.task == "multiclass" and "loss" in figures:
             tiles.append(Tile("Log loss", number(figures["loss"]), where))
     events = sum(int(part["events"]) for part in parts.values())
     tiles.append(Tile("Events", f"{events:,}", ", ".join(f"{part['events']:,} {name}" for name, part in parts.items())))
@@ -71,7 +71,7 @@ def figure_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
             name,
             [(figure(part["unweighted"], key), figure(part["weighted"], key)) for part in parts.values()],
         )
-        for key, name in FIGURES[data.task]
+        for key, name in figures_of(data.task, parts)
     ]
 
 

@@ -1,0 +1,138 @@
+"""The target of a regression as a network learns it: shifted and scaled, and its predictions back in its own unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.training.data import Arrays, Events
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["Standardised", "TargetScale", "target_scale"]
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """The model learns ``(y - offset) / scale``."""
+
+    offset: float
+    scale: float
+
+    def forward(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Targets [N] as the model learns them."""
+        return ((y.astype(np.float64) - self.offset) / self.scale).astype(np.float32)
+
+    def back(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predictions [N, 1] in the unit of the target."""
+        return (scores.astype(np.float64) * self.scale + self.offset).astype(np.float32)
+
+    def in_graph(self, core: onnx.ModelProto) -> onnx.ModelProto:
+        """The converted model with `back` at its end, in float64."""
+        import onnx
+        from onnx import TensorProto, helper
+
+        model = onnx.ModelProto()
+        model.CopyFrom(core)
+        graph = model.graph
+        name = graph.output[0].name
+        inner = "target/learnt"
+        for node in graph.node:
+            node.output[:] = [inner if output == name else output for output in node.output]
+            node.input[:] = [inner if entry == name else entry for entry in node.input]
+        for key, value in (("scale", self.scale), ("offset", self.offset)):
+            graph.initializer.append(helper.make_tensor(f"target/{key}", TensorProto.DOUBLE, [], [value]))
+        make = helper.make_node
+        graph.node.extend(
+            [
+                make("Cast", [inner], ["target/double"], name="target/double", to=TensorProto.DOUBLE),
+                make("Mul", ["target/double", "target/scale"], ["target/scaled"], name="target/scaled"),
+                make("Add", ["target/scaled", "target/offset"], ["target/shifted"], name="target/shifted"),
+                make("Cast", ["target/shifted"], [name], name="target/float", to=TensorProto.FLOAT),
+            ]
+        )
+        onnx.checker.check_model(model)
+        return model
+
+
+class Standardised:
+    """The protocol `Events` with the target as the model learns it."""
+
+    def __init__(self, events: Events, target: TargetScale) -> None:
+        self._events = events
+        self._target = target
+
+    @property
+    def size(self) -> int:
+        """Number of events."""
+        return self._events.size
+
+    @property
+    def width(self) -> int:
+        """Number of columns the model sees."""
+        return self._events.width
+
+    @property
+    def weighted(self) -> bool:
+        """False if every weight is 1."""
+        return self._events.weighted
+
+    def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
+        """All events once, chunk by chunk."""
+        return map(self._changed, self._events.chunks(epoch))
+
+    def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
+        """All events once in batches."""
+        return map(self._changed, self._events.batches(batch_size, epoch))
+
+    def load(self) -> Arrays:
+        """All events in memory."""
+        return self._changed(self._events.load())
+
+    def fits(self) -> bool:
+        """True if `load` would succeed."""
+        return self._events.fits()
+
+    def _changed(self, arrays: Arrays) -> Arrays:
+        return replace(arrays, y=self._target.forward(arrays.y))
+
+
+def target_scale(train: Events, takes_any: Callable[[], bool], warn: Callable[[str], None]) -> TargetScale | None:
+    """Mean and spread of the target where a network could not learn it as it is; None where it can.
+
+    A network begins near 0 and learns in steps of about 1e-3: a target that is far from 0 compared with its spread, or
+    whose spread is far from 1, is out of its reach.
+
+    Args:
+        train: training events.
+        takes_any: asked where it would be needed: is a shifted and scaled target a fair one for the model's last layer
+            and loss?
+        warn: told what is done.
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    for chunk in train.chunks(0):
+        y = chunk.y.astype(np.float64)
+        if not len(y):
+            continue
+        shift = float(y.mean()) - mean
+        total = count + len(y)
+        squares += float(((y - y.mean()) ** 2).sum()) + shift**2 * count * len(y) / total
+        mean += shift * len(y) / total
+        count = total
+    spread = float(np.sqrt(squares / count)) if count else 0.0
+    if spread == 0.0 or (0.1 <= spread <= 10.0 and abs(mean) <= 3.0 * spread):
+        return None
+    told = f"the target has mean {mean:.6g} and standard deviation {spread:.4g}"
+    if not takes_any():
+        warn(
+            f"{told}, which a network learns badly, and its last layer or loss does not allow another unit: "
+            "consider a target near 0 with a spread near 1"
+        )
+        return None
+    warn(f"{told}: the model learns it shifted and scaled to 0 and 1, and predicts it in its own unit")
+    return TargetScale(mean, spread)
