@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,13 @@ def counted(source: RNTupleSource, monkeypatch: pytest.MonkeyPatch) -> Counter[t
     return pages
 
 
+@pytest.mark.parametrize("room", [1 << 20, 2000])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_pass_decompresses_each_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+def test_a_pass_decompresses_each_page_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, room: int
+) -> None:
     before = ROOM.taken
+    monkeypatch.setattr(ROOM, "_limit", before + room)
     source = opened(write(tmp_path / "a.root", [EVENTS // 2]))
     pages = counted(source, monkeypatch)
     ranges = [(start, min(start + 60, EVENTS)) for start in range(0, EVENTS, 60)]
@@ -126,24 +131,33 @@ def test_only_pages_that_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_pages_stay_within_the_room_of_all_files() -> None:
-    room = Room(limit=100)
-    first, second = PageCache(room), PageCache(room)
-    made: list[int] = []
+    """What has no room goes to a temporary file; each is made once all the same."""
+    room = Room(limit=500)
+    caches = [PageCache(room) for _ in range(3)]
+    made: list[tuple[int, ...]] = []
 
-    def page(number: int) -> Any:
-        made.append(number)
-        return np.full(60, number, dtype=np.uint8)
+    def page(*place: int) -> Any:
+        made.append(place)
+        return np.arange(60, dtype=np.float32) + 1000 * place[0] + 100 * place[1]
 
-    assert first.get((0, 0, 0), 60, 10, lambda: page(1))[0] == 1
-    assert second.get((0, 0, 0), 60, 10, lambda: page(2))[0] == 2
-    assert room.taken == 60
-    assert second.get((0, 0, 0), 60, 10, lambda: page(3))[0] == 3
-    assert first.get((0, 0, 0), 60, 10, lambda: page(4))[0] == 1
-    assert first.get((1, 0, 0), 60, 10, lambda: page(5))[0] == 5
-    assert first.get((1, 0, 0), 60, 10, lambda: page(6))[0] == 5
-    assert (room.taken, made) == (60, [1, 2, 3, 5])
-    first.clear()
-    assert room.taken == 0
+    for first in range(0, 60, 20):
+        for number, cache in enumerate(caches):
+            for other in range(4):
+                found = cache.part((0, other, 0), 60, 20, first, first + 20, partial(page, number, other))
+                np.testing.assert_array_equal(found, np.arange(first, first + 20) + 1000 * number + 100 * other)
+        assert room.taken == (480 if first < 40 else 0)
+    assert len(made) == len(set(made)) == 12
+    assert all(not cache._kept and cache._spill is None for cache in caches)
+
+
+def test_no_room_in_the_temporary_folder_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then pages are decompressed again; nothing is lost."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(ROOM, "_limit", 0)
+    source = opened(write(tmp_path / "a.root", [EVENTS // 2]))
+    for start in range(0, EVENTS, 100):
+        check(source, start, start + 100)
+    source.close()
 
 
 def test_memory_limit_sets_the_room() -> None:

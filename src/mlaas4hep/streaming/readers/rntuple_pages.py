@@ -16,6 +16,7 @@ from mlaas4hep.streaming.readers.page_cache import PageCache
 __all__ = ["Pages"]
 
 _EDGES = 1 << 12
+_UNKNOWN = 1 << 62
 _WHOLE = -1  # instead of the number of a page: the column of the whole cluster
 
 
@@ -54,8 +55,7 @@ class Pages:
         if edges is None:
             used = last - first - again
             make = partial(self._whole, cluster, column, size)
-            whole = self._cache.get((cluster, column, _WHOLE), size, used, make)
-            return whole[first:last].copy()
+            return self._cache.part((cluster, column, _WHOLE), size or _UNKNOWN, used, first, last, make)
         if first >= last:
             return np.empty(0, dtype=self._ntuple.get_field_metadata(column).dtype_result)
         begin, end = np.searchsorted(edges, [first, last - 1], side="right") - 1
@@ -68,9 +68,9 @@ class Pages:
             lower, upper = max(first, start), min(last, stop)
             used = upper - max(first + again, start)
             make = partial(self._page, cluster, column, page)
-            data = self._cache.get((cluster, column, page), stop - start, used, make)
-            parts.append(data[lower - start : upper - start])
-        return np.concatenate(parts) if len(parts) > 1 else parts[0].copy()
+            place, count = (cluster, column, page), stop - start
+            parts.append(self._cache.part(place, count, used, lower - start, upper - start, make))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _find_edges(self, cluster: int, column: int) -> NDArray[np.int64] | None:
         """First element of each page, and behind the last the number of elements; None: uproot puts it together.
