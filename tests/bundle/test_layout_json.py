@@ -23,6 +23,7 @@ flat = st.builds(
     scale=numbers,
     floor=numbers,
     fill=numbers,
+    origin=st.floats(allow_nan=False, allow_infinity=False),
 )
 jagged = st.builds(
     FeatureBranch,
@@ -47,7 +48,9 @@ layouts = st.builds(
 @given(layouts)
 def test_a_layout_survives_json_bit_by_bit(layout: Layout) -> None:
     back = layout_from_json(json.loads(json_bytes(layout_to_json(layout))))
-    assert [(b.name, b.kind, b.length) for b in back.branches] == [(b.name, b.kind, b.length) for b in layout.branches]
+    assert [(b.name, b.kind, b.length, repr(b.origin)) for b in back.branches] == [
+        (b.name, b.kind, b.length, repr(b.origin)) for b in layout.branches
+    ]
     for attribute in ("offset", "scale", "floor", "fill"):
         ours, theirs = back.expand(attribute), layout.expand(attribute)
         np.testing.assert_array_equal(ours, theirs)
@@ -62,6 +65,7 @@ def test_what_json_has_no_number_for_is_written_in_words() -> None:
         "name": "pt",
         "kind": "flat",
         "length": 1,
+        "origin": 0.0,
         "offset": float(np.float32(0.1)),
         "scale": "Infinity",
         "floor": "-Infinity",

@@ -28,7 +28,9 @@ finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 @st.composite
 def layouts(draw: st.DrawFn) -> Layout:
     branches = tuple(
-        FeatureBranch(f"b{number}", "jagged", length, *(draw(finite) for _ in range(4)))
+        FeatureBranch(
+            f"b{number}", "jagged", length, *(draw(finite) for _ in range(4)), draw(st.sampled_from([0.0, 1e9]))
+        )
         for number, length in enumerate(draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)))
     )
     missing = tuple(draw(st.lists(finite | special, max_size=2)))

@@ -13,9 +13,11 @@ MAX_BATCH = 65_536
 
 
 def params_json(manifest: Manifest) -> dict[str, Any]:
-    """The parameters TFaaS clients read."""
+    """The parameters TFaaS clients read, and `origins` of branches where they are not 0."""
     columns = "; ".join(meaning for output in manifest.outputs for meaning in output.meaning)
+    origins = {branch.name: branch.origin for branch in manifest.features.branches if branch.origin}
     return {
+        **({"origins": origins} if origins else {}),
         "name": manifest.name,
         "model": "model.onnx" if manifest.served == "onnx" else "native",
         "labels": "labels.txt",

@@ -20,8 +20,8 @@ TEXT = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def layout_to_json(layout: Layout) -> dict[str, Any]:
     """The layout as plain JSON values.
 
-    Offset, scale, floor and fill are written as the float32 values they stand for; what JSON has no number for is
-    written as ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``.
+    Offset, scale, floor and fill are written as the float32 values they stand for, the origin as a float64 value; what
+    JSON has no number for is written as ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``.
 
     Example:
         >>> layout_to_json(Layout((FeatureBranch("pt", "flat", 1, 0.0, 1.0, 0.0, -1.0),)))["branches"][0]["fill"]
@@ -29,7 +29,7 @@ def layout_to_json(layout: Layout) -> dict[str, Any]:
     """
     return {
         "branches": [
-            {"name": branch.name, "kind": branch.kind, "length": branch.length}
+            {"name": branch.name, "kind": branch.kind, "length": branch.length, "origin": branch.origin}
             | {number: _to_json(np.float32(getattr(branch, number))) for number in NUMBERS}
             for branch in layout.branches
         ],
@@ -65,8 +65,12 @@ def _branch(entry: Mapping[str, Any]) -> FeatureBranch:
         msg = f"branch {entry['name']} of kind {kind} and length {length}"
         raise ValueError(msg)
     offset, scale, floor, fill = (_from_json(entry[number]) for number in NUMBERS)
+    origin = _from_json(entry.get("origin", 0.0))
+    if not math.isfinite(origin):
+        msg = f"branch {entry['name']} with the origin {origin}"
+        raise ValueError(msg)
     return FeatureBranch(
-        str(entry["name"]), cast("Literal['flat', 'jagged']", kind), length, offset, scale, floor, fill
+        str(entry["name"]), cast("Literal['flat', 'jagged']", kind), length, offset, scale, floor, fill, origin
     )
 
 

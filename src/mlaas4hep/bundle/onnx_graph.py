@@ -32,8 +32,9 @@ def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
             gives the same bits, except that ONNX Runtime's Where drops the sign of a negative zero.
 
     Returns:
-        A checked model: input `features` float32 [N, D], raw and padded, missing where NaN, infinite or one of
-        `layout.missing`; output `scores` float32 [N, K]. The same arguments give the same bytes (see `to_bytes`).
+        A checked model: input `features` float32 [N, D], raw (stored values less the origin of their branch) and
+        padded, missing where NaN, infinite or one of `layout.missing`; output `scores` float32 [N, K]. The same
+        arguments give the same bytes (see `to_bytes`).
 
     Raises:
         ConversionError: the core has other inputs or outputs, or the result is no valid ONNX model.
@@ -152,7 +153,12 @@ def _transform(layout: Layout, result: str, prefix: str) -> tuple[list[onnx.Node
 
 
 def _sentinels(layout: Layout) -> Iterator[NDArray[np.float32]]:
-    """The values that mean missing; those that are not finite are recognised anyway."""
+    """The values that mean missing, for all columns or [D]; those that are not finite are recognised anyway.
+
+    NaN, which equals nothing, stands for columns that count from an origin.
+    """
+    shifted = layout.shifted
     with np.errstate(over="ignore"):
         values = [np.array(value, dtype=np.float32) for value in layout.missing]
-    return (value for value in values if np.isfinite(value))
+    finite = (value for value in values if np.isfinite(value))
+    return (np.where(shifted, np.float32(np.nan), value) for value in finite) if shifted.any() else finite

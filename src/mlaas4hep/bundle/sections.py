@@ -51,11 +51,19 @@ class Input(Section):
 
 
 class BranchColumns(Section):
-    """One branch among the features: ``max((v - offset) * scale, floor)`` in float32, `fill` where missing."""
+    """One branch among the features: ``max((v - offset) * scale, floor)`` in float32, `fill` where missing.
+
+    The raw value v in the columns of `features` is float32(stored value - origin).
+    """
 
     name: str
     kind: Literal["flat", "jagged"]
     length: int = Field(ge=1)
+    origin: float = Field(
+        default=0.0,
+        allow_inf_nan=False,
+        description="Subtracted in float64 (exactly from integers) before a stored value becomes float32.",
+    )
     offset: Number
     scale: Number
     floor: Number

@@ -35,12 +35,14 @@ class Transform:
             processor's cache. Where the model understands NaN the floor is -inf, which changes nothing, and the fill
             NaN.
         missing: values that mean missing, float32 [0, 4 or more]; NaN, which equals nothing, where there are fewer.
+        exempt: columns in which no number means missing, as they count from an origin, int64 [0 or more].
     """
 
     width: int
     mask: bool
     numbers: NDArray[np.float32]
     missing: NDArray[np.float32]
+    exempt: NDArray[np.int64]
 
     @staticmethod
     def of(layout: Layout) -> Transform:
@@ -52,7 +54,8 @@ class Transform:
         missing = np.full(max(_AT_ONCE, count) if count else 0, np.nan, dtype=np.float32)
         with np.errstate(over="ignore"):
             missing[:count] = layout.missing
-        return Transform(layout.width, layout.mask, _in_lines([offset, scale, floor, fill]), missing)
+        exempt = np.flatnonzero(layout.shifted) if count else np.empty(0, dtype=np.int64)
+        return Transform(layout.width, layout.mask, _in_lines([offset, scale, floor, fill]), missing, exempt)
 
     @property
     def model_width(self) -> int:
@@ -73,10 +76,11 @@ class Transform:
         _transform(address_of(out), 4 * self.model_width, len(rows), 0, address_of(rows), *self._parts())
         return out
 
-    def _parts(self) -> tuple[int, int, int, int, int, int]:
+    def _parts(self) -> tuple[int, int, int, int, int, int, int, int]:
         """What the loop needs of it. Never kept: they are of this process."""
         table = address_of(self.numbers), self.numbers.strides[0]
-        return self.width, *table, address_of(self.missing), len(self.missing), int(self.mask)
+        lists = address_of(self.missing), len(self.missing), address_of(self.exempt), len(self.exempt)
+        return self.width, *table, *lists, int(self.mask)
 
 
 def _in_lines(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -210,7 +214,7 @@ def _scaled(value: float, offset: float, scale: float, floor: float) -> float:
 @compiled
 def _transform(
     out: int, stride: int, size: int, rows: int, base: int, width: int, numbers: int, step: int, missing: int,
-    sentinels: int, mask: int,
+    sentinels: int, exempt: int, exempted: int, mask: int,
 ) -> None:  # fmt: skip
     """Transform rows of float32 from the addresses in ``rows``, int64 [size], or (if that is 0) from ``base`` on.
 
@@ -222,6 +226,7 @@ def _transform(
     floor = carray(pointer(numbers + 2 * step), (width,), np.float32)
     fill = carray(pointer(numbers + 3 * step), (width,), np.float32)
     absent = carray(pointer(missing), (sentinels,), np.float32)
+    free = carray(pointer(exempt), (exempted,), np.int64)
     infinity = np.float32(np.inf)
     a = b = c = d = np.float32(np.nan)
     if sentinels:
@@ -247,6 +252,10 @@ def _transform(
         for s in range(4, sentinels):
             for k in range(width):
                 to[k] = fill[k] if raw[k] == absent[s] else to[k]
+        for f in range(exempted):
+            k = free[f]
+            x = _scaled(raw[k], offset[k], scale[k], floor[k])
+            to[k] = x if abs(raw[k]) < infinity else fill[k]
         if mask != 0:
             flags = carray(pointer(out + j * stride + 4 * width), (width,), np.float32)
             for k in range(width):
@@ -256,3 +265,5 @@ def _transform(
             for s in range(4, sentinels):
                 for k in range(width):
                     flags[k] = np.float32(0.0) if raw[k] == absent[s] else flags[k]
+            for f in range(exempted):
+                flags[free[f]] = np.float32(1.0) if abs(raw[free[f]]) < infinity else np.float32(0.0)

@@ -24,13 +24,15 @@ __all__ = ["FeatureBranch", "Layout"]
 class FeatureBranch:
     """One branch among the features, and the numbers of its normalisation.
 
-    The raw value ``v`` (float32, NaN where missing) becomes ``max((v - offset) * scale, floor)``, and ``fill`` where it
+    A stored value becomes the raw value ``v`` (float32, NaN where missing) when `origin` is subtracted from it, in
+    float64, or exactly for integers. The raw value becomes ``max((v - offset) * scale, floor)``, and ``fill`` where it
     is missing. Offset, scale, floor and fill are float32 values. The floor keeps real values away from the fill.
 
     Attributes:
         name: the branch or variable.
         kind: flat or jagged.
         length: number of feature columns, 1 for a flat branch.
+        origin: float64; 0 but for branches whose values differ by less than float32 can tell.
     """
 
     name: str
@@ -40,6 +42,7 @@ class FeatureBranch:
     scale: float
     floor: float
     fill: float
+    origin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Layout:
 
     Attributes:
         branches: in the order of the columns.
-        missing: values that mean missing in the input, e.g. -999.
+        missing: values that mean missing in the input, e.g. -999. Columns of a branch with an origin have NaN instead:
+            there such a number is a difference like any other.
         nan: true if the model itself understands NaN: then nothing is filled and there is no floor.
         mask: true if one more column a feature follows, 1.0 where the value is real and 0.0 where it is missing.
         normalisation: the name of the method, for people; the numbers stand in the branches.
@@ -89,6 +93,13 @@ class Layout:
         """One of the normalisation's numbers for each raw column, float32 [D]."""
         return np.array(
             [getattr(branch, attribute) for branch in self.branches for _ in range(branch.length)], dtype=np.float32
+        )
+
+    @property
+    def shifted(self) -> NDArray[np.bool_]:
+        """Whether each raw column counts from an origin, bool [D]."""
+        return np.array(
+            [branch.origin != 0.0 for branch in self.branches for _ in range(branch.length)], dtype=np.bool_
         )
 
     def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from mlaas4hep.features.compiled import (
     rows_of_output,
 )
 from mlaas4hep.features.layout import FeatureBranch
+from mlaas4hep.features.origin import from_origin
 
 __all__ = ["fill_raw", "raw_matrix"]
 
@@ -32,15 +33,20 @@ _FIELDS = 6  # of a branch: address of values, address of offsets (0: flat), col
 
 
 def raw_matrix(
-    columns: Columns, branches: Sequence[FeatureBranch], events: int, index: NDArray[Any] | None = None
+    columns: Columns,
+    branches: Sequence[FeatureBranch],
+    events: int,
+    index: NDArray[Any] | None = None,
+    missing: Sequence[float] = (),
 ) -> NDArray[np.float32]:
-    """Raw feature columns: values as they are, NaN beyond the end of a list.
+    """Raw feature columns: values as they are, or from the branch's origin; NaN beyond the end of a list.
 
     Args:
         columns: one for each of `branches`, each of ``events`` events.
         branches: in the order of the feature columns.
         events: number N of events.
         index: as for `fill_raw`; then N is the number of chosen events.
+        missing: as for `fill_raw`.
 
     Returns:
         float32 [N, D].
@@ -50,12 +56,16 @@ def raw_matrix(
     """
     chosen = np.arange(events) if index is None else positions(index, events)
     out = np.empty((len(chosen), sum([branch.length for branch in branches])), dtype=np.float32)
-    _fill_checked(out, columns, branches, chosen, events)
+    _fill_checked(out, columns, branches, chosen, events, missing)
     return out
 
 
 def fill_raw(
-    out: NDArray[np.float32], columns: Columns, branches: Sequence[FeatureBranch], index: NDArray[Any] | None = None
+    out: NDArray[np.float32],
+    columns: Columns,
+    branches: Sequence[FeatureBranch],
+    index: NDArray[Any] | None = None,
+    missing: Sequence[float] = (),
 ) -> None:
     """Write the raw feature columns of some events into a block, or into rows of a larger one.
 
@@ -65,6 +75,8 @@ def fill_raw(
         branches: in the order of the feature columns.
         index: the n events: positions in the columns, integers [n] in any order, also repeated, or a mask, bool
             [events]. None: all events, one after another.
+        missing: values that mean missing: they become NaN in branches with an origin, and are left to
+            `Layout.transform` in all others.
 
     Raises:
         ValueError: columns of different numbers of events, lists beyond the values there are, an output of another
@@ -76,7 +88,7 @@ def fill_raw(
     if len(chosen) != len(out):
         msg = f"{len(chosen)} events for {len(out)} rows"
         raise ValueError(msg)
-    _fill_checked(out, columns, branches, chosen, events)
+    _fill_checked(out, columns, branches, chosen, events, missing)
 
 
 def _fill_checked(
@@ -85,8 +97,9 @@ def _fill_checked(
     branches: Sequence[FeatureBranch],
     index: NDArray[np.int64],
     events: int,
+    missing: Sequence[float],
 ) -> None:
-    table, width, kept = _table(columns, branches, events)
+    table, width, kept = _table(columns, branches, events, missing)
     address, stride = rows_of_output(out, width)
     tile = max(1, TILE_BYTES // max(4 * width, 1))
     failed = _fill(address, stride, len(index), address_of(table), len(branches), address_of(index), events, tile)
@@ -100,7 +113,7 @@ def _fill_checked(
 
 
 def _table(
-    columns: Columns, branches: Sequence[FeatureBranch], events: int
+    columns: Columns, branches: Sequence[FeatureBranch], events: int, missing: Sequence[float]
 ) -> tuple[NDArray[np.int64], int, list[NDArray[Any]]]:
     """What the loop must know of each branch, int64 [branches, 6]; D; the arrays whose addresses stand in the table."""
     rows: list[int] = []
@@ -119,7 +132,8 @@ def _table(
             if found != events:
                 msg = f"{branch.name} has {found} events, not {events}"
                 raise ValueError(msg)
-            values = np.ascontiguousarray(column, dtype=np.float32)
+            shifted = from_origin(column, branch.origin, missing) if branch.origin else column
+            values = np.ascontiguousarray(shifted, dtype=np.float32)
             kept.append(values)
             rows += (address_of_vector(values), place, branch.length, at, start, len(values))
             at += branch.length

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from fractions import Fraction
 
 import numpy as np
 
@@ -13,25 +14,29 @@ from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.features.origin import origin_of, origin_of_range
+from mlaas4hep.features.sentinels import warning_of
 from mlaas4hep.features.specs import BranchSpecs, Specs
-from mlaas4hep.features.statistics import Lengths
+from mlaas4hep.features.statistics import Lengths, Number
 
 __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"]
 
 OUTLIER_QUANTILE = 0.999
 OUTLIER_FACTOR = 2
 ROBUST_ERROR = 0.1
+ROUNDING = 2.0**-50
 LOWEST = float(np.finfo(np.float32).min)
 HIGHEST = -LOWEST
 
 
 @dataclass(frozen=True)
 class LayoutChoice:
-    """A layout, the branches left out of it with the reason, and warnings for the user."""
+    """A layout, the branches left out of it with the reason, warnings for the user, and what was chosen for them."""
 
     layout: Layout
     left_out: dict[str, str]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice:
@@ -79,6 +84,9 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
                     "use minmax or standard, or cut the tails away"
                 )
         branches.append(_branch(name, part, length, features, nan=nan))
+    warning = warning_of(specs.values, features.missing)
+    if warning:
+        warnings.append(warning)
     layout = Layout(
         branches=tuple(branches),
         missing=features.missing,
@@ -86,7 +94,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
         mask=features.mask,
         normalisation=features.normalisation,
     )
-    return LayoutChoice(layout, left_out, tuple(warnings))
+    return LayoutChoice(layout, left_out, tuple(warnings), _origins(layout))
 
 
 def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Features, *, nan: bool) -> Layout:
@@ -112,10 +120,12 @@ def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Featu
                 f"branch {name} goes from {low:g} to {high:g} in specs.json, beyond what float32 can hold",
                 hint="cut these values away, or leave out the specs",
             )
+        origin = origin_of_range(low, high)
+        low, high = _less(low, origin), _less(high, origin)
         offset, scale = _float32_pair(low, high - low)
         floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
         branches.append(
-            FeatureBranch(name, "jagged" if name in specs.jkeys else "flat", length, offset, scale, floor, fill)
+            FeatureBranch(name, "jagged" if name in specs.jkeys else "flat", length, offset, scale, floor, fill, origin)
         )
     return Layout(tuple(branches), features.missing, nan, features.mask, "minmax")
 
@@ -148,18 +158,35 @@ def choose_length(name: str, lengths: Lengths, features: Features) -> tuple[int,
 
 def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, nan: bool) -> FeatureBranch:
     values = specs.values
-    low, high = values.low, values.high
+    origin = origin_of(values.features)
+    low, high = _less(values.low, origin), _less(values.high, origin)
     if features.normalisation == "minmax":
         offset, spread = low, high - low
     elif features.normalisation == "standard":
-        offset, spread = values.mean, values.std
+        offset, spread = _less(values.features.moments.total() / values.real, origin), values.std
     elif features.normalisation == "robust":
-        offset, spread = values.quantile(0.5), _robust_spread(specs)
+        offset, spread = values.quantile(0.5) - origin, _robust_spread(specs)
     else:
         offset, spread = 0.0, 1.0
+    if features.normalisation != "none" and spread < ROUNDING * abs(origin):
+        offset, spread = low, high - low  # large integers, whose mean and quantiles are those of rounded numbers
     offset, scale = _float32_pair(offset, spread)
     floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
-    return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill)
+    return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill, origin)
+
+
+def _less(number: Number | Fraction, origin: float) -> float:
+    """The difference, rounded once."""
+    return float(number) if not origin else float(Fraction(number) - Fraction(origin))
+
+
+def _origins(layout: Layout) -> tuple[str, ...]:
+    """What is said of the branches that have an origin."""
+    texts = [f"{branch.name} from {branch.origin!r}" for branch in layout.branches if branch.origin]
+    if not texts:
+        return ()
+    what = "float32 cannot tell their values apart, so they are counted from an origin of their own"
+    return (f"{what}: {', '.join(texts)}",)
 
 
 def _robust_spread(specs: BranchSpecs) -> float:

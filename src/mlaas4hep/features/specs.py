@@ -170,6 +170,11 @@ class Specs:
             {name: specs + other.branches[name] for name, specs in self.branches.items()},
         )
 
+    @property
+    def values(self) -> dict[str, ValueStatistics]:
+        """Statistics of the values of each branch."""
+        return {name: part.values for name, part in self.branches.items()}
+
     @staticmethod
     def merge(parts: Iterable[Specs]) -> Specs:
         """The specs of the whole from those of its parts, of which there is at least one."""

@@ -19,7 +19,7 @@ from mlaas4hep.features.counts import count_small, merge_counts
 from mlaas4hep.features.sketch import Sketch
 from mlaas4hep.features.sweep import FEATURES, LARGE, LOW, SPLIT, SUMS, Swept, keys_of, sweep
 
-__all__ = ["Lengths", "Moments", "Number", "Real", "ValueStatistics", "sentinels"]
+__all__ = ["Lengths", "Moments", "Number", "Real", "ValueStatistics", "number_text", "sentinels"]
 
 Int64s = NDArray[np.int64]
 Number: TypeAlias = int | float
@@ -245,6 +245,15 @@ def sentinels(missing: Any) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):
         both = np.concatenate([exact, exact.astype(np.float32).astype(np.float64)])
     return np.unique(both[~np.isnan(both)])
+
+
+def number_text(number: Number) -> str:
+    """A stored number in the fewest digits that are this number and no other of its type."""
+    if isinstance(number, int) or not math.isfinite(number):
+        return str(number)
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    return str(single) if float(single) == number else repr(number)
 
 
 def _real(

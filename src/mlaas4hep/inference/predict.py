@@ -160,7 +160,7 @@ class _Job:
         except LengthMismatchError as error:
             located = error.shifted(start)
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
-        scores = self.scorer.scores(raw_matrix(computed, self.layout.branches, events))
+        scores = self.scorer.scores(raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing))
         return {
             "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),

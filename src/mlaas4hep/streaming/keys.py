@@ -56,7 +56,7 @@ def rows_key(scan: str, layout: Layout, targets: Any) -> str:
         layout: whose columns they are.
         targets: what decides the targets beside the labels, as JSON: task and classes.
     """
-    columns = [(branch.name, branch.kind, branch.length) for branch in layout.branches]
+    columns = [(branch.name, branch.kind, branch.length, branch.origin) for branch in layout.branches]
     return content_key({"what": "rows", "scan": scan, "columns": columns, "targets": targets})
 
 

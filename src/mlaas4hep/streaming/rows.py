@@ -93,7 +93,8 @@ class RowReader:
         first, second, third = np.cumsum(counts).tolist()
         bounds = (0, first, second, third)
         for begin, end in pairwise(bounds):  # in each part the events ascend, which is the fast way
-            fill_raw(raw[begin:end], selected.columns, self.layout.branches, selected.index[order[begin:end]])
+            chosen = selected.index[order[begin:end]]
+            fill_raw(raw[begin:end], selected.columns, self.layout.branches, chosen, self.layout.missing)
         if selected.label is None:
             y = np.repeat(self.target(np.array([data.sample.label])), len(order))
         else:

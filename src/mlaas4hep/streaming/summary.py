@@ -13,8 +13,9 @@ import numpy as np
 from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.errors import BranchReadError
 from mlaas4hep.features.cutflow import render
+from mlaas4hep.features.sentinels import warning_of
 from mlaas4hep.features.specs import Specs, legacy_specs
-from mlaas4hep.features.statistics import Number
+from mlaas4hep.features.statistics import number_text
 from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
@@ -22,7 +23,7 @@ from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.scan import RangeCount, Scan, cutflows_of, scan
 from mlaas4hep.streaming.schedule import ordered_map
 
-__all__ = ["FileSpecs", "Scanned", "number_text", "scanned", "specs_of_files"]
+__all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,6 @@ class FileSpecs:
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
         )
-
-
-def number_text(number: Number) -> str:
-    """A stored number in the fewest digits that are this number and no other of its type."""
-    if isinstance(number, int) or not math.isfinite(number):
-        return str(number)
-    with np.errstate(over="ignore"):
-        single = np.float32(number)
-    return str(single) if float(single) == number else repr(number)
 
 
 def _mean_text(mean: float, std: float) -> str:
@@ -148,6 +140,9 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
         pipeline, found, lost = _scan(files, pipeline, workflow, monitor)
         if pipeline.selects:
             monitor.note(render(cutflows_of(files, found.files)))
+        suspicion = warning_of(found.specs.values, workflow.features.missing)
+        if suspicion:
+            monitor.warn(suspicion)
         yield Scanned(files, pipeline, found, workflow.reading.threads, branches.lost | lost)
     finally:
         close_files(files)

@@ -88,7 +88,7 @@ def evaluate_bundle(
                 known = cutflows.get(file.path)
                 cutflows[file.path] = selected.cutflow if known is None else known.merge(selected.cutflow)
                 if len(selected):
-                    raw = raw_matrix(selected.columns, layout.branches, entries, selected.index)
+                    raw = raw_matrix(selected.columns, layout.branches, entries, selected.index, layout.missing)
                     label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
                     gatherer.add(labels.target(label), scorer.scores(raw), selected.weight)
                 advance(entries, "")

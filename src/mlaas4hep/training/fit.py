@@ -98,6 +98,8 @@ def train(
     backend = backend_for(model)
     if backend.takes_missing(model):
         choice = prepared.layout(workflow, nan=True)
+    for note in choice.notes:
+        monitor.note(note)
     for warning in choice.warnings:
         monitor.warn(warning)
     with ExitStack() as stack:

@@ -97,7 +97,7 @@ class Histograms:
         self.before: dict[str, Panel] = {}
         self.after: dict[str, Panel] = {}
         for branch in layout.branches:
-            low, high = ranges.get(branch.name, (math.nan, math.nan))
+            low, high = (value - branch.origin for value in ranges.get(branch.name, (math.nan, math.nan)))
             self.before[branch.name] = Panel.empty(low, high, bins, len(self.classes))
             self.after[branch.name] = Panel.empty(*_after(branch, layout, low, high), bins, len(self.classes))
 
@@ -119,7 +119,7 @@ class Histograms:
         if self.layout.missing:
             real = raw.copy()
             for value in self.layout.missing:
-                real[raw == np.float32(value)] = np.nan
+                real[(raw == np.float32(value)) & ~self.layout.shifted] = np.nan
         start = 0
         for branch in self.layout.branches:
             columns = slice(start, start + branch.length)
@@ -148,6 +148,7 @@ class Histograms:
                     "file": files[branch.name],
                     "kind": branch.kind,
                     "length": branch.length,
+                    **({"origin": branch.origin} if branch.origin else {}),
                     "before": self.before[branch.name].to_json(self.classes),
                     "after": self.after[branch.name].to_json(self.classes),
                 }
@@ -173,7 +174,7 @@ class Histograms:
             (
                 content["branches"][branch.name]["file"],
                 branch_png(
-                    branch.name,
+                    branch.name if not branch.origin else f"{branch.name} - {branch.origin!r}",
                     self.classes,
                     self.before[branch.name],
                     self.after[branch.name],

@@ -115,6 +115,7 @@ def file_rows(files: Sequence[DataFile]) -> list[FileRow]:
 
 def _feature(branch: FeatureBranch, specs: Specs) -> FeatureRow:
     values = specs.branches[branch.name].values
+    raw = f"v - {branch.origin!r}" if branch.origin else "v"
     return FeatureRow(
         branch=branch.name,
         kind=branch.kind,
@@ -124,7 +125,7 @@ def _feature(branch: FeatureBranch, specs: Specs) -> FeatureRow:
         mean=values.mean,
         std=values.std,
         missing=values.missing + values.infinite,
-        normalisation=f"(v - {branch.offset:.6g}) * {branch.scale:.6g}",
+        normalisation=f"({raw} - {branch.offset:.6g}) * {branch.scale:.6g}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mlaas4hep.bundle import Bundle
 from mlaas4hep.errors import ExpressionError
 from mlaas4hep.features.columns import Column
 from mlaas4hep.features.expression import LengthMismatchError, suggestion
+from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.failures import BadRequestError
@@ -44,6 +45,8 @@ class Physics:
         given = [entry for entry in manifest.inputs if entry.expression is None]
         features = bundle.layout.branches
         self._features = features
+        self._missing = bundle.layout.missing
+        self._from_origin = any(branch.origin for branch in features)
         self._wanted = [branch.name for branch in features]
         self._preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
         needed = set(self._preprocessing.needed_for(self._wanted))
@@ -61,6 +64,11 @@ class Physics:
         self._variables = Variables(self._preprocessing, self._wanted, kinds, self._dtypes) if self._typed else None
         self._columns = bundle.layout.columns
         self._column_packer = Packer([(name, "flat", 1) for name in self._columns], {})
+        self._of_columns = [
+            FeatureBranch(name, "flat", 1, 0.0, 1.0, 0.0, 0.0, branch.origin)
+            for branch, names in _columns_by_branch(bundle.layout)
+            for name in names
+        ]
 
     def warm_up(self) -> None:
         """Do everything once, so that no request waits for compiled code."""
@@ -145,6 +153,8 @@ class Physics:
         return self._matrix((events[name] for name in self.branches), size)
 
     def _short(self, event: Mapping[str, Any]) -> Rows:
+        if self._from_origin:
+            raise TypeError  # origins are subtracted on the long way only
         return self._packer.row(event if self._variables is None else self._variables.extend(event))
 
     def _matrix(self, values: Iterable[Any], events: int) -> Rows:
@@ -166,19 +176,22 @@ class Physics:
             raise BadRequestError(what, where=f"event {error.event}") from error
         except ExpressionError as error:
             raise BadRequestError(error.what) from error
-        return raw_matrix(computed, self._features, events)
+        return raw_matrix(computed, self._features, events, missing=self._missing)
 
     def _by_columns(self, event: Mapping[str, Any]) -> Rows:
         try:
-            if len(event) == len(self._columns):
+            if len(event) == len(self._columns) and not self._from_origin:
                 return self._column_packer.row(event)
         except SLOW:
             pass
         _complain(
             [name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None
         )
-        values = {name: flat_column(name, "float64", [event[name]]) for name in self._columns}
-        return np.stack(list(values.values()), axis=1).astype(np.float32)
+        values = {
+            branch.name: flat_column(branch.name, "int64" if branch.origin else "float64", [event[branch.name]])
+            for branch in self._of_columns
+        }
+        return raw_matrix(values, self._of_columns, 1, missing=self._missing)
 
     def _names_columns(self, event: Mapping[str, Any]) -> bool:
         known = set(self._columns) - self.branches.keys() - self.optional
@@ -188,6 +201,14 @@ class Physics:
         missing = [name for name in self.branches if name not in event]
         unknown = [key for key in event if key not in self.branches and key not in self.optional]
         _complain(missing, unknown, where)
+
+
+def _columns_by_branch(layout: Layout) -> Iterator[tuple[FeatureBranch, tuple[str, ...]]]:
+    """Each branch with the names of its columns."""
+    start = 0
+    for branch in layout.branches:
+        yield branch, layout.columns[start : start + branch.length]
+        start += branch.length
 
 
 def _complain(missing: list[str], unknown: list[Any], where: str | None) -> None:
