@@ -5,6 +5,7 @@ A command shows such an error as one line and exits with code 2; a traceback app
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 __all__ = [
@@ -26,7 +27,26 @@ __all__ = [
     "TreeNotFoundError",
     "UnsupportedBranchError",
     "WeightError",
+    "without_credentials",
 ]
+
+_USER = re.compile(r"(?<=://)[^/?#@\s'\"]*:?[^/?#\s'\"]*@")
+_SECRET = re.compile(
+    r"(?i)([?&](?:[a-z0-9-]+[-_])?(?:authz|token|access|signature|sig|credential|password|passwd|secret|key|awsaccesskeyid)"
+    r"(?:[-_]?(?:id|key|token))?=)[^&#\s'\"]+"
+)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text with user names, passwords and tokens of the URLs in it taken out.
+
+    Every place that shows or stores a name of a file, and every error, goes through this.
+
+    Example:
+        >>> without_credentials("https://me:secret@host/a.root?authz=eyJh&n=1")
+        'https://host/a.root?authz=...&n=1'
+    """
+    return _SECRET.sub(r"\1...", _USER.sub("", text)) if "://" in text else text
 
 
 class MLaaS4HEPError(Exception):
@@ -39,9 +59,9 @@ class MLaaS4HEPError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = without_credentials(what)
+        self.where = None if where is None else without_credentials(where)
+        self.hint = None if hint is None else without_credentials(hint)
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.location import is_remote, local_path, resolve, suffix_of
+from mlaas4hep.streaming.location import is_remote, local_path, name_of, resolve
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,24 @@ def test_local_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "suffix"),
+    ("path", "name"),
     [
-        ("a.ROOT", ".root"),
-        ("a.csv.gz", ".csv"),
-        ("a.b.json.bz2", ".json"),
-        ("root://h//store/a.root?svcClass=x", ".root"),
-        ("https://h/a.parquet#x", ".parquet"),
-        ("folder.root/a", ""),
-        (".gz", ""),
+        ("a.ROOT", "a.ROOT"),
+        ("root://h//store/a.root?svcClass=x", "a.root"),
+        ("https://h/a.parquet#x", "a.parquet"),
+        ("folder.root/a", "a"),
+        ("file:///data/a%20b.csv", "a b.csv"),
     ],
 )
-def test_suffix_of(path: str, suffix: str) -> None:
-    assert suffix_of(path) == suffix
+def test_the_name_of_a_file(path: str, name: str) -> None:
+    assert name_of(path) == name
+
+
+def test_a_file_url_with_an_escaped_blank(tmp_path: Path) -> None:
+    (tmp_path / "a b.csv").write_text("x\n1\n")
+    assert local_path(f"file://{tmp_path}/a%20b.csv") == tmp_path / "a b.csv"
+
+
+def test_a_file_that_is_really_called_so(tmp_path: Path) -> None:
+    (tmp_path / "a%20b.csv").write_text("x\n1\n")
+    assert local_path(f"file://{tmp_path}/a%20b.csv") == tmp_path / "a%20b.csv"

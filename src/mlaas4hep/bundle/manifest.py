@@ -66,7 +66,9 @@ class Manifest(Section):
     )
     signal: str | None = Field(default=None, description="Binary: the class whose probability is the score.")
     target: str | None = Field(default=None, description="Regression: the branch that is predicted.")
-    tree: str | None = Field(default=None, description="Tree in the input files; null for tables.")
+    tree: str | None = Field(
+        default=None, description="Tree in the input files; null for tables, and if they have several."
+    )
     identifier: tuple[str, ...] = Field(default=(), description="Branches that identify an event; never features.")
     inputs: tuple[Input, ...] = Field(
         default=(), description="What a client gives, and the variables computed from it."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.formats import FORMATS
 
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Workflow
@@ -29,14 +30,8 @@ __all__ = [
 ]
 
 
-class Format(StrEnum):
-    """Formats of data files."""
-
-    root = "root"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
-    avro = "avro"
+Format = StrEnum("Format", list(FORMATS))  # type: ignore[misc]
+"""Formats of data files."""
 
 
 Files = Annotated[str | None, typer.Option(help="files.txt with a path a line, or paths with commas between.")]

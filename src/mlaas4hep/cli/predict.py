@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.config.workflow import Reading
         from mlaas4hep.inference.predict import predict_files
 
-        reading = Reading(redirector=redirector, format=dtype.value if dtype else None, workers=workers)
+        reading = Reading.model_validate(
+            {"redirector": redirector, "format": dtype.value if dtype else None, "workers": workers}
+        )
         with load_bundle(bundle) as loaded:
             done = predict_files(
                 loaded,

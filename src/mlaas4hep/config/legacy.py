@@ -16,10 +16,9 @@ from mlaas4hep.config.places import absolute
 from mlaas4hep.config.problems import Place, config_error
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.formats import FORMATS
 
 __all__ = ["CMS_REDIRECTOR", "read_legacy"]
-
-_FORMATS = ("root", "csv", "json", "parquet", "avro")
 
 
 def read_legacy(
@@ -55,8 +54,8 @@ def read_legacy(
     """
     parameters = read_params(params)
     preprocessing = read_preproc(preproc) if preproc else None
-    if dtype is not None and dtype not in _FORMATS:
-        raise ConfigError(f"unknown format {dtype!r}", where="--dtype", hint=f"it can be {', '.join(_FORMATS)}")
+    if dtype is not None and dtype not in FORMATS:
+        raise ConfigError(f"unknown format {dtype!r}", where="--dtype", hint=f"it can be {', '.join(FORMATS)}")
     sections = parameters.sections
     data_files = read_files(files, sections["reading"].get("redirector"))
     redirector = default_redirector(path for _, path in data_files)

@@ -9,12 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from mlaas4hep.config.fields import Label
 from mlaas4hep.config.json_file import read_text
-from mlaas4hep.config.places import find, home, is_file, is_remote
+from mlaas4hep.config.places import find, home, is_file, is_remote, split_tree
 from mlaas4hep.errors import ConfigError, LabelError
+from mlaas4hep.formats import format_of_name, stem_of
 
 __all__ = ["Labels", "label_of", "read_files", "read_labels", "read_lines", "sample_names"]
-
-_DATA = {".avro", ".csv", ".gz", ".json", ".parquet", ".root"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
     cwd = Path.cwd()
     text = files.strip()
     path = home(text)
-    data = path.suffix.lower() in _DATA or is_remote(text, redirector)
+    file, tree = split_tree(text)
+    data = bool(tree) or format_of_name(home(file).name) is not None or is_remote(text, redirector)
     if "," in text and not is_file(path):
         names = [name.strip() for name in text.split(",")]
         found = [(name, find(name, [cwd], redirector, "--files")) for name in names if name]
@@ -108,11 +108,13 @@ def read_labels(labels: str) -> Labels:
 
 
 def sample_names(files: Sequence[str]) -> list[str]:
-    """A name for each file: its name without folder and suffix, made unique with ``_2``, ``_3``, ...
+    """A name for each file: its name without folder and suffix, and its tree if one is named; unique with ``_2``, ...
 
     Example:
         >>> sample_names(["a/x.root", "b/x.root"])
         ['x', 'x_2']
+        >>> sample_names(["x.root:signal", "x.root:background"])
+        ['x_signal', 'x_background']
     """
     stems = [_stem(file) for file in files]
     taken = set(stems)
@@ -130,7 +132,7 @@ def sample_names(files: Sequence[str]) -> list[str]:
 
 
 def _stem(file: str) -> str:
-    path = PurePosixPath(file.split("?", maxsplit=1)[0] if "://" in file else file)
-    if path.suffix in {".gz", ".bz2", ".xz", ".zst"}:
-        path = path.with_suffix("")
-    return path.stem or "sample"
+    path, tree = split_tree(file)
+    name = PurePosixPath(path.split("?", maxsplit=1)[0] if "://" in path else path).name
+    stem = stem_of(name) or "sample"
+    return f"{stem}_{tree.replace('/', '_')}" if tree else stem

@@ -10,7 +10,23 @@ from pathlib import Path
 
 from mlaas4hep.errors import FileReadError
 
-__all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote"]
+__all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote", "split_tree"]
+
+
+def split_tree(name: str) -> tuple[str, str | None]:
+    """Split ``file.root:folder/tree`` into the file and its tree; the tree is None where none is named.
+
+    What follows a colon is a tree if a file, local or ending in ``.root``, stands before it, and no file has the whole
+    as its name.
+
+    Example:
+        >>> split_tree("root://host:1094//store/a.root:signal"), split_tree("root://host:1094//store/a.root")
+        (('root://host:1094//store/a.root', 'signal'), ('root://host:1094//store/a.root', None))
+    """
+    file, colon, tree = name.rpartition(":")
+    if not (colon and file and tree) or tree.startswith("//") or is_file(name):
+        return name, None
+    return (file, tree) if file.lower().endswith(".root") or is_file(file) else (name, None)
 
 
 def is_remote(name: str, redirector: str | None = None) -> bool:
@@ -52,10 +68,10 @@ def absolute(path: Path | str, folder: Path) -> Path:
 
 
 def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: str) -> str:
-    """The absolute path of a file, or the name itself if it is remote.
+    """The absolute path of a file, or the name itself if it is remote; with the tree of it if one is named.
 
     Args:
-        name: path, URL or logical name.
+        name: path, URL or logical name, with a tree or not, see `split_tree`.
         folders: where a relative path may start, the first that has the file counts.
         redirector: see `is_remote`.
         mentioned: where the user named the file, for the message.
@@ -63,31 +79,33 @@ def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: 
     Raises:
         FileReadError: there is no such file, or it is a folder.
     """
-    if is_remote(name, redirector):
+    file, tree = split_tree(name)
+    if is_remote(file, redirector):
         return name
     for folder in folders:
-        place = absolute(name, folder)
+        place = absolute(file, folder)
         if is_file(place):
-            return str(place)
+            return f"{place}:{tree}" if tree else str(place)
         if os.path.isdir(place):  # noqa: PTH112 - which raises nothing
             raise FileReadError("is a folder, not a file", where=name, hint=f"given in {mentioned}")
     raise FileReadError("no such file", where=name, hint=f"given in {mentioned}")
 
 
 def expand(name: str, folder: Path, redirector: str | None, mentioned: str) -> list[str]:
-    """The files a name or glob pattern (``*``, ``?``, ``[...]``, ``**``) stands for, sorted.
+    """The files a name or glob pattern (``*``, ``?``, ``[...]``, ``**``) stands for, sorted; each with the tree named.
 
     A file that exists under exactly this name is taken as it is.
 
     Raises:
         FileReadError: nothing matches.
     """
-    place = absolute(name, folder)
-    if is_file(place) or not any(sign in name for sign in "*?["):
+    file, tree = split_tree(name)
+    place = absolute(file, folder)
+    if is_file(place) or not any(sign in file for sign in "*?["):
         return [find(name, [folder], redirector, mentioned)]
     found = sorted(match for match in glob(str(place), recursive=True) if is_file(match))  # noqa: PTH207
     if not found:
         if is_remote(name, redirector):
             return [name]
         raise FileReadError("no file matches this pattern", where=name, hint=f"given in {mentioned}")
-    return found
+    return [f"{match}:{tree}" for match in found] if tree else found

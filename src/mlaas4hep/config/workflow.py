@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mlaas4hep.config.fields import Bytes, Count, Files, Label, LabelValue, Lengths, Name, Names, Numbers
+from mlaas4hep.formats import FormatName
 
 __all__ = [
     "Cut",
@@ -42,7 +43,9 @@ class Sample(Section):
     """Files that belong together: one process, one label, one weight."""
 
     name: Name = Field(description="Name of the sample, shown in reports.")
-    files: Files = Field(min_length=1, description="Paths, URLs, or logical names behind `redirector`.")
+    files: Files = Field(
+        min_length=1, description="Paths, URLs, or logical names behind `redirector`; `file.root:tree` names a tree."
+    )
     label: LabelValue | None = Field(
         default=None, description="Class name or number; for regression a number. None: `label_branch`."
     )
@@ -50,6 +53,9 @@ class Sample(Section):
         default=1.0,
         allow_inf_nan=False,
         description="Factor for every event, e.g. cross-section x luminosity / events.",
+    )
+    tree: Name | None = Field(
+        default=None, description="Path of the tree in its files, if it is not that of the workflow."
     )
 
 
@@ -171,9 +177,7 @@ class Reading(Section):
     )
     cache_limit: Bytes = Field(default=20_000_000_000, description="Bytes that the folder may hold, or `50 GB`.")
     redirector: str | None = Field(default=None, description="Prefix for logical names (/store/...), e.g. root://host.")
-    format: Literal["root", "csv", "json", "parquet", "avro"] | None = Field(
-        default=None, description="Format of the files; default: by their suffix."
-    )
+    format: FormatName | None = Field(default=None, description="Format of the files; default: by their suffix.")
 
     @property
     def threads(self) -> int:

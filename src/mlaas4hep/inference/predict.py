@@ -86,7 +86,7 @@ def predict_files(
     """
     scorer = bundle.scorer(threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
-    opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True)
+    opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)
     try:
         job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
         selected = 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.streaming.location import resolve
+from mlaas4hep.streaming.location import resolve, split_tree
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
+from mlaas4hep.streaming.readers.common import few
 from mlaas4hep.streaming.readers.room import ROOM
 
 __all__ = ["DataFile", "close_files", "open_files"]
@@ -23,28 +24,36 @@ class DataFile:
         index: position among all files as the user gave them.
         sample: the sample it belongs to.
         source: the open file.
+        own_tree: whether the file or its sample names a tree of its own.
     """
 
     index: int
     sample: Sample
     source: Source
+    own_tree: bool = False
 
     @property
     def path(self) -> str:
-        """Where the file is."""
-        return self.source.path
+        """Where the file is, with its tree if that is its own; as it may be shown and stored."""
+        return f"{self.source.path}:{self.source.tree}" if self.own_tree and self.source.tree else self.source.path
 
 
 def open_files(
-    samples: Sequence[Sample], tree: str | None, reading: Reading, *, twins: bool = False
+    samples: Sequence[Sample],
+    tree: str | None,
+    reading: Reading,
+    *,
+    twins: bool = False,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[DataFile, ...]:
     """Open all files; the result is sorted by the identity of their content.
 
     Args:
-        samples: the files.
-        tree: path of the tree, for ROOT files.
+        samples: the files. One that is named with its tree (``file.root:tree``) has that, else that of its sample.
+        tree: path of the tree in all other ROOT files.
         reading: redirector and format.
         twins: two files may have the same content.
+        note: told what was chosen to read them.
 
     Raises:
         FileReadError: a file cannot be opened.
@@ -56,10 +65,14 @@ def open_files(
     try:
         for sample in samples:
             for path in sample.files:
-                source = open_source(resolve(path, reading.redirector), tree, format=reading.format)
-                files.append(DataFile(len(files), sample, source))
+                name, own = split_tree(path)
+                own = own or sample.tree
+                source = open_source(resolve(name, reading.redirector), own or tree, format=reading.format)
+                files.append(DataFile(len(files), sample, source, own_tree=own is not None))
         if not twins:
             _refuse_twins(files)
+        if note is not None:
+            _tell(files, note)
     except BaseException:
         close_files(files)
         raise
@@ -70,6 +83,15 @@ def close_files(files: Iterable[DataFile]) -> None:
     """Release all files."""
     for file in files:
         file.source.close()
+
+
+def _tell(files: Sequence[DataFile], note: Callable[[str], None]) -> None:
+    remarks: dict[str, list[str]] = {}
+    for file in files:
+        if file.source.remark:
+            remarks.setdefault(file.source.remark, []).append(file.path)
+    for remark, paths in remarks.items():
+        note(f"{few(paths, 3)}: {remark}")
 
 
 def _refuse_twins(files: Sequence[DataFile]) -> None:

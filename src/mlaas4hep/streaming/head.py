@@ -22,9 +22,19 @@ class Head:
     entries: int
 
     @property
+    def location(self) -> str:
+        """See `Source`."""
+        return self.whole.location
+
+    @property
     def path(self) -> str:
         """See `Source`."""
         return self.whole.path
+
+    @property
+    def remark(self) -> str | None:
+        """See `Source`."""
+        return self.whole.remark
 
     @property
     def tree(self) -> str | None:
@@ -66,7 +76,7 @@ def stored_bytes(files: Iterable[DataFile], names: Iterable[str]) -> int | None:
         whole = source.whole if isinstance(source, Head) else source
         if not isinstance(whole, TTreeSource) or whole.tree is None:
             return None
-        with open_directory(whole.path) as directory:
+        with open_directory(whole.location) as directory:
             tree = directory[whole.tree]
             if not all(name in tree for name in names):
                 return None

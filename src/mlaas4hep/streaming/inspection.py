@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlaas4hep.errors import TreeNotFoundError
-from mlaas4hep.streaming.location import is_remote, local_path
+from mlaas4hep.errors import TreeNotFoundError, without_credentials
+from mlaas4hep.streaming.location import is_remote, local_path, split_tree
 from mlaas4hep.streaming.readers import Branch, list_trees, open_source
 from mlaas4hep.streaming.readers.common import few
 from mlaas4hep.streaming.readers.factory import format_of
@@ -90,17 +90,19 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
     """Describe a file.
 
     Args:
-        path: local path or URL.
+        path: local path or URL; ``file.root:tree`` names a tree.
         tree: describe the branches of this tree only; None: of each tree. Not used for tables.
 
     Raises:
         FileReadError: the file cannot be read.
         TreeNotFoundError: no such tree. A file without any tree is no error unless one is asked for.
     """
+    path, own = split_tree(path)
+    tree = own or tree
     kind = format_of(path)
     size = None if is_remote(path) else _size(path)
     if kind != "root":
-        return Inspection(path, kind, size, (_describe(path, None, "", "table"),))
+        return Inspection(without_credentials(path), kind, size, (_describe(path, None, "", "table"),))
     from mlaas4hep.streaming.readers.root import list_objects
 
     trees = list_trees(path)
@@ -116,7 +118,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
         for name, kind_of, entries in trees
     ]
     others = tuple(item for item in list_objects(path) if item[0] not in names)
-    return Inspection(path, kind, size, tuple(found), others)
+    return Inspection(without_credentials(path), kind, size, tuple(found), others)
 
 
 def render(inspection: Inspection) -> str:

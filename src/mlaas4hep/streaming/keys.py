@@ -70,9 +70,9 @@ def _file(file: DataFile) -> dict[str, Any]:
         "label": file.sample.label,
         "weight": file.sample.weight,
     }
-    if is_remote(file.path):
+    if is_remote(file.source.location):
         found["path"] = file.path
     else:
-        state = local_path(file.path).stat()
+        state = local_path(file.source.location).stat()
         found |= {"size": state.st_size, "changed": state.st_mtime_ns}
     return found

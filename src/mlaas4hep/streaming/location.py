@@ -1,17 +1,17 @@
-"""Where a file is: a local path, a full URL, or a logical name to be put behind a redirector."""
+"""Where a file is: a local path, a full URL, or a logical name to be put behind a redirector; and which tree of it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from mlaas4hep.config.places import split_tree
 from mlaas4hep.errors import FileReadError
 
-__all__ = ["is_remote", "local_path", "resolve", "suffix_of"]
+__all__ = ["is_remote", "local_path", "name_of", "resolve", "split_tree"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz")
 
 
 def is_remote(path: str) -> bool:
@@ -27,17 +27,17 @@ def local_path(path: str) -> Path:
     """
     if is_remote(path):
         raise FileReadError("is not a local file", where=path)
-    text = path[len("file://") :] if path.lower().startswith("file://") else path
-    return Path(text.removeprefix("localhost") if text.startswith("localhost/") else text).expanduser()
+    if not path.lower().startswith("file://"):
+        return Path(path).expanduser()
+    text = path[len("file://") :]
+    text = text.removeprefix("localhost") if text.startswith("localhost/") else text
+    plain = Path(text).expanduser()
+    return plain if _exists(plain) else Path(unquote(text)).expanduser()
 
 
-def suffix_of(path: str) -> str:
-    """The suffix that tells the format, lower case and without the one of a compression: ``.csv`` for ``a.csv.gz``."""
-    name = urlsplit(path).path.rsplit("/", 1)[-1] if is_remote(path) else local_path(path).name
-    name = name.lower()
-    for compression in _COMPRESSIONS:
-        name = name.removesuffix(compression)
-    return Path(name).suffix
+def name_of(path: str) -> str:
+    """Return the name of a file without its folder; of a URL without what follows a question mark."""
+    return urlsplit(path).path.rsplit("/", 1)[-1] if is_remote(path) else local_path(path).name
 
 
 def resolve(path: str, redirector: str | None) -> str:

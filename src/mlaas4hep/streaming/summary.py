@@ -116,7 +116,7 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
     Raises:
         MLaaS4HEPError: a file or branch is missing, no event passes.
     """
-    files = open_files(workflow.samples, workflow.tree, workflow.reading)
+    files = open_files(workflow.samples, workflow.tree, workflow.reading, note=monitor.note)
     try:
         branches = choose_branches(files, workflow, without_lost=True)
         for pattern in branches.unmatched:

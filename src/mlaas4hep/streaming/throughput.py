@@ -64,7 +64,7 @@ def throughput(workflow: Workflow, monitor: Monitor, *, events: int, seconds: fl
     Raises:
         MLaaS4HEPError: a file, tree or branch is missing or damaged, no event is there.
     """
-    files = open_files(workflow.samples, workflow.tree, workflow.reading, twins=True)
+    files = open_files(workflow.samples, workflow.tree, workflow.reading, twins=True, note=monitor.note)
     try:
         choice = choose_branches(files, workflow)
         names = _pipeline(choice, workflow).needed

@@ -74,7 +74,7 @@ def evaluate_bundle(
         manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
     )
     cutflows: dict[str, Cutflow] = {}
-    with opened(workflow) as files:
+    with opened(workflow, monitor) as files:
         for file in files:
             check_inputs(file, kinds)
         branches = choose_branches(files, workflow)

@@ -91,9 +91,9 @@ def cached_scan(cache: Cache, key: str, monitor: Monitor) -> Scan | None:
 
 
 @contextmanager
-def opened(workflow: Workflow) -> Iterator[tuple[DataFile, ...]]:
+def opened(workflow: Workflow, monitor: Monitor | None = None) -> Iterator[tuple[DataFile, ...]]:
     """All files of the workflow, in canonical order."""
-    files = open_files(workflow.samples, workflow.tree, workflow.reading)
+    files = open_files(workflow.samples, workflow.tree, workflow.reading, note=monitor.note if monitor else None)
     try:
         yield files
     finally:

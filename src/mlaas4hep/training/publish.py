@@ -132,7 +132,7 @@ def _manifest(
         classes=names,
         signal=names[1] if labels.task == "binary" else None,
         target=workflow.label_branch if labels.task == "regression" else None,
-        tree=prepared.files[0].source.tree,
+        tree=_tree(prepared),
         identifier=prepared.branches.identifier,
         inputs=_inputs(prepared, trained),
         selection=tuple(cut.model_dump() for cut in workflow.selection),
@@ -190,6 +190,12 @@ def _inputs(prepared: Prepared, trained: Trained) -> tuple[Input, ...]:
         for variable in preprocessing.variables
     ]
     return (*inputs, *variables)
+
+
+def _tree(prepared: Prepared) -> str | None:
+    """The tree of all files; None for tables, and where files have trees of their own."""
+    trees = {file.source.tree for file in prepared.files}
+    return trees.pop() if len(trees) == 1 else None
 
 
 def _file(prepared: Prepared, index: int) -> InputFile:

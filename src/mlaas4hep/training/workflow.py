@@ -110,7 +110,7 @@ def run_training(
     if any(map(is_xrootd, paths)):
         configure()  # before TensorFlow, which may be what the user's file imports: the other way round both crash
     module = load_user_module(workflow, monitor)
-    with opened(workflow) as files:
+    with opened(workflow, monitor) as files:
         prepared = prepare(workflow, files, monitor)
         with checkpointing(destination, workflow, files, monitor, resume=resume) as checkpoint:
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)

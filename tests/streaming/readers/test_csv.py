@@ -83,9 +83,9 @@ def test_missing_values_are_nan(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b\n1,2\n3\n", "is no valid CSV: row 3 has 1 values, the header 2"),
-        ("a,b\n1,2,3\n", "is no valid CSV: row 2 has 3 values, the header 2"),
-        ("a,a\n1,2\n", "two columns are named 'a'; rename one in the header"),
+        ("a,b\n1,2\n3\n", "is not valid CSV: row 3 has 1 value, the header 2, with commas"),
+        ("a,b\n1,2,3\n", "is not valid CSV: row 2 has 3 values, the header 2"),
+        ("a,a\n1,2\n", "two columns are named 'a' (with commas (,) between columns); rename one in the header"),
         ("\n1,2\n", "has no header line; the first line must name the columns"),
     ],
 )

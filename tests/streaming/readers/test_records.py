@@ -76,7 +76,7 @@ def test_json_errors_name_the_line(path: Path, text: str, words: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(FileReadError) as caught:
         open_source(str(path), None)
-    assert str(caught.value) == f"{path}: is no valid JSON: {words}"
+    assert str(caught.value) == f"{path}: is not valid JSON: {words}"
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])

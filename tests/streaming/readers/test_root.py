@@ -68,7 +68,7 @@ def test_the_only_tree_is_found(tmp_path: Path, sample: Path) -> None:
     assert open_source(str(path), None).tree == "deep/tree"
     with pytest.raises(TreeNotFoundError) as caught:
         open_source(str(sample), None)
-    assert str(caught.value) == f"{sample}: holds several trees; say which: Events, a/b/events"
+    assert all(word in str(caught.value) for word in (f"{sample}: holds several trees", "Events", "a/b/events"))
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_compressed_text(tmp_path: Path, kind: str, suffix: str, compress: Calla
     source = open_source(str(path), None)
     np.testing.assert_array_equal(source.read(["x"], 10, 20)["x"], np.arange(10, 20))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FileReadError, match=f"is no valid {kind.upper()}: "):
+    with pytest.raises(FileReadError, match=f"is not valid {kind.upper()}: "):
         open_source(str(path), None)
 
 
@@ -150,11 +150,11 @@ def test_unknown_suffix_and_format(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with pytest.raises(FileReadError) as caught:
         open_source(str(path), None)
-    hint = "give the format: avro, csv, json, parquet, root"
+    hint = "give the format: root, csv, json, parquet, avro"
     assert str(caught.value) == f"{path}: unknown suffix '.txt'; {hint}"
     with pytest.raises(FileReadError, match="a name without suffix does not tell the format"):
         open_source(str(tmp_path / "a"), None)
-    with pytest.raises(FileReadError, match="unknown format 'hdf5'; known are avro, csv, json, parquet, root"):
+    with pytest.raises(FileReadError, match="unknown format 'hdf5'; known are root, csv, json, parquet, avro"):
         open_source(str(path), None, format="hdf5")
 
 

@@ -68,12 +68,20 @@ class Source(Protocol):
     """One open file (and tree). Reading a range is a pure function of (file, range, branches)."""
 
     @property
+    def location(self) -> str:
+        """Where the file is, as given by the user, with the redirector applied; it may hold a password."""
+
+    @property
     def path(self) -> str:
-        """Where the file is, as given by the user, with the redirector applied."""
+        """The location as it may be shown and stored, without credentials."""
 
     @property
     def tree(self) -> str | None:
         """Name of the tree, None for tables."""
+
+    @property
+    def remark(self) -> str | None:
+        """What was chosen to read it that a person may want to know, such as a separator; None: nothing."""
 
     @property
     def entries(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError
+from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError, without_credentials
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.base import Branch, Source
 
@@ -42,11 +42,17 @@ class Reader:
     _branches: dict[str, Branch]
     _clusters: tuple[int, ...]
     _compression: str | None = None
+    _remark: str | None = None
+
+    @property
+    def location(self) -> str:
+        """See `Source`."""
+        return self._path
 
     @property
     def path(self) -> str:
         """See `Source`."""
-        return self._path
+        return without_credentials(self._path)
 
     @property
     def tree(self) -> str | None:
@@ -77,6 +83,11 @@ class Reader:
     def compression(self) -> str | None:
         """See `LabelSource`."""
         return self._compression
+
+    @property
+    def remark(self) -> str | None:
+        """See `Source`."""
+        return self._remark
 
     @property
     def place(self) -> str:

@@ -16,6 +16,7 @@ from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.arrow import branch_of, from_arrow, labels_of
 from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
+from mlaas4hep.streaming.readers.csv_header import LINES, Header, read_header
 from mlaas4hep.streaming.readers.cursor import Cursors
 from mlaas4hep.streaming.readers.files import digest, open_bytes
 
@@ -24,6 +25,8 @@ __all__ = ["CsvSource"]
 T = TypeVar("T")
 
 _BLOCK = 1 << 22
+_LONGEST = 1 << 24
+_BLANKS = 33
 _BOOLEANS = ["true", "false", "True", "False", "TRUE", "FALSE"]
 
 
@@ -37,7 +40,10 @@ class CsvSource(Reader):
     def __init__(self, path: str) -> None:
         self._path = path
         self._identity = digest(path)
-        types, self._clusters, nullable = _scan(path)
+        self._header = _header(path)
+        if self._header.separator != ",":
+            self._remark = self._header.between
+        types, self._clusters, nullable = _scan(path, self._header)
         self._entries = self._clusters[-1]
         self._types = types
         self._branches = {name: branch_of(name, kind, nullable=name in nullable) for name, kind in types.items()}
@@ -55,7 +61,7 @@ class CsvSource(Reader):
 
     def _blocks(self, key: Hashable) -> Iterator[Any]:
         assert isinstance(key, tuple)
-        return _batches(self._path, {name: self._types[name] for name in key}, list(key))
+        return _batches(self._path, self._header, {name: self._types[name] for name in key}, list(key))
 
     def _table(self, names: list[str], start: int, stop: int) -> Any:
         import pyarrow as pa
@@ -69,27 +75,37 @@ class CsvSource(Reader):
         return {name: from_arrow(table[name], self._branches[name]) for name in names}
 
 
-def _batches(path: str, types: dict[str, Any], columns: list[str]) -> Iterator[Any]:
+def _batches(path: str, header: Header, types: dict[str, Any], columns: list[str]) -> Iterator[Any]:
     """Blocks of rows of some columns."""
     from pyarrow import csv
 
     bad: list[str] = []
 
     def ragged(row: Any) -> str:
-        bad.append(f"row {row.number} has {row.actual_columns} values, the header {row.expected_columns}")
+        count = f"{row.actual_columns} value{'' if row.actual_columns == 1 else 's'}"
+        bad.append(f"row {row.number + 1} has {count}, the header {row.expected_columns}, with {header.between}")
         return "error"
 
     if not columns:
         return
+    nulls = csv.ConvertOptions().null_values
     with open_bytes(path) as file:
+        file.readline()  # the header, which is read already
+        if not file.peek(1):
+            return
         reader = _guarded(
             lambda: csv.open_csv(
                 file,
-                read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-                parse_options=csv.ParseOptions(invalid_row_handler=ragged),
+                read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False, column_names=list(header.names)),
+                parse_options=csv.ParseOptions(delimiter=header.separator, invalid_row_handler=ragged),
                 convert_options=csv.ConvertOptions(
                     column_types=types,
                     include_columns=columns,
+                    null_values=[
+                        *nulls,
+                        *(f" {text}" for text in nulls),
+                        *(" " * count for count in range(2, _BLANKS)),
+                    ],
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=False,
                     true_values=_BOOLEANS[::2],
@@ -110,34 +126,25 @@ def _guarded(step: Callable[[], T], path: str, bad: Sequence[str] = ()) -> T:
         return step()
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         what = bad[0] if bad else one_line(error)
-        raise FileReadError(f"is no valid CSV: {what}", where=path) from error
+        raise FileReadError(f"is not valid CSV: {what}", where=path) from error
 
 
-def _header(file: Any, path: str) -> list[str]:
-    import csv as text
-
-    line = file.readline().decode("utf-8-sig")
-    names = next(text.reader([line]), [])
-    if not any(name.strip() for name in names):
-        raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise FileReadError(f"two columns are named {twice[0]!r}", where=path, hint="rename one in the header")
-    return names
+def _header(path: str) -> Header:
+    with open_bytes(path) as file:
+        lines = _guarded(lambda: [file.readline(_LONGEST).decode("utf-8-sig") for _ in range(LINES)], path)
+    return read_header([line for line in lines if line], path)
 
 
-def _scan(path: str) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
+def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
     """Types of the columns, the ends of the blocks, and the columns with missing values."""
     import pyarrow as pa
 
     kinds = [pa.int64(), pa.uint64(), pa.float64(), pa.bool_()]
-    with open_bytes(path) as file:
-        names = _guarded(lambda: _header(file, path), path)
-        filled = bool(_guarded(lambda: file.read(1), path))
+    names = list(header.names)
     left = {name: list(kinds) for name in names}
     missing = dict.fromkeys(names, 0)
     ends = [0]
-    for batch in _batches(path, dict.fromkeys(names, pa.string()), names if filled else []):
+    for batch in _batches(path, header, dict.fromkeys(names, pa.string()), names):
         ends.append(ends[-1] + batch.num_rows)
         for name, column in zip(names, batch.columns, strict=True):
             missing[name] += column.null_count
@@ -157,7 +164,7 @@ def _fits(column: Any, kind: Any) -> bool:
     if pa.types.is_boolean(kind):
         return pc.all(pc.is_in(column.drop_null(), value_set=pa.array(_BOOLEANS))).as_py() is not False
     try:
-        column.cast(kind)
+        pc.utf8_trim(column, " \t").cast(kind)  # as the reader of numbers does it
     except pa.ArrowInvalid:
         return False
     return True

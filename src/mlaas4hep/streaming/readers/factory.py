@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.location import suffix_of
+from mlaas4hep.formats import FORMATS, format_of_name
+from mlaas4hep.streaming.location import name_of
 
 if TYPE_CHECKING:
     from mlaas4hep.streaming.readers.common import LabelSource
 
 __all__ = ["format_of", "list_trees", "open_source"]
 
-_SUFFIXES = {
-    ".root": "root",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".avro": "avro",
-}
-
 
 def format_of(path: str, format: str | None = None) -> str:
-    """Name of a file's format: root, parquet, csv, json or avro.
+    """Name of a file's format, see `mlaas4hep.formats`.
 
     Raises:
         FileReadError: the suffix, or the format asked for, is unknown.
     """
-    known = sorted(set(_SUFFIXES.values()))
     if format is not None:
-        if format not in known:
-            raise FileReadError(f"unknown format {format!r}", where=path, hint=f"known are {', '.join(known)}")
+        if format not in FORMATS:
+            raise FileReadError(f"unknown format {format!r}", where=path, hint=f"known are {', '.join(FORMATS)}")
         return format
-    suffix = suffix_of(path)
-    if suffix not in _SUFFIXES:
+    name = name_of(path)
+    found = format_of_name(name)
+    if found is None:
+        suffix = PurePosixPath(name).suffix
         what = f"unknown suffix {suffix!r}" if suffix else "a name without suffix does not tell the format"
-        raise FileReadError(what, where=path, hint=f"give the format: {', '.join(known)}")
-    return _SUFFIXES[suffix]
+        raise FileReadError(what, where=path, hint=f"give the format: {', '.join(FORMATS)}")
+    return found.name
 
 
 def open_source(path: str, tree: str | None, *, format: str | None = None) -> LabelSource:
@@ -48,7 +41,7 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
     Args:
         path: a local path or URL, see `mlaas4hep.streaming.location.resolve`.
         tree: path of the tree in a ROOT file, e.g. ``folder/events``; None: the only one there is. Not used for tables.
-        format: root, parquet, csv, json or avro; None: by the suffix.
+        format: name of the format; None: by the suffix.
 
     Raises:
         FileReadError: no such file, not of this format, damaged, or out of reach.
@@ -56,25 +49,10 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
         FrameworkMissingError: a package that is needed for this location or format is not installed.
     """
     name = format_of(path, format)
-    if name == "root":
-        from mlaas4hep.streaming.readers.root import open_root
-
-        return open_root(path, tree)
-    if name == "parquet":
-        from mlaas4hep.streaming.readers.parquet import ParquetSource
-
-        return ParquetSource(path)
-    if name == "csv":
-        from mlaas4hep.streaming.readers.csv import CsvSource
-
-        return CsvSource(path)
-    if name == "json":
-        from mlaas4hep.streaming.readers.json import JsonSource
-
-        return JsonSource(path)
-    from mlaas4hep.streaming.readers.avro import AvroSource
-
-    return AvroSource(path)
+    module, _, opener = FORMATS[name].reader.partition(":")
+    open_it = getattr(importlib.import_module(f"mlaas4hep.streaming.readers.{module}"), opener)
+    source: LabelSource = open_it(path, tree) if name == "root" else open_it(path)
+    return source
 
 
 def list_trees(path: str) -> list[tuple[str, str, int]]:

@@ -7,18 +7,34 @@ import gzip
 import hashlib
 import io
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
-from mlaas4hep.streaming.location import is_remote, local_path
+from mlaas4hep.formats import COMPRESSIONS, compression_of
+from mlaas4hep.streaming.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
 
 _END = 1 << 20
-_DECOMPRESSORS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def _zstd(raw: IO[bytes]) -> Any:
+    import pyarrow as pa
+
+    return _Sequential(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
+
+
+_DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".zst": _zstd,
+    ".xz": lzma.open,
+}
+assert tuple(_DECOMPRESSORS) == COMPRESSIONS
 
 
 def check_local(local: Path, path: str) -> int:
@@ -71,15 +87,15 @@ def open_raw(path: str) -> IO[bytes]:
     return file
 
 
-def open_bytes(path: str) -> IO[bytes]:
-    """The bytes of a file, decompressed if its suffix is ``.gz``, ``.bz2`` or ``.xz``.
+def open_bytes(path: str) -> io.BufferedReader:
+    """The bytes of a file, decompressed if its name ends in one of `COMPRESSIONS`.
 
     Raises:
         FileReadError: it cannot be opened.
     """
     raw = open_raw(path)
-    decompress = _DECOMPRESSORS.get(Path(path).suffix.lower())
-    return raw if decompress is None else _Decompressed(decompress(raw), raw)
+    compression = compression_of(name_of(path))
+    return _Stored(_DECOMPRESSORS[compression](raw) if compression else raw, raw)
 
 
 def digest(path: str) -> str:
@@ -94,8 +110,28 @@ def digest(path: str) -> str:
     return result.hexdigest()
 
 
-class _Decompressed(io.BufferedReader):
-    """A decompressing file that closes the file below it, too."""
+class _Sequential(io.RawIOBase):
+    """Bytes of a stream that can be read on, but not gone back in; it knows how many it gave."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._given += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._given
+
+
+class _Stored(io.BufferedReader):
+    """A file, decompressed or not, that closes the file below it, too."""
 
     def __init__(self, inner: Any, below: IO[bytes]) -> None:
         super().__init__(inner)

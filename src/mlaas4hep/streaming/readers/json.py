@@ -45,13 +45,16 @@ class JsonSource(RecordReader):
     def _records(self) -> Iterator[Record]:
         with open_bytes(self._path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as text:
             try:
-                first = text.read(1)
-                while first.isspace():
-                    first = text.read(1)
-                text.seek(0)
-                yield from self._list(text) if first == "[" else self._lines(text)
+                yield from self._list(text) if self._is_list() else self._lines(text)
             except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-                raise FileReadError(f"is no valid JSON: {one_line(error)}", where=self._path) from error
+                raise FileReadError(f"is not valid JSON: {one_line(error)}", where=self._path) from error
+
+    def _is_list(self) -> bool:
+        with open_bytes(self._path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as text:
+            first = text.read(1)
+            while first.isspace():
+                first = text.read(1)
+            return first == "["
 
     def _lines(self, text: IO[str]) -> Iterator[Record]:
         for number, line in enumerate(text, start=1):
@@ -96,7 +99,7 @@ class JsonSource(RecordReader):
         return value
 
     def _error(self, line: int, what: str) -> FileReadError:
-        return FileReadError(f"is no valid JSON: line {line}: {what}", where=self._path)
+        return FileReadError(f"is not valid JSON: line {line}: {what}", where=self._path)
 
 
 class _Stream:

@@ -123,7 +123,8 @@ def _choose(directory: Any, path: str) -> str:
         return names[0]
     if not names:
         raise TreeNotFoundError("holds no tree", where=path, hint=_contents(directory, path))
-    raise TreeNotFoundError("holds several trees", where=path, hint=f"say which: {few(names)}")
+    hint = f"say which, e.g. {path}:{names[0]}; there are {few(names)}"
+    raise TreeNotFoundError("holds several trees", where=path, hint=hint)
 
 
 def _kind(directory: Any, path: str, name: str) -> str:

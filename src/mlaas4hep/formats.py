@@ -1,0 +1,91 @@
+"""The one table of formats of data files: the name on the command line and in configurations, suffixes, compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+__all__ = ["COMPRESSIONS", "FORMATS", "Format", "FormatName", "compression_of", "format_of_name", "stem_of"]
+
+FormatName: TypeAlias = Literal["root", "csv", "json", "parquet", "avro"]
+
+COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz")
+"""Suffixes of compressed text, which is unpacked while it is read."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        name: how users call it.
+        suffixes: of its files, lower case.
+        compressed: whether a suffix of `COMPRESSIONS` may follow; other formats compress their content themselves.
+        reader: module and class that reads it, below ``mlaas4hep.streaming.readers``.
+    """
+
+    name: FormatName
+    suffixes: tuple[str, ...]
+    compressed: bool
+    reader: str
+
+    def endings(self) -> Iterator[str]:
+        """Give all endings of a file's name that mean this format, lower case."""
+        for suffix in self.suffixes:
+            yield suffix
+            if self.compressed:
+                yield from (suffix + compression for compression in COMPRESSIONS)
+
+
+FORMATS: dict[str, Format] = {
+    entry.name: entry
+    for entry in (
+        Format("root", (".root",), compressed=False, reader="root:open_root"),
+        Format("csv", (".csv", ".tsv"), compressed=True, reader="csv:CsvSource"),
+        Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader="json:JsonSource"),
+        Format("parquet", (".parquet", ".pq"), compressed=False, reader="parquet:ParquetSource"),
+        Format("avro", (".avro",), compressed=True, reader="avro:AvroSource"),
+    )
+}
+assert tuple(FORMATS) == get_args(FormatName)
+
+_ENDINGS = {ending: entry for entry in FORMATS.values() for ending in entry.endings()}
+
+
+def format_of_name(name: str) -> Format | None:
+    """Return the format that the name of a file tells, or None.
+
+    Args:
+        name: without folder; of a URL without what follows a question mark.
+
+    Example:
+        >>> format_of_name("events.CSV.zst").name, format_of_name("files.txt")
+        ('csv', None)
+    """
+    ending = _ending(name)
+    return _ENDINGS[ending] if ending else None
+
+
+def compression_of(name: str) -> str | None:
+    """Return the suffix of the compression of a file, lower case, e.g. ``.gz``; None if its name tells none."""
+    lower = name.lower()
+    return next((suffix for suffix in COMPRESSIONS if lower.endswith(suffix)), None)
+
+
+def stem_of(name: str) -> str:
+    """Return the name of a file without the ending that tells its format.
+
+    Example:
+        >>> stem_of("higgs.v2.csv.gz"), stem_of("data.dat")
+        ('higgs.v2', 'data')
+    """
+    ending = _ending(name)
+    if ending:
+        return name[: -len(ending)]
+    return name.rsplit(".", 1)[0] or name
+
+
+def _ending(name: str) -> str:
+    lower = name.lower()
+    return max((ending for ending in _ENDINGS if lower.endswith(ending)), key=len, default="")

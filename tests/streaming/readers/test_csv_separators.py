@@ -1,0 +1,109 @@
+"""What stands between the columns of a CSV file is found, whatever it is, and said."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import csv as arrow_csv
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.csv_header import SEPARATORS, read_header
+
+NAMES = st.lists(
+    st.text(alphabet="abcdefgh_", min_size=1, max_size=5).map(lambda text: f"x{text}"),
+    min_size=2,
+    max_size=6,
+    unique=True,
+)
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("separator", list(SEPARATORS))
+def test_columns_between_any_separator(tmp_path: Path, separator: str) -> None:
+    rows = [f"{i}{separator}{i / 4}{separator}s" for i in range(100)]
+    source = open_source(write(tmp_path / "a.csv", "\n".join([separator.join(["n", "x", "label"]), *rows, ""])), None)
+    columns = source.read(["n", "x"], 10, 100)
+    np.testing.assert_array_equal(columns["n"], np.arange(10, 100))
+    np.testing.assert_array_equal(columns["x"], np.arange(10, 100) / 4)
+    assert source.branches["n"].dtype == "int64"
+    assert list(source.read_labels("label", 0, 2)) == ["s", "s"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_the_separator_is_said_unless_it_is_a_comma(tmp_path: Path, separator: str) -> None:
+    source = open_source(write(tmp_path / "a.csv", f"a{separator}b\n1{separator}2\n"), None)
+    assert source.remark is not None
+    assert SEPARATORS[separator] in source.remark
+    assert open_source(write(tmp_path / "b.csv", "a,b\n1,2\n"), None).remark is None
+
+
+def test_blanks_around_names_and_numbers_do_not_make_text(tmp_path: Path) -> None:
+    text = "run, pt , eta,label\n1, 25.5, -1 , s\n2,  , 3, b\n3, NaN, -999, s\n"
+    source = open_source(write(tmp_path / "a.csv", text), None)
+    assert [(name, branch.dtype) for name, branch in source.branches.items()] == [
+        ("run", "int64"),
+        ("pt", "float64"),
+        ("eta", "int64"),
+        ("label", "string"),
+    ]
+    columns = source.read(["pt", "eta"], 0, 3)
+    np.testing.assert_array_equal(columns["pt"], [25.5, np.nan, np.nan])
+    np.testing.assert_array_equal(columns["eta"], [-1, 3, -999])
+
+
+def test_a_comment_sign_before_the_names(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", "# x y z\n1 2 3\n4 5 6\n"), None)
+    assert list(source.branches) == ["x", "y", "z"]
+
+
+def test_a_file_without_names_is_told_from_one_with_names(tmp_path: Path) -> None:
+    with pytest.raises(FileReadError, match=r"no header line.*numbers"):
+        open_source(write(tmp_path / "a.csv", "1,2\n3,4\n"), None)
+
+
+def test_a_ragged_row_names_the_separator(tmp_path: Path) -> None:
+    rows = "".join(f"{i};{i}\n" for i in range(30))
+    with pytest.raises(FileReadError, match=r"row 32 has 3 values.*semicolons"):
+        open_source(write(tmp_path / "a.csv", f"a;b\n{rows}1;2;3\n"), None)
+
+
+@given(names=NAMES, separator=st.sampled_from([",", ";", "\t", "|"]), rows=st.integers(1, 8), data=st.data())
+def test_the_separator_is_found_in_any_table(names: list[str], separator: str, rows: int, data: st.DataObject) -> None:
+    cells = st.sampled_from(["1", "-2.5", "1e5", "nan", "text", "7"])
+    lines = [separator.join(data.draw(cells) for _ in names) for _ in range(rows)]
+    assert read_header([separator.join(names), *lines], "a.csv") == read_header(iter([separator.join(names)]), "a.csv")
+
+
+@given(
+    values=st.lists(
+        st.sampled_from(["1", " 2", "-3", "4.5", " 1e300", "18446744073709551615", "x", "", " ", "nan", "true", "inf"]),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_types_are_those_of_pyarrow(tmp_path_factory: pytest.TempPathFactory, values: list[str]) -> None:
+    text = "c,d\n" + "".join(f"{value},1\n" for value in values)
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    source = open_source(write(path, text), None)
+    expected = arrow_csv.read_csv(
+        io.BytesIO(text.encode()),
+        convert_options=arrow_csv.ConvertOptions(null_values=["", " ", "nan"], strings_can_be_null=True),
+    )["c"]
+    found = source.branches["c"]
+    if str(expected.type) in {"int64", "double"} and "18446744073709551615" not in values:
+        np.testing.assert_array_equal(
+            np.asarray(source.read(["c"], 0, len(values))["c"], np.float64),
+            np.array([np.nan if v is None else v for v in expected.to_pylist()], np.float64),
+        )
+    elif str(expected.type) == "string":
+        assert found.dtype == "string"

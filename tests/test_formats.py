@@ -1,0 +1,90 @@
+"""The one table of formats: what every command and configuration takes is what a reader reads."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import uproot
+
+from mlaas4hep.cli.options import Format
+from mlaas4hep.config.legacy_lists import read_files
+from mlaas4hep.config.workflow import Reading
+from mlaas4hep.formats import COMPRESSIONS, FORMATS, format_of_name, stem_of
+from mlaas4hep.streaming.inspection import inspect
+from mlaas4hep.streaming.readers import open_source
+
+X = np.arange(40) / 4
+
+ENDINGS = [(entry.name, ending) for entry in FORMATS.values() for ending in entry.endings()]
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+}
+
+
+def write(path: Path, name: str, ending: str) -> None:
+    if name == "root":
+        with uproot.recreate(path) as file:
+            file.mktree("Events", {"x": "f8"}).extend({"x": X})
+        return
+    if name == "parquet":
+        pq.write_table(pa.table({"x": X}), path)
+        return
+    plain = path.with_name("plain")
+    if name == "avro":
+        schema = {"type": "record", "name": "r", "fields": [{"name": "x", "type": "double"}]}
+        with plain.open("wb") as file:
+            fastavro.writer(file, schema, [{"x": float(x)} for x in X])
+    elif name == "json":
+        plain.write_text("\n".join(json.dumps({"x": float(x)}) for x in X))
+    else:
+        sign = "\t" if ending.startswith(".tsv") else ","
+        plain.write_text("\n".join([f"x{sign}n", *(f"{x}{sign}1" for x in X), ""]))
+    data = plain.read_bytes()
+    suffix = next((suffix for suffix in COMPRESSIONS if ending.endswith(suffix)), None)
+    path.write_bytes(COMPRESS[suffix](data) if suffix else data)
+    plain.unlink()
+
+
+@pytest.mark.parametrize(("name", "ending"), ENDINGS)
+def test_every_ending_is_read_by_every_door(tmp_path: Path, name: str, ending: str) -> None:
+    path = tmp_path / f"Events.v2{ending.upper() if ending == '.csv' else ending}"
+    write(path, name, ending)
+    source = open_source(str(path), None)
+    np.testing.assert_array_equal(source.read(["x"], 5, 40)["x"], X[5:])
+    assert inspect(str(path)).format == name
+    assert read_files(str(path)) == [(str(path), str(path))]
+    assert read_files(f"{path},{path}")[1] == (str(path), str(path))
+    assert stem_of(path.name) == "Events.v2"
+
+
+def test_the_table_is_what_users_may_write() -> None:
+    assert tuple(FORMATS) == tuple(entry.value for entry in Format)
+    field = Reading.model_fields["format"].annotation
+    assert set(FORMATS) <= {value for inner in get_args(field) for value in get_args(inner)}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_reader(name: str) -> None:
+    module, _, opener = FORMATS[name].reader.partition(":")
+    assert callable(getattr(importlib.import_module(f"mlaas4hep.streaming.readers.{module}"), opener))
+
+
+@pytest.mark.parametrize("name", ["files.txt", "root", ".gz", "a.root.gz", "a.parquet.zst", "notes", "csv"])
+def test_other_names_tell_no_format(name: str) -> None:
+    assert format_of_name(name) is None
