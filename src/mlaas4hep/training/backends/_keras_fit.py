@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.backends._keras_outputs import check_outputs, compile_if_needed, has_own_fit, labels_for
+from mlaas4hep.training.backends._keras_outputs import (
+    check_outputs,
+    compile_if_needed,
+    divides_by_events,
+    has_own_fit,
+    labels_for,
+)
 from mlaas4hep.training.backends._loop import run_passes
 from mlaas4hep.training.backends._numbers import evaluate
 from mlaas4hep.training.backends._passes import DEFAULT_EPOCHS, Pass
@@ -71,7 +77,7 @@ class _Learner:
 
     def learn(self, part: Pass) -> dict[str, float]:
         size = self.settings.batch_size
-        scale = _Scale()
+        scale = _Scale(divides_by_events(self.model))
         whole = _tensorflow() and part.even()
         callbacks = [_progress_callback(part, self.settings, self.error)]
         if not self.warm:
@@ -94,7 +100,7 @@ class _Learner:
     def validate(self) -> dict[str, float]:
         if self.validation.size == 0:
             return {}
-        scale = _Scale()
+        scale = _Scale(divides_by_events(self.model))
         batches = partial(self.validation.batches, _VALIDATION_BATCH, 0)
         figures = self._run(
             self.model.evaluate,
@@ -180,8 +186,12 @@ class _Learner:
 
 @dataclass
 class _Scale:
-    """Keras divides weighted losses by the number of events; this makes weighted means of them."""
+    """Keras divides weighted losses by the number of events; this makes weighted means of them.
 
+    Other reductions (``mean_with_sample_weight``, ``sum``) are left as Keras computes them.
+    """
+
+    by_events: bool = True
     events: int = 0
     weight: float = 0.0
 
@@ -190,7 +200,7 @@ class _Scale:
         self.weight += float(batch.weight.sum(dtype=np.float64))
 
     def applied(self, figures: dict[str, float]) -> dict[str, float]:
-        factor = self.events / self.weight if self.weight > 0 else 1.0
+        factor = self.events / self.weight if self.by_events and self.weight > 0 else 1.0
         return {name: value * factor if name == "loss" else value for name, value in figures.items()}
 
 
@@ -239,9 +249,21 @@ def _on_epoch_begin(action: Callable[[], None]) -> Any:
     return keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: action())
 
 
+def _in_training_order(events: Events) -> Arrays:
+    """All events in memory in the order of the first epoch, with the classes mixed.
+
+    Raises:
+        MemoryLimitError: they do not fit.
+    """
+    if not events.fits():
+        return events.load()
+    parts = list(events.chunks(0))
+    return Arrays(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
+
+
 def _own_fit(model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str) -> History:
     """Call the subclass's ``fit`` with all events in memory and the arguments it takes."""
-    data = train.load()
+    data = _in_training_order(train)
     task = settings.task
     y = labels_for(model, outputs, task, data.y)
     parameters = inspect.signature(model.fit).parameters

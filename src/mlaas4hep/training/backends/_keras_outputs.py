@@ -17,6 +17,7 @@ __all__ = [
     "activation_missing",
     "check_outputs",
     "compile_if_needed",
+    "divides_by_events",
     "has_own_fit",
     "labels_for",
     "loss_function",
@@ -75,6 +76,12 @@ def loss_function(model: Any, task: Task, outputs: int) -> LossFunction:
         return float(np.mean(keras.ops.convert_to_numpy(loss(labels, numbers[np.newaxis]))))
 
     return value
+
+
+def divides_by_events(model: Any) -> bool:
+    """True if the loss is the sum of weighted losses over the number of events, as it is by default."""
+    reduction = getattr(getattr(model, "loss", None), "reduction", "sum_over_batch_size")
+    return reduction in ("sum_over_batch_size", "mean")
 
 
 def _reading(model: Any, task: Task, outputs: int) -> Reading:

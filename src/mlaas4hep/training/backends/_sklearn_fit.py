@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._loop import run_passes
 from mlaas4hep.training.backends._passes import Pass
+from mlaas4hep.training.backends._sklearn_weights import fit_weighted, takes_weight
 from mlaas4hep.training.backends._sparse import without_sparse_columns
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events
@@ -19,7 +18,7 @@ from mlaas4hep.training.user_model import user_errors
 if TYPE_CHECKING:
     from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
 
-__all__ = ["fit_at_once", "fit_by_passes", "streams", "weight_argument"]
+__all__ = ["fit_at_once", "fit_by_passes", "streams"]
 
 
 def streams(model: Any, train: Events, settings: FitSettings) -> bool:
@@ -52,29 +51,12 @@ def fit_at_once(model: Any, train: Events, settings: FitSettings) -> Any:
     """
     data = train.load()
     model = without_sparse_columns(model, data.x, settings)
-    extra: dict[str, Any] = {}
-    if train.weighted:
-        argument = weight_argument(model)
-        if argument is None:
-            from mlaas4hep.training.backends.sklearn_backend import last_step
-
-            settings.warn(f"{type(last_step(model)).__name__} takes no weights: all events count the same in training")
-        else:
-            extra[argument] = data.weight
     with user_errors(_file(settings), f"{type(model).__name__} cannot be trained"):
-        model.fit(data.x, data.y, **extra)
+        if train.weighted:
+            fit_weighted(model, data.x, data.y, data.weight, settings)
+        else:
+            model.fit(data.x, data.y)
     return model
-
-
-def weight_argument(model: Any) -> str | None:
-    """Name of the argument of ``fit`` that takes the weights; through pipelines that of the last step; or None."""
-    from sklearn.pipeline import Pipeline
-
-    if isinstance(model, Pipeline):
-        name, last = model.steps[-1]
-        inner = weight_argument(last)
-        return f"{name}__{inner}" if inner else None
-    return "sample_weight" if _takes_weight(model, "fit") else None
 
 
 def fit_by_passes(
@@ -82,7 +64,7 @@ def fit_by_passes(
 ) -> History:
     """``partial_fit`` over all passes; ``model`` is the trained one afterwards."""
     weighted = train.weighted
-    if weighted and not _takes_weight(model, "partial_fit"):
+    if weighted and not takes_weight(model, "partial_fit"):
         settings.warn(f"{type(model).__name__} takes no weights in partial_fit: all events count the same in training")
         weighted = False
     return run_passes(_Streamed(backend, model, weighted, validation, settings), train, validation, settings)
@@ -147,13 +129,6 @@ def _mean(figures: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
         return {}
     names = next(values for _, values in figures if values)
     return {name: sum(w * values[name] for w, values in figures if values) / total for name in names}
-
-
-def _takes_weight(model: Any, method: str) -> bool:
-    try:
-        return "sample_weight" in inspect.signature(getattr(model, method)).parameters
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"{type(model).__name__}.{method} cannot be inspected") from error
 
 
 def _file(settings: FitSettings) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from mlaas4hep.training.backends._numbers import evaluate
+from mlaas4hep.training.backends._passes import joined, steps_of
 from mlaas4hep.training.backends._torch_outputs import Scores, evaluating, set_mode
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
@@ -36,8 +36,8 @@ def own_training(
         settings.warn(f"{name} in the model file gets no weights: all events count the same in training")
     if settings.order == "chunk" or settings.early_stopping or settings.epochs:
         settings.warn(f"{name} in the model file decides epochs, order and when to stop")
-    train_loader = _loader(train, settings, shuffle=settings.shuffle)
-    val_loader = _loader(validation, settings, shuffle=False)
+    train_loader = _loader(train, settings)
+    val_loader = _loader(validation, settings)
     # Published model files speak of self.model within such a method: for the time of the call it is the module itself.
     borrowed = getattr(loop, "__self__", None) is model and not hasattr(model, "model")
     if borrowed:
@@ -66,14 +66,16 @@ def own_loop(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | No
     return None
 
 
-def _loader(events: Events, settings: FitSettings, *, shuffle: bool) -> DataLoader[Any]:
-    """A loader in an order that the seed decides: over arrays if they fit in memory, else over batches as read."""
-    if not events.fits():
-        return DataLoader(_Batches(events, settings), batch_size=None)
-    data = events.load()
-    tensors = TensorDataset(torch.from_numpy(np.array(data.x)), _labels(data.y, settings.task))
-    generator = torch.Generator().manual_seed(settings.seed)
-    return DataLoader(tensors, batch_size=settings.batch_size, shuffle=shuffle, generator=generator)
+def _loader(events: Events, settings: FitSettings) -> DataLoader[Any]:
+    """A loader of the events' own batches: the same ones whether or not the events fit in memory."""
+    return _Loader(_Batches(events, settings), batch_size=None)
+
+
+class _Loader(DataLoader[Any]):
+    """``len`` of it is the number of batches, ``len`` of its ``dataset`` that of the events."""
+
+    def __len__(self) -> int:
+        return steps_of(len(self.dataset), self.dataset.batch_size)  # type: ignore[arg-type, attr-defined]
 
 
 def _labels(y: Any, task: Task) -> Tensor:
@@ -87,17 +89,18 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, events: Events, settings: FitSettings) -> None:
         self._events = events
-        self._settings = settings
+        self._task = settings.task
+        self.batch_size = settings.batch_size
         self._epoch = 0
 
     def __len__(self) -> int:
-        return math.ceil(self._events.size / self._settings.batch_size)
+        return self._events.size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = self._epoch
         self._epoch += 1
-        for batch in self._events.batches(self._settings.batch_size, epoch):
-            yield torch.from_numpy(np.array(batch.x)), _labels(batch.y, self._settings.task)
+        for batch in joined(self._events.batches(self.batch_size, epoch), self.batch_size):
+            yield torch.from_numpy(np.array(batch.x)), _labels(batch.y, self._task)
 
 
 def _curves(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends._numbers import evaluate
+from mlaas4hep.training.backends._sklearn_stages import staged_curves
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
@@ -107,11 +108,14 @@ class SklearnBackend:
         return convert(model, width, task)
 
     def _curves(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
-        """The curves the model kept while it was fitted, or one point at its end."""
+        """Figures after each stage of a boosting, else at the end alone."""
         history = History(epochs=1)
         for part, prefix in ((train, ""), (validation, "val_")):
-            figures = figures_of(self, model, part, settings.task)
-            history.curves |= {prefix + name: [value] for name, value in figures.items()}
+            curves = staged_curves(model, part, settings.task)
+            if curves is None:
+                curves = {name: [value] for name, value in figures_of(self, model, part, settings.task).items()}
+            history.curves |= {prefix + name: values for name, values in curves.items()}
+        history.epochs = max((len(values) for values in history.curves.values()), default=1)
         settings.progress(0, train.size, {name: values[-1] for name, values in history.curves.items()})
         return history
 
