@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cli import run
 
-MODEL = Path(__file__).resolve().parents[1] / "models" / "logistic_regression.py"
+MODEL = Path(__file__).resolve().parents[1] / "models" / "hist_gradient_boosting.py"
 
 
 def trained(folder: Path, first: Path, second: Path) -> tuple[Path, float]:
