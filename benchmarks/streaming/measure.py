@@ -176,6 +176,27 @@ def _timed() -> Iterator[Callable[[], float]]:
         end.append(time.perf_counter())
 
 
+def one_cluster(task: dict[str, Any]) -> Found:
+    """Specs and first epoch of one format; processor time, which other work on the machine does not change much."""
+    from benchmarks.streaming import formats
+    from benchmarks.streaming.ours import peak_memory, session
+
+    def run(paths: list[str]) -> Iterator[tuple[str, int, float]]:
+        with session(formats.workflow(paths)) as own:
+            start = time.process_time()
+            own.specs()
+            yield "specs", task["events"], time.process_time() - start
+            start = time.process_time()
+            rows, _ = _touch((chunk.x, chunk.y, chunk.weight) for chunk in own.chunks(0))
+            yield "chunks", rows, time.process_time() - start
+
+    list(run(task["warm"]))
+    return {
+        f"{task['name']}_{step}": Figure(events, seconds, peak=peak_memory())
+        for step, events, seconds in run(task["paths"])
+    }
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Found]] = {
     "raw": raw,
     "awkward": awkward,
@@ -183,6 +204,7 @@ KINDS: dict[str, Callable[[dict[str, Any]], Found]] = {
     "ours": ours,
     "chosen": chosen,
     "arrays": arrays,
+    "one_cluster": one_cluster,
     "import": imported,
 }
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.streaming import formats, training, weaver_core
 from benchmarks.streaming import sample as samples
-from benchmarks.streaming import training, weaver_core
 from benchmarks.streaming.facts import facts
 from benchmarks.streaming.measure import Figure, Found
 
 __all__ = ["GROUPS", "TRAININGS", "Sizes", "Task", "tasks"]
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = ("small", "large", "few", "train")
+GROUPS = ("small", "large", "few", "formats", "train")
 CODECS = ("ZLIB", "ZSTD")
 WARM = 4_000
 WIDE = (400, 600)
@@ -34,6 +34,7 @@ class Sizes:
     small: int = 200_000
     large: int = 2_000_000
     few: int = 200_000
+    formats: int = 3_000_000
     train: int = 200_000
     epochs: int = 100
 
@@ -71,6 +72,8 @@ def tasks(cache: Path, folder: Path, groups: tuple[str, ...], sizes: Sizes, *, w
         yield from _large(cache, folder, sizes.large)
     if "few" in groups:
         yield from _few(cache, sizes.few)
+    if "formats" in groups:
+        yield from _formats(cache, sizes.formats)
     if "train" in groups:
         yield from _train(cache, folder, sizes)
 
@@ -129,6 +132,20 @@ def _few(cache: Path, events: int) -> Iterator[Task]:
         task = {"warm": small.to_json(), "sample": which.to_json(), "name": name}
         yield _task(f"few.{name}", "chosen", task, "few.")
         yield _task(f"few.{name}_raw", "raw", task, f"few.{name}_")
+
+
+def _formats(cache: Path, events: int) -> Iterator[Task]:
+    found, small = formats.make(samples.ignored(cache), events), formats.make(samples.ignored(cache), WARM)
+    for name in formats.FORMATS:
+        for path in found[name]:
+            path.read_bytes()
+        task = {
+            "name": name,
+            "events": events,
+            "paths": list(map(str, found[name])),
+            "warm": list(map(str, small[name])),
+        }
+        yield _task(f"formats.{name}", "one_cluster", task, "formats.")
 
 
 def _train(cache: Path, folder: Path, sizes: Sizes) -> Iterator[Task]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.streaming import training, weaver_core
+from benchmarks.streaming import formats, training, weaver_core
 from benchmarks.streaming.plan import CHOSEN, TRAININGS, Sizes
 from benchmarks.streaming.results import Results, number
 from benchmarks.streaming.sample import LENGTHS
@@ -75,7 +75,7 @@ def page(results: Results, sizes: Sizes, run: Run) -> str:
         for codec in ("ZLIB", "ZSTD"):
             if f"{name}.{codec}.raw" in results:
                 lines += [f"## {number(events)} events, {codec}", "", *_reading(results, f"{name}.{codec}."), ""]
-    lines += [*_memory(results, sizes), *_few(results, sizes), *_training(results, sizes)]
+    lines += [*_memory(results, sizes), *_few(results, sizes), *_formats(results, sizes), *_training(results, sizes)]
     lines += ["## Targets", "", "| target | measured | |", "|---|--:|---|"]
     lines += [
         f"| {target.text} | {target.value} | {'reached' if target.reached else 'not reached'} |"
@@ -136,6 +136,23 @@ def _few(results: Results, sizes: Sizes) -> Iterator[str]:
         for key, files, times in ((narrow, f"only these {CHOSEN}", "1"), (wide, "1000", ratio)):
             spread = results.spread(key, lambda figure: figure.seconds)
             yield f"| {text}, files with {files} | {spread.text(lambda value: f'{value:.2f}')} | {times} |"
+    yield ""
+
+
+def _formats(results: Results, sizes: Sizes) -> Iterator[str]:
+    if "formats.RNTuple_specs" not in results:
+        return
+    yield from (f"## {number(sizes.formats)} events, TTree and RNTuple", "")
+    yield "4 floats and a list, written by uproot: the TTree in baskets of 100 000 events, the RNTuple in one cluster."
+    yield f"Processor time with one reading thread, memory limit {formats.LIMIT}, nothing kept between the passes."
+    yield from ("", "| | s | times the TTree | peak, MB |", "|---|--:|--:|--:|")
+    for step, text in (("specs", "specs pass"), ("chunks", "chunks, first pass")):
+        for name in formats.FORMATS:
+            key = f"formats.{name}_{step}"
+            times = results.ratio(f"formats.TTree_{step}", key).text(lambda value: f"{value:.2f}")
+            seconds = results.spread(key, lambda figure: figure.seconds).text(lambda value: f"{value:.2f}")
+            peak = results.spread(key, lambda figure: figure.peak / 1e6).text(number)
+            yield f"| {name}: {text} | {seconds} | {'1' if name == 'TTree' else times} | {peak} |"
     yield ""
 
 

@@ -24,7 +24,7 @@ from benchmarks.streaming.sample import ignored
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 RESULTS = Path(__file__).resolve().parents[1] / "RESULTS.md"
-QUICK = Sizes(small=4_000, large=8_000, few=4_000, train=4_000, epochs=2)
+QUICK = Sizes(small=4_000, large=8_000, few=4_000, formats=8_000, train=4_000, epochs=2)
 BEST = 2
 
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="default: benchmarks/RESULTS.md, if everything is measured")
     options = parser.parse_args(arguments)
     size = options.events
-    sizes = QUICK if options.quick else Sizes(size, 10 * size, size, size, options.epochs)
+    sizes = QUICK if options.quick else Sizes(size, 10 * size, size, 15 * size, size, options.epochs)
     groups = tuple(options.only or GROUPS)
     rounds = 1 if options.quick else options.rounds
     weaver = not (options.quick or options.no_weaver)

@@ -24,7 +24,7 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Those whose figures were measured in this run."""
-    return [*_speed(results), *_cache(results), *_memory(results), *_few(results), *_train(results)]
+    return [*_speed(results), *_cache(results), *_memory(results), *_few(results), *_formats(results), *_train(results)]
 
 
 def _speed(results: Results) -> Iterator[Target]:
@@ -68,6 +68,14 @@ def _few(results: Results) -> Iterator[Target]:
         ratio = results.ratio("few.narrow", "few.wide").middle
         text = "5. 20 of 1000 branches: at most 1.3 times the time of a file with only these"
         yield Target(text, f"{ratio:.2f}", ratio <= 1.3)
+
+
+def _formats(results: Results) -> Iterator[Target]:
+    for step in ("specs", "chunks"):
+        if f"formats.RNTuple_{step}" in results:
+            ratio = results.ratio(f"formats.TTree_{step}", f"formats.RNTuple_{step}").middle
+            text = f"9. RNTuple of one cluster, {step}: at most 2 times the TTree of the same events"
+            yield Target(text, f"{ratio:.2f}", ratio <= 2)
 
 
 def _train(results: Results) -> Iterator[Target]:

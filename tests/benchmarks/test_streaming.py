@@ -162,7 +162,7 @@ def test_targets() -> None:
 
 
 def test_page() -> None:
-    text = report.page(results(), Sizes(1_000, 10_000, 1_000, 1_000), report.Run("--rounds 2", 2, 1.5, 90.0))
+    text = report.page(results(), Sizes(1_000, 10_000, 1_000, 15_000, 1_000), report.Run("--rounds 2", 2, 1.5, 90.0))
     assert "The machine had other work" in text
     assert "| `uproot.iterate`, its defaults | 1 | 0.75 (0.5..1) |" in text
     assert "| ours: chunks, first pass from ROOT | 0.80 (0.80..0.80) | 0.6 (0.4..0.8) |" in text
