@@ -75,3 +75,16 @@ def test_a_branch_named_like_a_constant() -> None:
 
 def test_a_branch_named_like_a_function() -> None:
     assert parse("max + max(x)").kind({"max": "flat", "x": "jagged"}) == "flat"
+
+
+def test_a_dot_where_a_branch_has_it_too() -> None:
+    """Nobody is to guess which of the two is meant."""
+    kinds = {"Jet.pt": "flat", "Jet_pt": "jagged"}
+    with pytest.raises(
+        ExpressionError, match=r"Jet\.pt stands for Jet_pt in expressions, but there is a branch Jet\.pt"
+    ):
+        parse("2 * Jet.pt").kind(kinds)
+    assert parse("2 * `Jet.pt`").kind(kinds) == "flat"
+    assert parse("2 * Jet_pt").kind(kinds) == "jagged"
+    with pytest.raises(ExpressionError, match="in backticks"):
+        parse("Jet.pt").kind({"Jet.pt": "flat"})
