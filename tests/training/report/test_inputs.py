@@ -11,7 +11,7 @@ from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.training.metrics import Part
 from mlaas4hep.training.report import ReportData, render_report
 from mlaas4hep.training.report.binary import roc_of_samples_svg
-from mlaas4hep.training.report.inputs import correlation, inputs_of
+from mlaas4hep.training.report.inputs import correlation, correlation_svg, inputs_of, inputs_svg
 
 
 def layout(branches: int, jagged: tuple[int, ...] = ()) -> Layout:
@@ -84,3 +84,22 @@ def test_a_single_value_has_no_learning_curve(full: ReportData) -> None:
     html = render_report(replace(full, curves={"loss": [0.7], "val_loss": [0.6], "auc": [0.5, 0.6]}))
     assert "Learning curve: loss" not in html
     assert "Learning curve: auc" in html
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b"), ("a", "b", "c")])
+@pytest.mark.parametrize(
+    "value", [0.0, 1.0, -1e-30, 1e18, 3e38, -3e38, np.nan, "whole", "huge", "one class", "both ends"], ids=str
+)
+def test_any_values_can_be_drawn(value: float | str, classes: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, max(1, len(classes)), 50)
+    values = {
+        "whole": rng.integers(-3, 500, 50),
+        "huge": rng.normal(0.0, 1e38, 50),
+        "one class": np.where(y == 0, rng.normal(size=50), np.nan),
+        "both ends": rng.choice([-3e38, 3e38], 50),
+    }.get(str(value), np.full(50, value if isinstance(value, float) else 0.0))
+    raw = np.stack([values, rng.normal(size=50)], axis=1).astype(np.float32)
+    inputs = inputs_of(raw, y, np.ones(50), layout(2), [])
+    assert inputs_svg(inputs, classes).startswith("<svg")
+    assert correlation_svg("name", inputs, np.ones(50, dtype=np.bool_)).startswith("<svg")

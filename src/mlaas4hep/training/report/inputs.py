@@ -22,6 +22,7 @@ MOST = 12
 """Branches that are shown: a page stays quick and small however many there are."""
 
 _BINS = 30
+_WHOLE = 1e6
 _COLUMNS = 3
 _RED, _BLUE = (0xE4 / 255, 0x25 / 255, 0x36 / 255), (0x57 / 255, 0x90 / 255, 0xFC / 255)
 
@@ -90,16 +91,16 @@ def _panel(axes: Axes, inputs: Inputs, index: int, labels: Sequence[str], *, one
     values = inputs.values[:, index].astype(np.float64)
     real = np.isfinite(values)
     low, high = np.quantile(values[real], [0.005, 0.995]) if real.any() else (0.0, 1.0)
-    low, high = (low, high) if low < high else (low - 0.5, high + 0.5)
+    least = max(1e-3 * max(abs(low), abs(high)), 1e-30)  # of a constant branch, or nearly so
+    if high - low < 1e-3 * least:
+        low, high = low - least, high + least
     edges = _edges(values[real], float(low), float(high))
     for number, (label, colour) in enumerate(zip(labels, class_colours(len(labels)), strict=True)):
         mine = real if one else real & (inputs.y == number)
         counts = np.histogram(values[mine], edges, weights=inputs.weight[mine])[0]
         total = float(counts.sum())
-        if total > 0.0:
-            axes.stairs(counts / total, edges, color=colour, linewidth=1.5, label=plain(label, 24))
-        else:
-            axes.stairs(np.zeros(_BINS), edges, color=colour, linewidth=1.5, label=plain(label, 24))
+        shares = counts / total if total > 0.0 else np.zeros(len(counts))
+        axes.stairs(shares, edges, color=colour, linewidth=1.5, label=plain(label, 24))
     axes.set_xlabel(plain(inputs.names[index], 30))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0.0)
@@ -109,7 +110,7 @@ def _panel(axes: Axes, inputs: Inputs, index: int, labels: Sequence[str], *, one
 
 def _edges(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """Edges of the bins; of whole numbers each bin holds equally many."""
-    if len(values) and (values == np.round(values)).all():
+    if len(values) and (values == np.round(values)).all() and max(abs(low), abs(high)) < _WHOLE:
         step = max(1.0, np.ceil((high - low + 1.0) / _BINS))
         return np.asarray(np.arange(np.floor(low) - 0.5, high + step, step), dtype=np.float64)
     return np.linspace(low, high, _BINS + 1)
@@ -127,8 +128,7 @@ def correlation(values: NDArray[np.float32], weight: NDArray[np.float64]) -> NDA
     """
     real = np.isfinite(values)
     filled = np.where(real, values, 0.0).astype(np.float64)
-    spread = np.nanmean(np.where(real, values, np.nan).astype(np.float64), axis=0) if len(values) else 0.0
-    filled = np.where(real, filled - np.nan_to_num(spread), 0.0)
+    filled = np.where(real, filled - filled.sum(axis=0) / np.maximum(1, real.sum(axis=0)), 0.0)
     present = real.astype(np.float64)
     weighted = present * weight[:, np.newaxis]
     total = weighted.T @ present
