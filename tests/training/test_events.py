@@ -17,7 +17,8 @@ from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.data import Arrays, Events
-from mlaas4hep.training.events import PartEvents, _size
+from mlaas4hep.training.events import PartEvents
+from mlaas4hep.training.memory import size_text
 from mlaas4hep.training.prepare import opened, prepare
 from tests.support.budgets import ROOMY, Forgetful
 from tests.support.written import make_events, workflow_of, write_ttree
@@ -188,4 +189,4 @@ def test_no_validation(paths: dict[str, tuple[Path, str]]) -> None:
     ("size", "text"), [(512, "512 bytes"), (2048, "2.0 KiB"), (10 * 2**20, "10.0 MiB"), (5 * 2**29, "2.5 GiB")]
 )
 def test_sizes_for_people(size: int, text: str) -> None:
-    assert _size(size) == text
+    assert size_text(size) == text

@@ -23,7 +23,7 @@ from mlaas4hep.inference.output import open_writer
 from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.schedule import narrowed, ordered_map, ranges_of, target_events
 
 __all__ = ["Predicted", "predict_files", "score_names"]
 
@@ -143,7 +143,7 @@ class _Job:
 
     def tasks(self) -> Iterator[tuple[DataFile, int, int]]:
         """All ranges of all files, in order."""
-        target = target_events(1)
+        target = narrowed(target_events(1), 1, len(self.layout.branches))
         for file in self.files:
             for start, stop in ranges_of(file.source.clusters, target):
                 yield file, start, stop

@@ -37,8 +37,8 @@ class Budget:
         return max(1, self.limit // 8 // row)
 
     def rows(self, most: int) -> int:
-        """Bytes for events that are kept aside for a look after the training: ``most``, or an eighth of the limit."""
-        return min(most, self.limit // 8)
+        """Bytes for events that are kept aside for a look after the training: ``most``, or a 32nd part of the limit."""
+        return min(most, self.limit // 32)
 
     def ahead(self, chunk: int, workers: int) -> int:
         """Chunks of ``chunk`` bytes that are made ahead of the training: at least 1, at most 2 for each worker."""

@@ -129,6 +129,27 @@ class Dataset:
         """Bytes of an event in a chunk."""
         return 4 * self.layout.model_width + 64
 
+    @property
+    def least(self) -> int:
+        """Memory that a pass takes at the least: the largest range of each file (of each sample, if there are many)."""
+        lanes = (max(self._ranges[number][1].used for number in lane) for lane in self._lanes())
+        return sum(lanes) * self._row
+
+    @property
+    def kept(self) -> int:
+        """Memory that events take once all were read."""
+        in_memory = isinstance(self._store, MemoryStore) or isinstance(self._memory, MemoryStore)
+        return self.bytes_of(self.scan.used) if in_memory else 0
+
+    def forget(self) -> None:
+        """Keep no event in memory any more: the next pass reads them again."""
+        for store in (self._store, self._memory):
+            if isinstance(store, MemoryStore):
+                store.close()
+        if isinstance(self._store, MemoryStore):
+            self._store = NoStore()
+        self._memory = NoStore()
+
     def bytes_of(self, events: int) -> int:
         """Memory that so many events need as they are kept."""
         return events * self._row

@@ -19,7 +19,7 @@ from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.process_memory import give_back
-from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.schedule import narrowed, ordered_map, ranges_of, target_events
 
 __all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "cutflows_of", "quotas", "scan"]
 
@@ -134,10 +134,10 @@ def scan(
         if not any(file.used for file in counted.files):
             raise _no_event(files, counted.files)
         limits = quotas([file.used for file in counted.files], events, files)
-        tasks = _first_tasks(files, limits, exact=not pipeline.selects)
+        tasks = _first_tasks(files, limits, len(pipeline.needed), exact=not pipeline.selects)
     else:
         limits = [file.source.entries for file in files]
-        tasks = _tasks(files)
+        tasks = _tasks(files, len(pipeline.needed))
     left = list(limits)
     result = [FileScan() for _ in files]
     specs: Specs | None = None
@@ -194,16 +194,16 @@ def quotas(passing: Sequence[int], events: int, files: Sequence[DataFile]) -> li
     return shares
 
 
-def _tasks(files: Sequence[DataFile]) -> Iterator[_Task]:
-    target = target_events(len(files))
+def _tasks(files: Sequence[DataFile], branches: int) -> Iterator[_Task]:
+    target = narrowed(target_events(len(files)), len(files), branches)
     for number, file in enumerate(files):
         for start, stop in ranges_of(file.source.clusters, target):
             yield _Task(number, file, start, stop)
 
 
-def _first_tasks(files: Sequence[DataFile], limits: Sequence[int], *, exact: bool) -> Iterator[_Task]:
+def _first_tasks(files: Sequence[DataFile], limits: Sequence[int], branches: int, *, exact: bool) -> Iterator[_Task]:
     """The ranges of each file up to its limit, or all of them where the cuts decide how far one has to read."""
-    for task in _tasks(files):
+    for task in _tasks(files, branches):
         limit = limits[task.number]
         if limit and not (exact and task.start >= limit):
             yield replace(task, stop=min(task.stop, limit)) if exact else task
@@ -235,7 +235,7 @@ def _count(
             label.weights[0] += ExactSum(weight)
         return counted
     with monitor.stage("counting", sum(file.source.entries for file in files)) as advance:
-        tasks = _tasks(files)
+        tasks = _tasks(files, len(counting.needed))
         for task, selected in ordered_map(
             lambda task: (task, counting.apply(task.file, task.start, task.stop)), tasks, workers
         ):

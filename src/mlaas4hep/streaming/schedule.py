@@ -9,11 +9,13 @@ from contextlib import nullcontext
 from itertools import islice, pairwise
 from typing import TypeVar
 
-__all__ = ["TARGET_EVENTS", "ordered_map", "ranges_of", "stopped", "target_events"]
+__all__ = ["TARGET_EVENTS", "narrowed", "ordered_map", "ranges_of", "stopped", "target_events"]
 
 TARGET_EVENTS = 16_384
 _FILES_AT_TARGET = 16
 _SMALLEST_TARGET = 1_024
+_VALUES = 1 << 22
+"""Values of all branches that a range has with few files."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +24,11 @@ Result = TypeVar("Result")
 def target_events(files: int) -> int:
     """Entries a range should have, so that one range of each of so many files fits into memory."""
     return max(_SMALLEST_TARGET, TARGET_EVENTS * _FILES_AT_TARGET // max(files, _FILES_AT_TARGET))
+
+
+def narrowed(target: int, files: int, branches: int) -> int:
+    """Return fewer entries than ``target`` where so many branches are read that a range would be large."""
+    return max(1, min(target, _VALUES * _FILES_AT_TARGET // (max(files, _FILES_AT_TARGET) * max(1, branches))))
 
 
 def ranges_of(clusters: Sequence[int], target: int) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from mlaas4hep.streaming.branches import check_inputs, choose_branches
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline, Selected
-from mlaas4hep.streaming.schedule import ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.schedule import narrowed, ordered_map, ranges_of, target_events
 from mlaas4hep.training.labels import Labelling
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.metrics.gather import Gatherer
@@ -121,7 +121,7 @@ def evaluate_bundle(
 
 
 def _selected(files: Sequence[DataFile], pipeline: Pipeline, workers: int) -> Iterator[tuple[DataFile, Selected, int]]:
-    target = target_events(len(files))
+    target = narrowed(target_events(len(files)), len(files), len(pipeline.needed))
     tasks = [(file, start, stop) for file in files for start, stop in ranges_of(file.source.clusters, target)]
 
     def apply(task: tuple[DataFile, int, int]) -> tuple[DataFile, Selected, int]:

@@ -13,6 +13,7 @@ from mlaas4hep.errors import MemoryLimitError
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.dataset import Chunk, Dataset, Order
 from mlaas4hep.training.data import Arrays
+from mlaas4hep.training.memory import size_text
 from mlaas4hep.training.weighting import TrainingWeights
 
 __all__ = ["PartEvents"]
@@ -99,11 +100,13 @@ class PartEvents:
         """All events in memory, in the canonical order."""
         if not self.fits():
             raise MemoryLimitError(
-                f"the {self.size} events for {PARTS[self._part]} need {_size(self._bytes)} in memory, "
-                f"the limit is {_size(self._limit)}",
+                f"the {self.size} events for {PARTS[self._part]} need {size_text(self._bytes)} in memory, "
+                f"the limit is {size_text(self._limit)}",
                 hint="raise memory_limit, use fewer events (nevts), or a model that streams "
                 "(a neural network, XGBoost, or one with partial_fit)",
             )
+        if self._bytes + self._dataset.kept > self._limit:
+            self._dataset.forget()
         return self._loaded
 
     def fits(self) -> bool:
@@ -129,10 +132,3 @@ def _join(parts: list[Arrays]) -> Arrays:
 
 def _cut(arrays: Arrays, start: int, stop: int) -> Arrays:
     return Arrays(arrays.x[start:stop], arrays.y[start:stop], arrays.weight[start:stop])
-
-
-def _size(size: int) -> str:
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 2**power:
-            return f"{size / 2**power:.1f} {unit}"
-    return f"{size} bytes"

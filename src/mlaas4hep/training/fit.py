@@ -28,6 +28,7 @@ from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
 from mlaas4hep.training.events import PartEvents
 from mlaas4hep.training.imports import importing
+from mlaas4hep.training.memory import check_memory
 from mlaas4hep.training.model_source import convolves, frameworks_wanted
 from mlaas4hep.training.outputs import OutputKind, find_output
 from mlaas4hep.training.prepare import Prepared, memory_limit
@@ -105,6 +106,7 @@ def train(
     with ExitStack() as stack:
         dataset = open_dataset(workflow, prepared, choice.layout)
         stack.callback(dataset.close)
+        check_memory(dataset)
         events = {part: _part(workflow, prepared, dataset, part) for part in (TRAIN, VALIDATION)}
         with monitor.stage("training", _total(training, backend, events[TRAIN])) as advance:
             settings = FitSettings(

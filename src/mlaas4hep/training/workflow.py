@@ -126,6 +126,8 @@ def run_training(
                     classes=len(prepared.labels.classes),
                     threshold=_threshold(workflow, trained),
                 )
+                if split_out is None:
+                    trained.dataset.forget()  # no event is needed any more
                 converted = convert(trained, assessment, prepared)
                 if converted.reason:
                     monitor.warn(f"the native model will be served: {converted.reason}")
