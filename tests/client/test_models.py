@@ -115,7 +115,6 @@ def test_one_row_in_tfaas_form(client: ModelClient, expected: np.ndarray[Any, An
         ([{**RECORDS[0], "Jet_pT": []}], "toy", 400, "keys are unknown: Jet_pT"),
         ([{"met": 1.0}], "toy", 400, "keys are missing: charge, Jet_pt, Jet_eta"),
         ({**COLUMNS, "met": [1.0, 2.0]}, "toy", 400, "of different lengths"),
-        ([], "toy", 400, "at least one"),
         (RECORDS, "nothing", 404, "there is no model nothing"),
         (FEATURES[:, :5], "toy", 400, "5"),
         (RECORDS, "to/y?a#b", 404, "no model"),

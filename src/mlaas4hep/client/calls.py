@@ -179,7 +179,9 @@ def failure(answer: httpx.Response) -> ServerError:
 def _scores(answer: httpx.Response) -> Any:
     import numpy as np
 
-    return np.array(answer.json()["scores"], dtype=np.float32)  # null becomes NaN
+    found = answer.json()
+    scores = np.array(found["scores"], dtype=np.float32)  # null becomes NaN
+    return scores if len(scores) else scores.reshape(0, len(found["classes"]))
 
 
 def _content(file: Path, hint: str | None = None) -> bytes:

@@ -6,7 +6,7 @@ expressions and padding, checking shapes, batching, time limits and statistics h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -127,6 +127,10 @@ class DataPlane(Protocol):
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred | Awaitable[Inferred]:
         """As `infer`: the outputs if they can be had at once, else something to await; both raise its errors."""
+        ...
+
+    async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
+        """Count a prediction that is made in another process: the work, given the version, returns how many rows."""
         ...
 
     def info(self, model: str, version: str = "") -> ModelInfo:

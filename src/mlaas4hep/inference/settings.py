@@ -50,6 +50,11 @@ def _base_path(value: str) -> str:
     return f"/{plain}" if plain else ""
 
 
+def _host(value: str) -> str:
+    plain = value.strip()
+    return plain[1:-1] if plain.startswith("[") and plain.endswith("]") else plain
+
+
 Rate: TypeAlias = Annotated[str, AfterValidator(_rate)]
 
 
@@ -128,7 +133,9 @@ class Settings(Section):
     """Everything the server can be told."""
 
     repository: Path = Field(default=Path("models"), description="Folder of the models.")
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on, or a name of it."
+    )
     port: int = Field(default=8083, ge=0, le=65535, description="HTTP; 0: any free port.")
     grpc_port: int | None = Field(default=8001, ge=0, le=65535, description="gRPC; 0: any free port; null: none.")
     base_path: Annotated[str, AfterValidator(_base_path)] = Field(default="", description="Prefix of all HTTP paths.")

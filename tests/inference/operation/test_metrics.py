@@ -60,7 +60,7 @@ def test_what_requests_leave() -> None:
     for status, seconds in (("200", 0.001), ("200", 0.003), ("400", 0.2)):
         metrics.request("http", "POST", "/predict", status, seconds)
     metrics.predicted("higgs", "1", 0.004)
-    metrics.failed("higgs", "BadRequestError")
+    metrics.failed("higgs", "1", "BadRequestError")
     samples = parsed(exposition(metrics.families()))
     common = {"protocol": "http", "method": "POST", "route": "/predict"}
     assert sample(samples, "mlaas4hep_requests_total", **common, status="200") == 2
@@ -68,7 +68,10 @@ def test_what_requests_leave() -> None:
     seconds = sample(samples, "mlaas4hep_request_seconds_sum", protocol="http", route="/predict")
     assert seconds == pytest.approx(0.204)
     assert sample(samples, "mlaas4hep_prediction_seconds_count", model="higgs", version="1") == 1
-    assert sample(samples, "mlaas4hep_prediction_failures_total", model="higgs", error="BadRequestError") == 1
+    labels = {"model": "higgs", "version": "1", "error": "BadRequestError"}
+    assert sample(samples, "mlaas4hep_prediction_failures_total", **labels) == 1
+        sample(samples, "mlaas4hep_prediction_failures_total", model="higgs", version="1", error="BadRequestError") == 1
+    )
 
 
 def test_sums_over_processes_never_fall(tmp_path: Path) -> None:
@@ -162,8 +165,9 @@ def test_a_server_counts(start: Callable[..., ServeProcess]) -> None:
         1,
     ]
     assert sample(samples, "mlaas4hep_prediction_seconds_count", model="scorer", version="1") == 3
-    assert sample(samples, "mlaas4hep_prediction_failures_total", model="scorer", error="BadRequestError") == 1
-    assert sample(samples, "mlaas4hep_prediction_failures_total", model="", error="ModelNotFoundError") == 1
+    failures = "mlaas4hep_prediction_failures_total"
+    assert sample(samples, failures, model="scorer", version="1", error="BadRequestError") == 1
+    assert sample(samples, failures, model="", version="", error="ModelNotFoundError") == 1
     assert sample(samples, "mlaas4hep_model_rows_total", model="scorer", version="1") >= 6
     assert sample(samples, "mlaas4hep_models", worker="0", state="READY") == 1
     calls = {"protocol": "grpc", "method": "CALL"}

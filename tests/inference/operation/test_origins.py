@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 
 import httpx
 import pytest
+import tritonclient.grpc
 
+from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.failures import ForbiddenError
 from mlaas4hep.inference.operation.origins import Origins
+from mlaas4hep.inference.operation.sockets import bind, is_loopback
 from mlaas4hep.inference.settings import Security, Settings
 from tests.inference.operation.test_limits import exchange
 from tests.support.issuer import AUDIENCE, Issuer
@@ -31,6 +35,11 @@ PUBLIC = Settings(host="0.0.0.0", insecure=True)
         (LOCAL, "POST", b"localhost", b"https://models.example.org:8443"),
         (LOCAL, "GET", b"localhost", b"https://elsewhere.example.org"),
         (LOCAL, "POST", None, None),
+        (LOCAL, "POST", b"127.0.0.2:8083", b"http://127.0.0.2:8083"),
+        (LOCAL, "POST", b"[::ffff:127.0.0.1]:1", None),
+        (Settings(host="127.3.2.1"), "POST", b"127.3.2.1", None),
+        (Settings(host="[::1]"), "POST", b"[::1]:5", None),
+        (Settings(host="LocalHost"), "GET", b"localhost", None),
         (PUBLIC, "POST", b"any.example.org", b"https://any.example.org"),
     ],
 )
@@ -45,6 +54,9 @@ def test_allowed(settings: Settings, method: str, host: bytes | None, origin: by
         (LOCAL, "POST", b"localhost.evil.org:8083", None, "does not go by the name"),
         (LOCAL, "POST", b"localhost@evil.org", None, "does not go by the name"),
         (LOCAL, "POST", b"", None, "does not go by the name"),
+        (LOCAL, "POST", b"192.168.0.1", None, "does not go by the name"),
+        (LOCAL, "POST", b"0.0.0.0:8083", None, "does not go by the name"),
+        (LOCAL, "POST", b"127.0.0.1.nip.io", None, "does not go by the name"),
         (LOCAL, "POST", b"localhost:x", None, "does not go by the name"),
         (LOCAL, "POST", b"[::1", None, "does not go by the name"),
         (LOCAL, "POST", b"localhost:8083", b"http://localhost:9000", "pages of 'http://localhost:9000'"),
@@ -90,4 +102,20 @@ def test_what_is_no_http_is_told_so_in_json(start: Start) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
     assert json.loads(body) == {"error": "the request is not HTTP"}
+    serving.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "[::1]", "localhost", "0.0.0.0", "::", socket.gethostname()])
+def test_the_address_that_is_printed_works(start: Start, host: str) -> None:
+    try:
+        bind(host.strip("[]"), 0).close()
+    except ConfigError:
+        pytest.skip("not an address of this machine")
+    free = is_loopback(host.strip("[]"))
+    serving = start(None, "--host", host, *([] if free else ["--insecure"]))
+    row = {"model": "scorer", "rows": [[0.1, 0.2, 0.3]]}
+    answer = httpx.post(f"{serving.url}/predict", json=row, headers={"origin": serving.url})
+    assert answer.status_code == 200, answer.text
+    with tritonclient.grpc.InferenceServerClient(serving.grpc) as client:
+        assert client.is_server_live()
     serving.stop()

@@ -21,6 +21,7 @@ from mlaas4hep.inference.rest.root_urls import allowed_url
 from mlaas4hep.inference.settings import Limits, Settings
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.live import Live, live_server
+from tests.support.serve_process import ServeProcess
 from tests.support.trained import Small
 
 PREFIXES = ("root://host//store", "https://host/data/", "/data")
@@ -159,3 +160,27 @@ def test_a_repository_named_relative_to_the_working_folder(
     with live_server(Settings(repository=Path("models"))) as live:
         found = columns(live.client.post("/predict/root", content=small.paths["signal"].read_bytes()))
     np.testing.assert_allclose(found["score"], expected["score"], atol=1e-6)
+
+
+def test_a_file_counts_as_a_prediction(small: Small, tmp_path: Path) -> None:
+    shutil.copytree(small.bundle, tmp_path / "models" / "small" / "1")
+    serving = ServeProcess(tmp_path / "server", tmp_path / "models")
+    content = small.paths["signal"].read_bytes()
+    with httpx.Client(base_url=serving.url, timeout=60) as client:
+        answer = client.post("/predict/root", content=content, params={"model": "small"})
+        assert answer.status_code == 200, answer.text
+        entries = int(answer.headers["x-entries"])
+        assert client.post("/predict/root", content=b"rootless", params={"model": "small"}).status_code == 400
+        assert client.post("/predict/root", content=b"root", params={"model": "nobody"}).status_code == 404
+        (found,) = client.get("/v2/models/small/stats").json()["model_stats"]
+        text = client.get("/metrics").text
+    serving.stop()
+    assert found["inference_count"] == entries
+    assert [found["inference_stats"][outcome]["count"] for outcome in ("success", "fail")] == [1, 1]
+    for line in (
+        f'mlaas4hep_model_rows_total{{model="small",version="1"}} {entries}',
+        'mlaas4hep_prediction_seconds_count{model="small",version="1"} 1',
+        'mlaas4hep_prediction_failures_total{model="small",version="1",error="BadRequestError"} 1',
+        'mlaas4hep_prediction_failures_total{model="",version="",error="ModelNotFoundError"} 1',
+    ):
+        assert line in text.splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,23 +40,38 @@ class Measured:
         self, model: str | None, events: Sequence[Mapping[str, Any]] | Mapping[str, Any], version: str = ""
     ) -> Scored:
         """See `DataPlane`."""
-        return await self._timed(model, self._plane.score_events(model, events, version), time.perf_counter())
+        return await self._timed(model, version, self._plane.score_events(model, events, version), time.perf_counter())
 
     async def score_row(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored:
         """See `DataPlane`."""
-        return await self._timed(model, self._plane.score_row(model, keys, values, version), time.perf_counter())
+        return await self._timed(
+            model, version, self._plane.score_row(model, keys, values, version), time.perf_counter()
+        )
 
     async def score_matrix(self, model: str | None, rows: NDArray[np.float32], version: str = "") -> Scored:
         """See `DataPlane`."""
-        return await self._timed(model, self._plane.score_matrix(model, rows, version), time.perf_counter())
+        return await self._timed(model, version, self._plane.score_matrix(model, rows, version), time.perf_counter())
 
     async def infer(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred:
         """See `DataPlane`."""
-        return await self._timed(model, self._plane.infer(model, inputs, outputs, version), time.perf_counter())
+        return await self._timed(
+            model, version, self._plane.infer(model, inputs, outputs, version), time.perf_counter()
+        )
+
+    async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
+        """See `DataPlane`."""
+        start = time.perf_counter()
+        try:
+            info = await self._plane.score_elsewhere(model, version, work)
+        except ServingError as error:
+            self._failed(model, version, error)
+            raise
+        self._metrics.predicted(info.name, info.version, time.perf_counter() - start)
+        return info
 
     def score_row_soon(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
@@ -66,10 +81,10 @@ class Measured:
         try:
             scored = self._plane.score_row_soon(model, keys, values, version)
         except ServingError as error:
-            self._failed(model, error)
+            self._failed(model, version, error)
             raise
         if not isinstance(scored, Scored):
-            return self._timed(model, scored, start)
+            return self._timed(model, version, scored, start)
         self._metrics.predicted(scored.model, scored.version, time.perf_counter() - start)
         return scored
 
@@ -81,18 +96,18 @@ class Measured:
         try:
             inferred = self._plane.infer_soon(model, inputs, outputs, version)
         except ServingError as error:
-            self._failed(model, error)
+            self._failed(model, version, error)
             raise
         if not isinstance(inferred, Inferred):
-            return self._timed(model, inferred, start)
+            return self._timed(model, version, inferred, start)
         self._metrics.predicted(inferred.model, inferred.version, time.perf_counter() - start)
         return inferred
 
-    async def _timed(self, model: str | None, work: Awaitable[Answer], start: float) -> Answer:
+    async def _timed(self, model: str | None, version: str, work: Awaitable[Answer], start: float) -> Answer:
         try:
             answer = await work
         except ServingError as error:
-            self._failed(model, error)
+            self._failed(model, version, error)
             raise
         self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
         return answer
@@ -100,15 +115,17 @@ class Measured:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plane, name)
 
-    def _failed(self, model: str | None, error: ServingError) -> None:
-        """Only names of models that exist become labels: a client cannot fill the memory with others."""
-        known = ""
-        if model:
+    def _failed(self, model: str | None, version: str, error: ServingError) -> None:
+        """Only names and versions that exist become labels: a client cannot fill the memory with others."""
+        name = number = ""
+        for asked in (version, "") if model else ():
             try:
-                known = self._plane.info(model).name
+                info = self._plane.info(model or "", asked)
             except ServingError:
-                known = ""
-        self._metrics.failed(known, type(error).__name__)
+                continue
+            name, number = info.name, info.version if asked == version else ""
+            break
+        self._metrics.failed(name, number, type(error).__name__)
 
 
 def model_families(statistics: list[dict[str, Any]]) -> list[Family]:

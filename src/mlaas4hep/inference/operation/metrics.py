@@ -90,7 +90,7 @@ class Metrics:
         self.in_flight = 0
         self._requests: dict[tuple[str, str, str, str], Histogram] = {}
         self._models: dict[tuple[str, str], Histogram] = {}
-        self._failures: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str, str], int] = {}
 
     def request(self, protocol: str, method: str, route: str, status: str, seconds: float) -> None:
         """A request was answered; `route` must be one of few."""
@@ -107,9 +107,9 @@ class Metrics:
             found = self._models[model, version] = Histogram()
         found.add(seconds)
 
-    def failed(self, model: str, error: str) -> None:
-        """A prediction ended with an error of this class; `model` must be one that exists, or ""."""
-        self._failures[model, error] = self._failures.get((model, error), 0) + 1
+    def failed(self, model: str, version: str, error: str) -> None:
+        """A prediction ended with an error of this class; model and version must exist, or be ""."""
+        self._failures[model, version, error] = self._failures.get((model, version, error), 0) + 1
 
     def families(self) -> list[Family]:
         """What was counted."""
@@ -129,8 +129,8 @@ class Metrics:
         for (model, version), found in self._models.items():
             latency.set(found, model=model, version=version)
         failures = Family("mlaas4hep_prediction_failures", "counter", "Predictions that ended with an error.")
-        for (model, error), count in self._failures.items():
-            failures.set(count, model=model, error=error)
+        for (model, version, error), count in self._failures.items():
+            failures.set(count, model=model, version=version, error=error)
         return [total, seconds, latency, failures]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -11,7 +12,6 @@ from mlaas4hep.inference.settings import Settings
 
 __all__ = ["Origins"]
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -19,11 +19,11 @@ class Origins:
     """Refuses pages of other sites, and names that lead to loopback (DNS rebinding).
 
     Args:
-        settings: the address, and other names of the server.
+        settings: the address, which is a name of the server, and others.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._others = frozenset(name.lower() for name in settings.security.hosts)
+        self._others = frozenset(name.lower() for name in (settings.host, *settings.security.hosts))
         self._loopback = is_loopback(settings.host)
         self._known = lru_cache(maxsize=64)(self._is_known)
 
@@ -31,8 +31,8 @@ class Origins:
         """Look at the headers Host and Origin of one request; None: not sent.
 
         Raises:
-            ForbiddenError: on loopback, the host is no name of loopback and none of `security.hosts`; or the request
-                changes something and comes from a page of another host.
+            ForbiddenError: on loopback, the host is no address of loopback, not the one that the server listens on, and
+                none of `security.hosts`; or the request changes something and comes from a page of another host.
         """
         if self._loopback and host is not None and not self._known(host):
             raise ForbiddenError(
@@ -49,7 +49,15 @@ class Origins:
 
     def _is_known(self, host: bytes) -> bool:
         name = _name(host)
-        return name in _LOCAL or (name is not None and name in self._others)
+        if name is None:
+            return False
+        if name in self._others or name == "localhost":
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:  # a name that leads here may have been made by anybody
+            return False
+        return is_loopback(name)
 
 
 def _name(authority: bytes) -> str | None:

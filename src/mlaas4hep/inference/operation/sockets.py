@@ -21,13 +21,23 @@ BACKLOG = 2048
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the address."""
-    if host.lower() == "localhost":
-        return True
+    """True if only this machine can reach the address, or what the name stands for here."""
     try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+        return _is_loopback(host)
     except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
         return False
+    return all(_is_loopback(str(address[0])) for *_, address in found)
+
+
+def _is_loopback(address: str) -> bool:
+    """Raises ValueError for what is a name."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,20 @@ class Plane:
                 self._check_rows(len(array))
         served = self._memory.pick(model or self._default(), version)
         return self._infer_later(model, inputs, outputs, version) if served is None else served.infer(inputs, outputs)
+
+    async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
+        """See `DataPlane.score_elsewhere`."""
+        info = self.info(model, version)
+        statistics = self._memory.models[info.name].slots[info.version].statistics
+        started = time.perf_counter_ns()
+        try:
+            rows = await work(info)
+        except BaseException:
+            statistics.failed(time.perf_counter_ns() - started)
+            raise
+        spent = time.perf_counter_ns() - started
+        statistics.succeeded(rows, spent, 0, 0, spent)
+        return info
 
     def info(self, model: str, version: str = "") -> ModelInfo:
         """See `DataPlane.info`."""

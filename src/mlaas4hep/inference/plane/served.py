@@ -105,6 +105,9 @@ class Served:
         form = self._form
         try:
             rows = rows_of(*given)
+            none = form.none(rows)
+            if none is not None:
+                return self._named(none)
             if form.alone and len(rows) != 1:
                 return self._await(self._one_by_one(rows, started), started)
             tensors = form.tensors(rows)
@@ -139,9 +142,9 @@ class Served:
 
     async def _one_by_one(self, rows: Rows, started: int) -> Scored:
         form, parts = self._form, []
-        for row in np.split(rows, len(rows)) if len(rows) else ():
+        for row in np.split(rows, len(rows)):
             parts.append(form.scores(await self._run(form.tensors(row), 1, self._outputs, started), 1))
-        return self._named(np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32))
+        return self._named(np.concatenate(parts))
 
     def _named(self, scores: Rows) -> Scored:
         classes = self._classes if len(self._classes) == scores.shape[1] else self._form.columns

@@ -97,7 +97,10 @@ class RowForm:
         self.width = math.prod(tails[0]) if len(tails) == 1 and -1 not in tails[0] else None
         floats = [spec.name for spec in outputs if spec.dtype.startswith("float")]
         self.output: str | None = next((name for name in PREFERRED if name in floats), floats[0] if floats else None)
-        self.columns = next((spec.columns for spec in outputs if spec.name == self.output), ())
+        found = next((spec for spec in outputs if spec.name == self.output), None)
+        self.columns = found.columns if found is not None else ()
+        own = () if found is None else found.shape[1:] if self._own_axis else found.shape
+        self._none = max(0, math.prod(own)) if own and min(own) >= 0 else 0
 
     def tensors(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """The model's inputs for rows, float32 [N, D]; N is 1 if `alone`.
@@ -110,6 +113,8 @@ class RowForm:
         if self._split:
             return self._one_each(rows)
         spec, tail = self._inputs[0], self._tails[0]
+        if not len(rows) and self.width is not None:
+            rows = np.empty((0, self.width), dtype=np.float32)
         if self.width is not None and rows.shape[1] != self.width:
             raise BadRequestError(f"{rows.shape[1]} values are given, the model takes {self.width}")
         leading = (len(rows),) if self._own_axis else ()
@@ -123,11 +128,18 @@ class RowForm:
                 raise BadRequestError(what) from None
         return {spec.name: self._as(spec, rows)}
 
+    def none(self, rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """The scores of no rows, [0, K], where the model cannot be asked; None where it can, or there are rows."""
+        if len(rows) or not (self.alone or (self.width is None and not self._split)):
+            return None
+        return np.empty((0, self._none), dtype=np.float32)
+
     def scores(self, outputs: Mapping[str, Any], rows: int) -> NDArray[np.float32]:
         """The scores, float32 [N, K].
 
         Raises:
             ModelFailedError: the model's output has no row for each row.
+            BadRequestError: a score is finite, but not within float32.
         """
         assert self.output is not None
         found = np.asarray(outputs[self.output])
@@ -140,9 +152,15 @@ class RowForm:
         if found.dtype == np.float32:
             return found
         with np.errstate(over="ignore", invalid="ignore"):
-            return found.astype(np.float32)
+            scores = found.astype(np.float32)
+        if found.dtype.itemsize > 4 and not np.array_equal(np.isinf(found), np.isinf(scores)):
+            what = f"the output {self.output} holds a number that float32 cannot hold"
+            raise BadRequestError(what, hint="ask for the model's tensors by name")
+        return scores
 
     def _one_each(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        if not len(rows):
+            rows = np.empty((0, len(self._inputs)), dtype=np.float32)
         if not self._own_axis or any(math.prod(tail) != 1 for tail in self._tails):
             raise BadRequestError("the model takes several tensors, not rows", hint="give its tensors by name")
         if rows.shape[1] != len(self._inputs):
@@ -161,4 +179,10 @@ class RowForm:
             raise BadRequestError(f"input {spec.name} takes text, not numbers", hint="give its tensors by name")
         if dtype.kind in "iub" and not (np.isfinite(values) & (values == np.floor(values))).all():
             raise BadRequestError(f"input {spec.name} takes {spec.dtype}, but a value is no whole number")
-        return values.astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = values.astype(dtype)
+            back = found.astype(np.float64)
+        beyond = np.isfinite(values) & ~np.isfinite(back) if dtype.kind == "f" else back != values
+        if beyond.any():
+            raise BadRequestError(f"input {spec.name} takes {spec.dtype}, which cannot hold {values[beyond][0]:g}")
+        return found

@@ -13,7 +13,7 @@ from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.protocol.datatypes import DTYPES, Array, DType, check_shape, dtype_of, shaped
 from mlaas4hep.inference.protocol.raw import texts
 
-__all__ = ["decode", "encode"]
+__all__ = ["check_finite", "decode", "encode"]
 
 _ACCEPTED = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 _ALLOWED: dict[str, tuple[type, ...]] = {"f": (int, float, type(None)), "i": (int,), "u": (int,), "b": (bool,)}
@@ -62,12 +62,26 @@ def decode(tensor: str, datatype: str, shape: Sequence[int], values: Any) -> Arr
 
 
 def encode(array: Array) -> Any:
-    """A flat row-major array that orjson writes as numbers (NaN and infinity as null), or a list of str."""
+    """A flat row-major array that orjson writes as numbers (NaN as null; see `check_finite`), or a list of str."""
     if array.dtype.kind not in "OSU":
         return np.ascontiguousarray(array).reshape(-1)
     return [
         value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in array.ravel().tolist()
     ]
+
+
+def check_finite(tensor: str, array: Array) -> None:
+    """See that JSON can hold an answer: NaN is null in it, but infinity would be too.
+
+    Raises:
+        BadRequestError: a value is infinite; names the tensor.
+    """
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        raise BadRequestError(
+            "the answer holds infinity, for which JSON has no form",
+            where=f"tensor {tensor!r}",
+            hint="ask for binary data (binary_data), or with gRPC",
+        )
 
 
 @functools.cache
@@ -83,7 +97,9 @@ def _cast(tensor: str, datatype: str, dtype: DType, array: Array, values: list[A
         array = _numbers(tensor, datatype, dtype, values)
     elif dtype is _FP32:
         flat = array.ravel()
-        if flat.dot(flat) < _HARMLESS:
+        with np.errstate(over="ignore", invalid="ignore"):
+            harmless = flat.dot(flat) < _HARMLESS
+        if harmless:
             return array.astype(dtype)
     try:
         with np.errstate(over="raise"):

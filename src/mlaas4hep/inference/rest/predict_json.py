@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from mlaas4hep.inference.dataplane import DataPlane, Scored
 from mlaas4hep.inference.failures import BadRequestError, TooLargeError
+from mlaas4hep.inference.protocol.values import check_finite
 from mlaas4hep.inference.rest.bodies import decode_json, read_body
 from mlaas4hep.inference.rest.errors import error_reply, send_failure
 from mlaas4hep.inference.rest.replies import Reply, Soon, send_reply
@@ -20,7 +21,8 @@ from mlaas4hep.inference.settings import Limits
 __all__ = ["PredictJson"]
 
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
-SHAPES = ("keys", "events", "columns", "rows")
+MANY = ("events", "columns", "rows")
+SHAPES = ("keys", "key", "values", "value", *MANY)
 
 
 class PredictJson:
@@ -28,12 +30,14 @@ class PredictJson:
 
     The body is one of
 
-    - ``{"keys": [...], "values": [...]}``: one event; the answer is the list of its scores;
+    - ``{"keys": [...], "values": [...]}``: one event; the answer is the list of its scores. As in TFaaS's protobuf the
+      lists may be called ``key`` and ``value``; without keys the values go by position, if the model is named;
     - ``{"events": [{branch: value, ...}, ...]}``, ``{"columns": {branch: [...], ...}}``: events of a bundle;
     - ``{"rows": [[...], ...]}``: feature rows by position;
 
-    each with ``model`` and ``version`` if not the default. All but the first are answered with
-    ``{"scores": [[...], ...], "classes": [...], "model": ..., "version": ...}``. A score that is not a number is null.
+    each with ``model`` (or ``name``) and ``version`` if not the default. All but the first are answered with
+    ``{"scores": [[...], ...], "classes": [...], "model": ..., "version": ...}``, with no events as well.
+    A score that is not a number is null; infinity, for which JSON has no form, is an error.
     """
 
     def __init__(self, plane: DataPlane, limits: Limits) -> None:
@@ -61,17 +65,18 @@ class PredictJson:
         return Reply(answer) if isinstance(answer, bytes) else _later(answer)
 
     def _answer(self, data: dict[str, Any]) -> bytes | Awaitable[bytes]:
-        model, version = data.get("model"), data.get("version", "")
+        model, version = _either(data, "model", "name"), data.get("version", "")
         if model is not None and type(model) is not str:
             raise BadRequestError("model must be a string")
         if type(version) is not str:
             version = _version(version)
-        keys = data.get("keys")
-        if keys is not None and "events" not in data and "columns" not in data and "rows" not in data:
-            values: Any = data.get("values")
+        keys, values = _either(data, "keys", "key"), _either(data, "values", "value")
+        if (keys is not None or values is not None) and data.keys().isdisjoint(MANY):
+            if keys is None:
+                return _row(self._by_position(model, values, version))
             self._check_row(keys, values)
             scored = self._plane.score_row_soon(model or None, keys, values, version)
-            return encode_row(scored) if isinstance(scored, Scored) else _encoded(scored)
+            return encode_row(scored) if isinstance(scored, Scored) else _row(scored)
         return self._many(data, model or None, version)
 
     async def _many(self, data: dict[str, Any], model: str | None, version: str) -> bytes:
@@ -91,6 +96,15 @@ class PredictJson:
             return await self._plane.score_events(model, content, version)
         return await self._plane.score_matrix(model, self._matrix(content), version)
 
+    async def _by_position(self, model: str | None, values: Any, version: str) -> Scored:
+        if not model:
+            raise BadRequestError("there are values without keys", hint="give the keys, or name the model")
+        if type(values) is not list:
+            raise BadRequestError("values must be a list")
+        if len(values) > self._limits.keys:
+            raise self._many_keys(len(values))
+        return await self._plane.score_matrix(model, self._matrix([values], "values"), version)
+
     def _check_row(self, keys: Any, values: Any) -> None:
         if type(keys) is not list or type(values) is not list:
             raise BadRequestError("keys and values must be lists")
@@ -98,8 +112,8 @@ class PredictJson:
             raise self._many_keys(len(keys))
 
     def _check_events(self, events: Any) -> None:
-        if type(events) is not list or not events:
-            raise BadRequestError("events must be a list of objects, at least one")
+        if type(events) is not list:
+            raise BadRequestError("events must be a list of objects")
         self._check_number(len(events))
         for number, event in enumerate(events):
             if type(event) is not dict:
@@ -119,13 +133,13 @@ class PredictJson:
             sizes.add(len(values))
         if len(sizes) > 1:
             raise BadRequestError("the columns are of different lengths")
-        if sizes == {0}:
-            raise BadRequestError("the columns are empty")
         self._check_number(sizes.pop())
 
-    def _matrix(self, rows: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
-        if type(rows) is not list or not rows or type(rows[0]) is not list:
-            raise BadRequestError("rows must be a list of lists of numbers, at least one")
+    def _matrix(self, rows: Any, name: str = "rows") -> np.ndarray[Any, np.dtype[np.float32]]:
+        if type(rows) is not list or (rows and type(rows[0]) is not list):
+            raise BadRequestError(f"{name} must be a list of lists of numbers")
+        if not rows:
+            return np.empty((0, 0), dtype=np.float32)
         self._check_number(len(rows))
         try:
             with np.errstate(over="ignore"):
@@ -134,11 +148,11 @@ class PredictJson:
                     given = _numbers(rows)
                 matrix = given.astype(np.float32)
         except (ValueError, TypeError, OverflowError):
-            raise BadRequestError("rows must be lists of numbers, all of one length") from None
+            raise BadRequestError(f"{name} must be lists of numbers, all of one length") from None
         if matrix.ndim != 2:
-            raise BadRequestError("rows must be lists of numbers, all of one length")
+            raise BadRequestError(f"{name} must be lists of numbers, all of one length")
         if not np.array_equal(np.isfinite(given), np.isfinite(matrix)):
-            raise BadRequestError("rows hold a number that float32 cannot hold")
+            raise BadRequestError(f"{name} hold a number that float32 cannot hold")
         return matrix
 
     def _check_number(self, rows: int) -> None:
@@ -150,22 +164,29 @@ class PredictJson:
 
 
 def encode_row(scored: Scored) -> bytes:
-    """Scores of one event as JSON."""
-    return orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY)
+    """Scores of one event as JSON; raises BadRequestError if one is infinite."""
+    return _finite(orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY), scored)
 
 
 def encode_scores(scored: Scored) -> bytes:
-    """Scores of several events as JSON."""
+    """Scores of several events as JSON; raises BadRequestError if one is infinite."""
     answer = {
         "scores": np.ascontiguousarray(scored.scores),
         "classes": scored.classes,
         "model": scored.model,
         "version": scored.version,
     }
-    return orjson.dumps(answer, option=NUMPY)
+    return _finite(orjson.dumps(answer, option=NUMPY), scored)
 
 
-async def _encoded(scored: Awaitable[Scored]) -> bytes:
+def _finite(text: bytes, scored: Scored) -> bytes:
+    """The text, after it was seen that each null in it is not a number, and none is infinite."""
+    if b"null" in text:
+        check_finite("scores", scored.scores)
+    return text
+
+
+async def _row(scored: Awaitable[Scored]) -> bytes:
     return encode_row(await scored)
 
 
@@ -182,6 +203,14 @@ def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if any(type(row) is not list or any(type(value) not in allowed for value in row) for row in rows):
         raise TypeError
     return np.array(rows, dtype=np.float64)
+
+
+def _either(data: Mapping[str, Any], name: str, other: str) -> Any:
+    """The value of a key that has two names."""
+    value, second = data.get(name), data.get(other)
+    if value is not None and second is not None and value != second:
+        raise BadRequestError(f"{name} and {other} are two names of one thing, and differ")
+    return second if value is None else value
 
 
 def _version(version: Any) -> str:

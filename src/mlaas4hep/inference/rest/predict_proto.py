@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,7 @@ class PredictProto:
         self._limits = limits
 
     async def __call__(self, request: Request) -> Response:
-        """The scores of all rows, one after the other, each with its class name if known."""
+        """The scores of all rows, one after the other, each with its class name if known; of no rows, none."""
         rows = decode_rows(bytes(await read_body(request.scope, request.receive, self._limits.body)))
         if len(rows) > self._limits.rows:
             raise TooLargeError(f"{len(rows)} rows are more than the {self._limits.rows} allowed")
@@ -46,6 +47,8 @@ class PredictProto:
         if len(row.key) > self._limits.keys:
             raise TooLargeError(f"{len(row.key)} keys are more than the {self._limits.keys} allowed")
         keys, values = list(row.key), list(row.value)
+        if not keys and row.model:
+            return await self._plane.score_matrix(row.model, np.array([values], dtype=np.float32), version)
         if len(keys) != len(values):
             raise BadRequestError(f"there are {len(keys)} keys and {len(values)} values")
         model = row.model or None
@@ -61,11 +64,14 @@ class PredictProto:
 def decode_rows(body: bytes) -> list[Any]:
     """The rows of a message.
 
-    On the wire a Row and a DataFrame differ in one thing: only a Row has values.
+    On the wire a Row and a DataFrame differ in one thing: only a Row has values. Nothing at all is a DataFrame without
+    rows.
 
     Raises:
         BadRequestError: it is neither.
     """
+    if not body:
+        return []
     row = _parsed(Row, body)
     if row is not None and (row.value or row.model):
         return [row]

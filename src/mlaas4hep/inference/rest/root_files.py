@@ -82,24 +82,31 @@ class PredictRoot:
         for name in ("model", "version", "tree", "format"):
             if not isinstance(options.get(name, ""), str):
                 raise BadRequestError(f"{name} must be a string")
-        info = self._plane.info(options.get("model", ""), options.get("version", ""))
-        if not info.branches:
-            raise BadRequestError(f"the model {info.name} is no bundle: it does not know the branches of files")
         suffix = _format(options.get("format", ""), request.headers.get("accept", ""))
         output = place / f"scores.{suffix}"
-        job = {
-            "bundle": str(self._management.files(info.name, info.version).absolute()),
-            "source": source,
-            "output": str(output),
-            "place": f"{place}/",
-            "tree": options.get("tree") or None,
-            "threads": self._settings.threads,
-            "memory": self._settings.limits.conversion_memory,
-            "size": self._settings.limits.upload,
-            "urls": list(self._settings.root_urls),
-        }
-        done = await self._run(job, place, remote=not source.startswith(str(place)))
-        headers = {"x-entries": str(done["entries"]), "x-model": info.name, "x-version": info.version}
+        entries = 0
+
+        async def work(info: ModelInfo) -> int:
+            nonlocal entries
+            if not info.branches:
+                raise BadRequestError(f"the model {info.name} is no bundle: it does not know the branches of files")
+            job = {
+                "bundle": str(self._management.files(info.name, info.version).absolute()),
+                "source": source,
+                "output": str(output),
+                "place": f"{place}/",
+                "tree": options.get("tree") or None,
+                "threads": self._settings.threads,
+                "memory": self._settings.limits.conversion_memory,
+                "size": self._settings.limits.upload,
+                "urls": list(self._settings.root_urls),
+            }
+            done = await self._run(job, place, remote=not source.startswith(str(place)))
+            entries = int(done["entries"])
+            return entries
+
+        info = await self._plane.score_elsewhere(options.get("model", ""), options.get("version", ""), work)
+        headers = {"x-entries": str(entries), "x-model": info.name, "x-version": info.version}
         return file_response(output, MEDIA[suffix], _file_name(info, suffix), headers)
 
     async def _run(self, job: dict[str, Any], place: Path, *, remote: bool) -> dict[str, Any]:

@@ -140,6 +140,9 @@ def answer(
         version: its version.
         identity: of the request; None: none.
         outputs: name, tensor, and whether it is sent as bytes.
+
+    Raises:
+        BadRequestError: infinity is to be sent as JSON.
     """
     described: list[dict[str, Any]] = []
     tail: list[bytes] = []
@@ -155,6 +158,10 @@ def answer(
     if identity is not None:
         document["id"] = identity
     head = orjson.dumps(document, option=_NUMPY)
+    if b"null" in head:
+        for name, array, binary in outputs:
+            if not binary:
+                values.check_finite(name, array)
     return (b"".join((head, *tail)), len(head)) if tail else (head, None)
 
 
