@@ -9,14 +9,17 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mlaas4hep.client import AsyncModelClient, ModelClient, ServerError
+from mlaas4hep.client.events import body_of
 from mlaas4hep.errors import ConfigError, FileReadError, OutputError
 from tests.support.live import Live
 from tests.support.onnx_models import reference, scorer, write
@@ -79,6 +82,64 @@ def test_every_form_of_events(
 def test_pandas(client: ModelClient, expected: np.ndarray[Any, Any]) -> None:
     pandas = pytest.importorskip("pandas")
     np.testing.assert_allclose(client.predict(pandas.DataFrame(COLUMNS), "toy"), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["object", "Float64", "float64", "double[pyarrow]"])
+def test_missing_values_of_pandas(
+    client: ModelClient, bundle: Path, dtype: str, expected: np.ndarray[Any, Any]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    features = FEATURES.copy()
+    features[0, 0] = np.nan
+    frame = pandas.DataFrame(COLUMNS)
+    frame["met"] = pandas.Series([pandas.NA if dtype != "float64" else None, *COLUMNS["met"][1:]], dtype=dtype)
+    scores = client.predict(frame, "toy")
+    np.testing.assert_allclose(scores, toy_scores(bundle, features), rtol=1e-6)
+    np.testing.assert_allclose(scores[1:], expected[1:], rtol=1e-6)
+    records = frame.to_dict("records")
+    np.testing.assert_allclose(client.predict(records, "toy"), scores, rtol=1e-6)
+
+
+def test_an_arrow_table_with_nulls_and_decimals(client: ModelClient, bundle: Path) -> None:
+    features = FEATURES.copy()
+    features[0, 0] = np.nan
+    columns = {name: list(values) for name, values in COLUMNS.items()}
+    columns["met"] = [None, *(Decimal(str(value)) for value in COLUMNS["met"][1:])]
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    assert pa.types.is_decimal(table.schema.field("met").type)
+    np.testing.assert_allclose(client.predict(table, "toy"), toy_scores(bundle, features), rtol=1e-6)
+
+
+def test_what_does_not_equal_itself_is_missing() -> None:
+    class Unknown:
+        """As pandas' NA: a comparison with it is unknown too."""
+
+        def __ne__(self, other: object) -> Any:
+            return self
+
+        def __bool__(self) -> bool:
+            raise TypeError("the truth of NA is not known")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    body = body_of({"events": [{"a": Unknown(), "b": [np.datetime64("NaT"), float("nan"), Decimal("NaN")], "c": "x"}]})
+    assert json.loads(body) == {"events": [{"a": None, "b": [None, None, None], "c": "x"}]}
+
+
+def test_a_closed_client_says_so(live: Live) -> None:
+    closed = ModelClient(live.url)
+    closed.close()
+    for call in (lambda: closed.predict(RECORDS, "toy"), closed.models, lambda: closed.download("toy", Path("x"))):
+        with pytest.raises(ConfigError, match="the client is closed; make another one"):
+            call()
+
+    async def later() -> None:
+        client = AsyncModelClient(live.url)
+        await client.close()
+        with pytest.raises(ConfigError, match="the client is closed; make another one"):
+            await client.models()
+
+    asyncio.run(later())
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, np.inf, np.float32(np.nan)])

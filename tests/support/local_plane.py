@@ -87,6 +87,9 @@ class LocalPlane:
     def infer_soon(self, *given: Any) -> Awaitable[Inferred]:
         return self.infer(*given)
 
+    async def score_elsewhere(self, *_: Any) -> ModelInfo:
+        raise NotImplementedError
+
     def score_row_soon(self, *_: Any) -> Awaitable[Scored]:
         raise NotImplementedError
 

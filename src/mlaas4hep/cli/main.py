@@ -14,6 +14,7 @@ import typer
 from mlaas4hep import __version__
 from mlaas4hep.cli import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
 from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.extras import missing_package
 
 __all__ = ["app", "main"]
 
@@ -63,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if show_traceback:
             traceback.print_exception(error)
         _fail(_words(error))
+    except ImportError as error:
+        found = missing_package(error)
+        if found is None or show_traceback:
+            raise
+        _fail(str(found))
     except _UsageError as error:
         _fail(_usage(error))
     except typer.Abort:

@@ -56,6 +56,9 @@ def register(app: typer.Typer) -> None:
 
         It then serves loopback addresses only, unless told --insecure.
         """
+        from mlaas4hep.extras import require
+
+        require("server")
         from mlaas4hep.inference.operation.process import serve as run
         from mlaas4hep.inference.operation.settings_file import load_settings
 

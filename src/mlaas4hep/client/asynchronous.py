@@ -107,7 +107,7 @@ class AsyncModelClient:
     async def download(self, model: str, file: Path, version: str = "") -> Path:
         """Fetch a version as a tar.gz, written beside and renamed; an existing file is replaced."""
         call, file = calls.download(model, version), Path(file)
-        with translated(self.url):
+        with translated(self.url, self._http):
             async with self._http.stream(call.method, call.path) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -138,6 +138,6 @@ class AsyncModelClient:
         given = arguments(call, self._timeout)
         if call.file is not None:
             given["content"] = awaited(call.file)
-        with translated(self.url):
+        with translated(self.url, self._http):
             answer = await self._http.request(call.method, call.path, **given)
         return read(call, answer, self.url)

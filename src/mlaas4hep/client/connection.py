@@ -74,8 +74,15 @@ def read(call: Call, answer: httpx.Response, url: str) -> Any:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Errors of the connection become ours."""
+def translated(url: str, http: httpx.Client | httpx.AsyncClient) -> Iterator[None]:
+    """Errors of the connection become ours.
+
+    Raises:
+        ConfigError: the client was closed.
+        ServerError: there is no answer.
+    """
+    if http.is_closed:
+        raise ConfigError("the client is closed", where=url, hint="make another one")
     try:
         yield
     except httpx.TimeoutException as error:

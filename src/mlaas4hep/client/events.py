@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlaas4hep.errors import ConfigError
@@ -96,8 +98,8 @@ def encode_events(events: Any) -> dict[str, Any]:
     """``{"events": [...]}`` or ``{"columns": {...}}`` for anything that names its branches.
 
     Args:
-        events: a list of dicts (one an event), a dict of columns, an awkward record array, a pandas data frame, or a
-            numpy array with named fields.
+        events: a list of dicts (one an event), a dict of columns, an awkward record array, a pandas data frame, an
+            Arrow table, or a numpy array with named fields.
 
     Raises:
         ConfigError: something else.
@@ -106,6 +108,8 @@ def encode_events(events: Any) -> dict[str, Any]:
         return {"columns": {str(name): _column(str(name), column) for name, column in events.items()}}
     if hasattr(events, "fields") and callable(getattr(events, "to_list", None)) and events.fields:
         return {"columns": {name: _column(name, events[name]) for name in events.fields}}
+    if callable(getattr(events, "to_pydict", None)):
+        return encode_events(events.to_pydict())
     if hasattr(events, "columns") and hasattr(events, "iloc"):
         return {"columns": {str(name): _column(str(name), events[name]) for name in events.columns}}
     names = getattr(getattr(events, "dtype", None), "names", None)
@@ -155,13 +159,23 @@ def _column(name: str, column: Any) -> list[Any]:
 
 
 def _value(value: Any) -> Any:
-    """Plain numbers and lists."""
+    """Plain numbers and lists; what is missing in any library's way (NaN, NaT, pandas' NA) is null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float):
-        return value if abs(value) != float("inf") and value == value else None  # noqa: PLR0124
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return _value(float(value))
     if isinstance(value, Mapping):
         return {str(name): _value(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_value(item) for item in value]
-    return value
+    return None if _is_missing(value) else value
+
+
+def _is_missing(value: Any) -> bool:
+    """True for what is not equal to itself, or does not say whether it is."""
+    try:
+        return bool(value != value)  # noqa: PLR0124
+    except TypeError:
+        return True

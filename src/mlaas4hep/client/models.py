@@ -32,7 +32,7 @@ class ModelClient:
         insecure: allow a token over plain HTTP to another machine.
 
     Raises:
-        ConfigError: the URL is none, or the token cannot be sent there.
+        ConfigError: the URL is none, or the token cannot be sent there; in calls: the client was closed.
 
     Example:
         >>> with ModelClient("http://localhost:8083") as client:  # doctest: +SKIP
@@ -131,7 +131,7 @@ class ModelClient:
     def download(self, model: str, file: Path, version: str = "") -> Path:
         """Fetch a version as a tar.gz, written beside and renamed; an existing file is replaced."""
         call, file = calls.download(model, version), Path(file)
-        with translated(self.url), self._http.stream(call.method, call.path) as answer:
+        with translated(self.url, self._http), self._http.stream(call.method, call.path) as answer:
             if not answer.is_success:
                 answer.read()
                 raise failure(answer)
@@ -161,6 +161,6 @@ class ModelClient:
         given = arguments(call, self._timeout)
         if call.file is not None:
             given["content"] = pieces(call.file)
-        with translated(self.url):
+        with translated(self.url, self._http):
             answer = self._http.request(call.method, call.path, **given)
         return read(call, answer, self.url)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.extras import install_hint
 from mlaas4hep.streaming.readers.common import one_line
 
 __all__ = ["TIMEOUTS", "configure", "is_xrootd", "read_error"]
@@ -67,7 +68,7 @@ def configure() -> None:
         from mlaas4hep.streaming.xrootd_filesystem import register
     except ImportError as error:
         raise FrameworkMissingError(
-            "reading through XRootD needs the package xrootd", hint="pip install 'mlaas4hep[xrootd]'"
+            "reading through XRootD needs the package xrootd", hint=install_hint("xrootd")
         ) from error
     for name, value in TIMEOUTS.items():
         if f"XRD_{name.upper()}" not in os.environ:

@@ -15,12 +15,10 @@ from pathlib import Path
 from types import ModuleType
 
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
+from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
 
-__all__ = ["EXTRAS", "build_model", "load_model_file", "user_errors"]
-
-EXTRAS = {"tensorflow": "tensorflow", "keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
-"""Top-level package to the extra of this package that installs it."""
+__all__ = ["build_model", "load_model_file", "user_errors"]
 
 _WIDTH_NAMES = {"idim", "dim", "input_dim", "ndim", "width", "n_features", "nfeatures", "n_inputs", "ninputs"}
 _local_modules: set[str] = set()
@@ -103,11 +101,12 @@ def user_errors(path: Path | str, doing: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         top = (error.name or "").partition(".")[0]
-        if top in EXTRAS and importlib.util.find_spec(top) is None:
+        extra = extra_of(top)
+        if extra and importlib.util.find_spec(top) is None:
             raise FrameworkMissingError(
                 f"{top} is not installed",
                 where=_place(path, error),
-                hint=f"install it with: pip install 'mlaas4hep[{EXTRAS[top]}]'",
+                hint=f"install it with: {install_hint(extra)}",
             ) from error
         raise ModelFileError(f"{doing}: {error}", where=_place(path, error)) from error
     except (Exception, SystemExit) as error:

@@ -54,18 +54,6 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     asyncio.run(twice())
 
 
-def test_several_servers_on_one_port_if_told(tmp_path: Path) -> None:
-    async def twice() -> None:
-        plane = LocalPlane(tmp_path)
-        first = await serve_grpc(plane, plane, "127.0.0.1", 0, reuse_port=True)
-        second = await serve_grpc(plane, plane, "127.0.0.1", first.port, reuse_port=True)
-        assert second.port == first.port
-        await first.stop()
-        await second.stop()
-
-    asyncio.run(twice())
-
-
 def test_what_is_around_the_handlers_sees_every_call(tmp_path: Path) -> None:
     seen: list[str] = []
 

@@ -135,7 +135,7 @@ def test_408_for_slow_heads_and_bodies(start: Start) -> None:
 
 
 def test_a_kept_connection_may_wait_longer_than_a_request(start: Start) -> None:
-    serving = start({"limits": {"read_timeout": 0.3}})
+    serving = start({"limits": {"read_timeout": 1.5}})
     with httpx.Client(base_url=serving.url) as client:
         assert client.get("/health/live").status_code == 200
         assert exchange(serving.port, b"GET").startswith(b"HTTP/1.1 408")
@@ -146,7 +146,7 @@ def test_a_kept_connection_may_wait_longer_than_a_request(start: Start) -> None:
 
 
 def test_a_client_that_does_not_read_its_answer_is_dropped(start: Start) -> None:
-    serving = start({"limits": {"read_timeout": 0.5}})
+    serving = start({"limits": {"read_timeout": 3}})
     body = b'{"model": "scorer", "rows": [' + b",".join([b"[0.1, 0.2, 0.3]"] * 300_000) + b"]}"
     with socket.socket() as client, httpx.Client(base_url=serving.url) as other:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -70,8 +70,6 @@ def test_what_requests_leave() -> None:
     assert sample(samples, "mlaas4hep_prediction_seconds_count", model="higgs", version="1") == 1
     labels = {"model": "higgs", "version": "1", "error": "BadRequestError"}
     assert sample(samples, "mlaas4hep_prediction_failures_total", **labels) == 1
-        sample(samples, "mlaas4hep_prediction_failures_total", model="higgs", version="1", error="BadRequestError") == 1
-    )
 
 
 def test_sums_over_processes_never_fall(tmp_path: Path) -> None:

@@ -36,13 +36,14 @@ def test_no_events_are_no_scores_in_every_form(served: Live) -> None:
     branches = example(served)["keys"]
     event = dict(zip(branches, example(served)["values"], strict=True))
     one = served.client.post("/predict", json={"model": "small", "events": [event]})
-    for body in ({"events": []}, {"rows": []}, {"columns": {name: [] for name in branches}}):
+    bodies: list[dict[str, Any]] = [{"events": []}, {"rows": []}, {"columns": {name: [] for name in branches}}]
+    for body in bodies:
         for path in ("/json", "/predict", "/predict/json"):
             answer = served.client.post(path, json={"model": "small", **body})
             assert answer.status_code == 200, answer.text
             assert answer.json() == {**one.json(), "scores": []}
-    for body in (b"", DataFrame().SerializeToString()):
-        answer = served.client.post("/proto", content=body)
+    for content in (b"", DataFrame().SerializeToString()):
+        answer = served.client.post("/proto", content=content)
         assert (answer.status_code, answer.content) == (200, Predictions().SerializeToString())
 
 
@@ -85,7 +86,8 @@ def test_the_client_gets_an_empty_matrix(served: Live) -> None:
     branches = example(served)["keys"]
     with ModelClient(served.url) as client:
         width = len(served.client.get("/api/models/small/metadata").json()["inputs"][0]["columns"])
-        for events in ([], {name: [] for name in branches}, np.empty((0, width))):
+        forms: list[Any] = [[], {name: [] for name in branches}, np.empty((0, width))]
+        for events in forms:
             scores = client.predict(events, "small")
             assert scores.shape == (0, 1)
             assert scores.dtype == np.float32

@@ -84,7 +84,7 @@ def test_anything_else_is_refused_or_is_rows(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xff\xff", b"hello there", chunk(1, b"a"), DataFrame(row=[Row()]).SerializeToString()]
+    "data", [b"\xff\xff\xff", b"hello there", chunk(1, b"a"), DataFrame(row=[Row()]).SerializeToString()]
 )
 def test_a_body_without_values_is_refused(data: bytes) -> None:
     with pytest.raises(BadRequestError, match=r"neither a tfaaspb\.Row nor a tfaaspb\.DataFrame with values"):

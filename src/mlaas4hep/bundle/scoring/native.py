@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.scoring.base import checked, in_batches
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
+from mlaas4hep.extras import extra_of, install_hint
 
 __all__ = ["NativeModel", "NativeScorer", "Predict", "to_scores"]
 
 Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
-
-EXTRAS = {"keras": "tensorflow", "torch": "torch", "xgboost": "xgboost"}
 
 
 class NativeModel:
@@ -62,9 +61,8 @@ class NativeModel:
         except MLaaS4HEPError:
             raise
         except ImportError as error:
-            extra = EXTRAS.get(framework, "all")
             what = f"the native model needs {framework}, which is not installed"
-            hint = f"pip install 'mlaas4hep[{extra}]'"
+            hint = install_hint(extra_of(framework) or "all")
             raise FrameworkMissingError(what, where=name, hint=hint) from error
         except Exception as error:  # loaders raise anything on a damaged file
             first = (str(error).strip() or type(error).__name__).splitlines()[0]

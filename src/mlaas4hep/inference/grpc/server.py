@@ -49,13 +49,10 @@ async def serve_grpc(
     plane: DataPlane,
     management: Management,
     host: str,
-    port: int,
+    port: int | None,
     *,
-    credentials: grpc.ServerCredentials | None = None,
     around: Callable[[Sequence[grpc.GenericRpcHandler]], grpc.GenericRpcHandler] | None = None,
     max_message: int = _MESSAGE,
-    reuse_port: bool = False,
-    patience: float = 30.0,
 ) -> GrpcServer:
     """Start to serve.
 
@@ -63,12 +60,9 @@ async def serve_grpc(
         plane: runs and describes models.
         management: loads and unloads them.
         host: address to listen on, e.g. ``127.0.0.1``, ``0.0.0.0`` or ``::``.
-        port: 0: any free one.
-        credentials: for TLS; None: plain text.
+        port: 0: any free one; None: the host is a whole address in gRPC's form, e.g. ``unix:/path``.
         around: puts authentication, limits, metrics before the handlers of all services.
         max_message: bytes of a request, also once unpacked.
-        reuse_port: several processes may listen on the same port.
-        patience: seconds after which a connection without a call is closed; clients open another for their next one.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -83,18 +77,13 @@ async def serve_grpc(
         options=(
             ("grpc.max_receive_message_length", max_message),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", int(reuse_port)),
-            ("grpc.server_handshake_timeout_ms", round(patience * 1000)),
-            ("grpc.max_connection_idle_ms", round(patience * 1000)),
+            ("grpc.so_reuseport", 0),
         ),
     )
     server.add_generic_rpc_handlers(services.handlers if around is None else (around(services.handlers),))
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = host if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        if credentials is None:
-            bound = server.add_insecure_port(address)
-        else:
-            bound = server.add_secure_port(address, credentials)
+        bound = server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError("gRPC cannot listen there; the port is taken or not allowed", where=address) from error
     await server.start()

@@ -12,8 +12,10 @@ from mlaas4hep.inference.operation.logs import ACCESS
 from mlaas4hep.inference.operation.security import Caller
 from mlaas4hep.inference.operation.state import State
 
-__all__ = ["BROKEN", "DELIVERED", "Accounts", "outcome"]
+__all__ = ["BROKEN", "CUT_OFF", "DELIVERED", "Accounts", "outcome"]
 
+CUT_OFF = "CANCELLED"
+"""The same for calls of gRPC."""
 BROKEN = 499
 """Stands in metrics and log for an answer that its client did not take to the end."""
 DELIVERED = "mlaas4hep.delivered"

@@ -6,8 +6,6 @@ import logging
 import ssl
 from pathlib import Path
 
-import grpc
-
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.settings import Tls
 
@@ -17,13 +15,14 @@ LOG = logging.getLogger("mlaas4hep.serve")
 
 
 class Certificates:
-    """A certificate and its key, in the two forms that the servers want.
+    """A certificate and its key, for both servers.
 
     Args:
         tls: where they lie.
 
     Attributes:
         context: for HTTPS; new connections take what was read last.
+        http2: the same for gRPC.
         reloaded: how often they were read again.
 
     Raises:
@@ -36,11 +35,9 @@ class Certificates:
         self._certificate, self._key = tls.certificate, tls.key
         self.reloaded = 0
         self._stamp = self._look()
-        self._pem = self._read()
-        self.context = _context()
-        self.context.load_cert_chain(self._certificate, self._key)
-        self.context.set_alpn_protocols(["http/1.1"])
-        self._given: tuple[bytes, bytes] = self._pem
+        self._check()
+        self.context, self.http2 = _context("http/1.1"), _context("h2")
+        self._load()
 
     def refresh(self) -> bool:
         """Read the files again if they have changed; files that do not fit are told in the log and left."""
@@ -49,42 +46,30 @@ class Certificates:
             return False
         self._stamp = stamp
         try:
-            pem = self._read()
-            self.context.load_cert_chain(self._certificate, self._key)
+            self._check()
+            self._load()
         except (ConfigError, OSError) as error:
             LOG.error("the new certificate is not used: %s", error)
             return False
-        self._pem = pem
         self.reloaded += 1
         LOG.info("certificate read again")
         return True
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC; asks for the latest certificate at every handshake."""
-        return grpc.dynamic_ssl_server_credentials(self._configuration(), self._fetch)
-
-    def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        if self._given == self._pem:
-            return None
-        return self._configuration()
-
-    def _configuration(self) -> grpc.ServerCertificateConfiguration:
-        self._given = self._pem
-        chain, key = self._pem
-        return grpc.ssl_server_certificate_configuration(((key, chain),))
-
     def _look(self) -> tuple[tuple[int, int, int], ...]:
         return tuple(_stamp(path) for path in (self._certificate, self._key))
 
-    def _read(self) -> tuple[bytes, bytes]:
-        """Chain and key, which were seen to belong together."""
+    def _load(self) -> None:
+        for context in (self.context, self.http2):
+            context.load_cert_chain(self._certificate, self._key)
+
+    def _check(self) -> None:
+        """See that chain and key can be read and belong together."""
         place = f"{self._certificate}, {self._key}"
         for path in (self._certificate, self._key):
             if not path.is_file():
                 raise ConfigError("no such file", where=str(path))
         try:
-            _context().load_cert_chain(self._certificate, self._key, password=_no_password)
-            return self._certificate.read_bytes(), self._key.read_bytes()
+            _context("").load_cert_chain(self._certificate, self._key, password=_no_password)
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).lower().replace("_", " ")
             raise ConfigError(f"certificate and key cannot be used ({reason})", where=place) from error
@@ -94,9 +79,11 @@ class Certificates:
             raise ConfigError(str(error), where=place) from error
 
 
-def _context() -> ssl.SSLContext:
+def _context(protocol: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if protocol:
+        context.set_alpn_protocols([protocol])
     return context
 
 

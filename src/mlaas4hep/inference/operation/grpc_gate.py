@@ -16,6 +16,8 @@ import grpc.aio
 
 from mlaas4hep.inference.failures import ServingError
 from mlaas4hep.inference.operation.access import Right, right_of_grpc
+from mlaas4hep.inference.operation.accounts import CUT_OFF
+from mlaas4hep.inference.operation.grpc_relay import PEER
 from mlaas4hep.inference.operation.held import FULL
 from mlaas4hep.inference.operation.limits import Rate, client_key
 from mlaas4hep.inference.operation.logs import ACCESS, REQUEST_ID
@@ -172,7 +174,7 @@ class GrpcGate:
             async def unary(request: Any, context: Any) -> Any:
                 start = time.perf_counter()
                 self._calls += 1
-                kept = 0
+                kept, code = 0, None
                 try:
                     if limited:
                         await self._limit(context)
@@ -188,22 +190,28 @@ class GrpcGate:
                     if self._held is not None:
                         await self._held.wait()
                     return response
+                except asyncio.CancelledError:
+                    code = CUT_OFF
+                    raise
                 finally:
                     bodies.give(kept)
-                    self._done(method, right, context, start)
+                    self._done(method, right, context, start, code=code)
 
             return grpc.unary_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
         if handler.stream_stream is not None:
 
             async def stream(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-                start = time.perf_counter()
+                start, code = time.perf_counter(), None
                 try:
                     if limited:
                         await self._limit(context)
                     async for response in handler.stream_stream(requests, context):
                         yield response
+                except asyncio.CancelledError:
+                    code = CUT_OFF
+                    raise
                 finally:
-                    self._done(method, right, context, start)
+                    self._done(method, right, context, start, code=code)
 
             return grpc.stream_stream_rpc_method_handler(
                 stream, handler.request_deserializer, handler.response_serializer
@@ -257,5 +265,7 @@ def _code(context: Any) -> str:
 
 
 def _address(peer: str) -> str:
-    """The address in ``ipv4:127.0.0.1:4711`` or ``ipv6:%5B::1%5D:4711``."""
+    """The address in ``ipv4:127.0.0.1:4711``, ``ipv6:%5B::1%5D:4711``, or the name that `Relay` gives its end."""
+    if PEER in peer:
+        return unquote(peer).partition(PEER)[2].partition("-")[2].rpartition("-")[0]
     return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

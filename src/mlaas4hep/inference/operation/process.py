@@ -18,6 +18,7 @@ from mlaas4hep.inference.settings import Settings
 
 if TYPE_CHECKING:
     from mlaas4hep.inference.operation.grpc_gate import GrpcGate
+    from mlaas4hep.inference.operation.grpc_relay import Relay
     from mlaas4hep.inference.server import Server
 
 __all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
@@ -114,23 +115,25 @@ class _Process:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
         self._gate: GrpcGate | None = None
+        self._relay: Relay | None = None
 
     async def run(self) -> int:
         from mlaas4hep.inference.operation.assemble import build
         from mlaas4hep.inference.operation.certificates import Certificates
         from mlaas4hep.inference.operation.http_server import HttpServer
-        from mlaas4hep.inference.operation.sockets import bind, hold
+        from mlaas4hep.inference.operation.sockets import bind
 
         self._listen_to_signals()
         settings, shared = self._settings, self._place.folder is not None
         certificates = Certificates(settings.tls) if settings.tls.certificate else None
         listener = bind(settings.host, settings.port, shared=shared)
-        if settings.grpc_port:  # before models are loaded, and with a better message than gRPC's
-            hold(settings.host, settings.grpc_port, shared=shared).close()
+        calls = None if settings.grpc_port is None else bind(settings.host, settings.grpc_port, shared=shared)
         parts = build(settings, folder=self._place.folder, worker=self._place.worker)
         if not await self._unless_stopped(parts.server.start()):
             await parts.server.stop()
             listener.close()
+            if calls is not None:
+                calls.close()
             return 0
         if parts.authenticator is not None:
             self._tasks.append(asyncio.create_task(parts.authenticator.keep_fresh()))
@@ -139,12 +142,13 @@ class _Process:
         if shared:
             self._tasks.append(asyncio.create_task(_every(1.0, parts.shares.leave)))
         http = HttpServer(parts.app, settings, parts.state, certificates)
-        grpc = await self._grpc(parts, certificates)
+        grpc = await self._grpc(parts, certificates, calls)
         port = listener.getsockname()[1]
         await http.start([listener])
         parts.state.ready = True
         self._tasks.append(asyncio.create_task(_freeze(parts.server)))
-        self._ready(addresses(settings, port, grpc.port if grpc else None), port, grpc.port if grpc else None)
+        grpc_port = self._relay.port if self._relay is not None else None
+        self._ready(addresses(settings, port, grpc_port), port, grpc_port)
         LOG.info("ready")
         await self._stop.wait()
         LOG.info("stops")
@@ -164,35 +168,30 @@ class _Process:
         LOG.info("stopped")
         return 0
 
-    async def _grpc(self, parts: Any, certificates: Any) -> Any:
+    async def _grpc(self, parts: Any, certificates: Any, listener: Any) -> Any:
         settings = self._settings
-        if settings.grpc_port is None:
+        if listener is None:
             return None
         from mlaas4hep.inference.grpc.server import serve_grpc
         from mlaas4hep.inference.operation.grpc_gate import GrpcGate
+        from mlaas4hep.inference.operation.grpc_relay import Relay
 
+        limits = settings.limits
+        context = certificates.http2 if certificates else None
         self._gate = GrpcGate(parts.state, parts.authenticator, parts.rate)
-        return await serve_grpc(
-            parts.plane,
-            parts.server,
-            settings.host,
-            settings.grpc_port,
-            credentials=certificates.credentials() if certificates else None,
-            around=self._gate.around,
-            max_message=settings.limits.body,
-            reuse_port=self._place.folder is not None,
-            patience=settings.limits.read_timeout,
+        relay = self._relay = Relay(listener, parts.state, limits.connections, limits.read_timeout, context)
+        made = await serve_grpc(
+            parts.plane, parts.server, relay.inside, None, around=self._gate.around, max_message=limits.body
         )
+        relay.start()
+        return made
 
     async def _stop_grpc(self, grpc: Any) -> None:
-        if grpc is None or self._gate is None:
+        if grpc is None or self._gate is None or self._relay is None:
             return
-        from mlaas4hep.inference.operation.sockets import listeners, refuse_connections
-
-        for place in listeners(grpc.port):
-            refuse_connections(place)
-            place.close()
+        await self._relay.refuse(self._settings.drain)
         await self._gate.stop(lambda: grpc.stop(self._settings.drain))
+        self._relay.close()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

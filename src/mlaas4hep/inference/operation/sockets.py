@@ -15,7 +15,7 @@ import sys
 
 from mlaas4hep.errors import ConfigError
 
-__all__ = ["bind", "hold", "is_loopback", "last_connections", "listeners", "refuse_connections"]
+__all__ = ["bind", "hold", "is_loopback", "last_connections", "refuse_connections"]
 
 BACKLOG = 2048
 
@@ -101,18 +101,6 @@ def refuse_connections(place: socket.socket) -> None:
         place.setsockopt(
             socket.SOL_SOCKET, filter_option, struct.pack("HP", len(program) // 8, ctypes.addressof(memory))
         )
-
-
-def listeners(port: int) -> list[socket.socket]:
-    """Sockets of this process that listen on a TCP port, whoever opened them; to be closed by the caller."""
-    import psutil
-
-    found = psutil.Process().net_connections("tcp")
-    return [
-        socket.socket(fileno=os.dup(one.fd))
-        for one in found
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.fd >= 0
-    ]
 
 
 async def last_connections(place: socket.socket) -> None:

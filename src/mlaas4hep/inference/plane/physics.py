@@ -18,12 +18,11 @@ from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.failures import BadRequestError
 from mlaas4hep.inference.plane.packing import SLOW, Packer, getter
-from mlaas4hep.inference.plane.values import flat_column, jagged_column, shown, typed
+from mlaas4hep.inference.plane.values import flat_column, jagged_column, listed, shown, typed
 from mlaas4hep.inference.plane.variables import Variables
 
 __all__ = ["Physics"]
 
-NAMED = 10
 FEW = 16
 UNUSUAL = (*SLOW, ExpressionError)
 Rows = NDArray[np.float32]
@@ -105,7 +104,7 @@ class Physics:
             raise BadRequestError("a key is not a string") from None
         if len(event) != len(keys):
             twice = [key for key, number in Counter(keys).items() if number > 1]
-            raise BadRequestError(f"keys are given more than once: {_list(twice)}")
+            raise BadRequestError(f"keys are given more than once: {listed(twice)}")
         if len(event) == self._count:
             try:
                 return self._short(event)
@@ -216,17 +215,11 @@ def _complain(missing: list[str], unknown: list[Any], where: str | None) -> None
         return
     parts = []
     if missing:
-        parts.append(f"keys are missing: {_list(missing)}")
+        parts.append(f"keys are missing: {listed(missing)}")
     if unknown:
-        parts.append(f"keys are unknown: {_list(unknown)}")
+        parts.append(f"keys are unknown: {listed(unknown)}")
     hint = suggestion(str(unknown[0]), missing) if missing and unknown else None
     raise BadRequestError("; ".join(parts), where=where, hint=hint)
-
-
-def _list(names: Iterable[Any]) -> str:
-    every = list(names)
-    text = ", ".join(name if isinstance(name, str) and len(name) < 80 else shown(name) for name in every[:NAMED])
-    return f"{text} (and {len(every) - NAMED} more)" if len(every) > NAMED else text
 
 
 def _length(name: str, column: Any) -> int:

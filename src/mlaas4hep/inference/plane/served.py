@@ -16,7 +16,7 @@ from mlaas4hep.inference.plane.execution import Execution
 from mlaas4hep.inference.plane.physics import Physics
 from mlaas4hep.inference.plane.statistics import VersionStatistics
 from mlaas4hep.inference.plane.tensors import RowForm, check_outputs, check_tensors
-from mlaas4hep.inference.plane.values import numbers
+from mlaas4hep.inference.plane.values import listed, numbers
 from mlaas4hep.inference.repository.describe import Facts
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.runtimes.base import Tensors, row_names
@@ -195,21 +195,21 @@ class Served:
         missing = [name for name in names if name not in keys]
         unknown = sorted(keys - set(names))
         if missing or unknown:
-            parts = [f"keys are missing: {', '.join(missing[:10])}"] if missing else []
-            parts += [f"the model has no {', '.join(ascii(name[:64]) for name in unknown[:10])}"] if unknown else []
-            raise BadRequestError("; ".join(parts), hint=f"the keys must be {', '.join(names[:10])}")
+            parts = [f"keys are missing: {listed(missing)}"] if missing else []
+            parts += [f"the model has no {listed(ascii(name[:64]) for name in unknown)}"] if unknown else []
+            raise BadRequestError("; ".join(parts), hint=f"the keys must be {listed(names)}")
 
     def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
         names = self._names()
         for index, event in enumerate(events):
             if getattr(event, "keys", set)() != set(names):
-                raise BadRequestError(f"the keys must be {', '.join(names[:10])}", where=f"event {index}")
+                raise BadRequestError(f"the keys must be {listed(names)}", where=f"event {index}")
         return self._numbers([[event[name] for name in names] for event in events])
 
     def _plain_columns(self, events: Mapping[str, Any]) -> Rows:
         names = self._names()
         if events.keys() != set(names):
-            raise BadRequestError(f"the keys must be {', '.join(names[:10])}")
+            raise BadRequestError(f"the keys must be {listed(names)}")
         columns = [list(events[name]) for name in names]
         if len({len(column) for column in columns}) > 1:
             raise BadRequestError("the columns have different lengths")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.inference.failures import BadRequestError
 
-__all__ = ["flat_column", "jagged_column", "numbers", "shown", "typed"]
+__all__ = ["flat_column", "jagged_column", "listed", "numbers", "shown", "typed"]
 
 Locate = Callable[[int], str]
+NAMED = 20
 NUMBERS = (int, float, np.number, np.bool_)
 
 
@@ -112,6 +113,13 @@ def shown(value: object) -> str:
         ascii(value) if isinstance(value, str | int | float) else f"a {_WORDS.get(type(value), type(value).__name__)}"
     )
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Names in a message, at most twenty, and how many more there are."""
+    every = list(names)
+    text = ", ".join(name if isinstance(name, str) and len(name) < 80 else shown(name) for name in every[:NAMED])
+    return f"{text} (and {len(every) - NAMED} more)" if len(every) > NAMED else text
 
 
 _WORDS: dict[type, str] = {dict: "JSON object", list: "list", tuple: "list"}

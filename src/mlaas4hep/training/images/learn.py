@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import FrameworkMissingError
+from mlaas4hep.extras import install_hint
 from mlaas4hep.features.split import TRAIN, VALIDATION
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.schedule import ordered_map
@@ -54,9 +55,7 @@ def build(frame: Frame, classes: int, settings: ImageSettings) -> Any:
         with quiet_tensorflow():
             import keras
     except ImportError as error:
-        raise FrameworkMissingError(
-            f"the network needs Keras ({error})", hint="pip install 'mlaas4hep[tensorflow]'"
-        ) from error
+        raise FrameworkMissingError(f"the network needs Keras ({error})", hint=install_hint("tensorflow")) from error
     from mlaas4hep.training.backends.keras_backend import KerasBackend
 
     KerasBackend().seed(settings.seed, None)
