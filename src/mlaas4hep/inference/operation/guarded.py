@@ -11,7 +11,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlaas4hep.inference.operation.accounts import DELIVERED
-from mlaas4hep.inference.operation.heads import FRAMING, LARGEST, SLACK, HeadError, check_head
+from mlaas4hep.inference.operation.heads import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
 from mlaas4hep.inference.operation.outgoing import Outgoing
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.operation.templates import OTHER
@@ -26,6 +26,7 @@ LINGER_BYTES = 64 * 2**20
 NEW, HEAD, BODY, DONE, ENDED = range(5)
 FULL, LATE = "too many connections", "the request did not arrive in time"
 LARGE = f"the head of a request, and what stands between and behind its chunks, may have {LARGEST} bytes"
+MANY = f"a request may have {MOST} headers"
 MALFORMED = "the request is not HTTP"
 
 
@@ -120,8 +121,12 @@ class Guarded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a field behind the chunks, which nobody here looks at."""
-        if self.phase == HEAD:
-            super().on_header(name, value)
+        if self.phase != HEAD:
+            return
+        if len(self.headers) >= MOST:
+            self._error = HeadError(431, MANY)
+            raise self._error
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its head is complete: checked here, then begun."""

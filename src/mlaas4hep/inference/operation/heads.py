@@ -61,8 +61,6 @@ def check_head(
     """
     if version not in VERSIONS:
         raise HeadError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-    if len(headers) > MOST:
-        raise HeadError(431, f"the request has {len(headers)} headers, at most {MOST} are taken")
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         raise HeadError(400, "the target of a request must be a path; this is not a proxy")
     if b"#" in target:
