@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -28,8 +29,9 @@ finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 @st.composite
 def layouts(draw: st.DrawFn) -> Layout:
     branches = tuple(
-        FeatureBranch(
-            f"b{number}", "jagged", length, *(draw(finite) for _ in range(4)), draw(st.sampled_from([0.0, 1e9]))
+        replace(
+            FeatureBranch(f"b{number}", "jagged", length, *(draw(finite) for _ in range(4))),
+            origin=draw(st.sampled_from([0.0, 1e9])),
         )
         for number, length in enumerate(draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)))
     )

@@ -138,7 +138,7 @@ def test_formats_and_workers_do_not_change_a_number(
 ) -> None:
     files = list(small.paths.values())
     done, found = predict(small.bundle, files, tmp_path / f"scores{suffix}", workers=workers)
-    assert done == Predicted(len(scores["file"]), int(scores["selected"].sum()))
+    assert (done.entries, done.selected) == (len(scores["file"]), int(scores["selected"].sum()))
     assert list(found) == list(scores)
     for name, values in scores.items():
         mine = found[name]
@@ -207,7 +207,7 @@ def test_an_empty_file(small: Small, tmp_path: Path, suffix: str) -> None:
 def test_no_entry_is_selected(small: Small, tmp_path: Path) -> None:
     events = [{**event, "met": 0.0} for event in SAMPLES["more"][0]]
     done, found = predict(small.bundle, [write_ttree(tmp_path / "none.root", events)], tmp_path / "scores.root")
-    assert done == Predicted(len(events), 0)
+    assert (done.entries, done.selected, done.outside.to_json()) == (len(events), 0, {})
     assert np.isfinite(found["score"]).all()
 
 

@@ -18,6 +18,7 @@ from mlaas4hep.inference.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.evaluate import evaluate_bundle
 from mlaas4hep.training.workflow import run_training
+from tests.support.cli import run
 from tests.support.written import model_file
 
 SIZE = 3000
@@ -120,3 +121,22 @@ def test_a_bundle_from_before_has_no_origin(trained: tuple[Path, dict[str, Path]
     for branch in manifest["features"]["branches"]:
         del branch["origin"]
     assert {branch.origin for branch in read_manifest(json.dumps(manifest), "b").layout.branches} == {0.0}
+
+
+def test_events_unlike_those_of_the_training_are_counted(
+    trained: tuple[Path, dict[str, Path], Workflow, Collector], tmp_path: Path
+) -> None:
+    content = columns(3, 0.0)
+    content["pt"][:600] = -999.0
+    content["when"] += 3600.0
+    with uproot.recreate(tmp_path / "later.root") as file:
+        file.mktree("Events", {key: values.dtype for key, values in content.items()}).extend(content)
+    outcome = run("predict", trained[0], tmp_path / "later.root", "-o", tmp_path / "s.csv", "--json")
+    assert outcome.code == 0
+    found = json.loads(outcome.out)["outside"]
+    assert (found["pt"]["min"], found["pt"]["mostly"]) == (-999.0, -999.0)
+    assert 600 <= found["pt"]["values"] < 610
+    assert (found["when"]["values"], found["when"]["share"]) == (SIZE, 1.0)
+    assert found["when"]["max"] == pytest.approx(content["when"].max(), abs=1e-3)
+    assert "outside of the range that the model was trained on: when: 3000 (100 %)" in " ".join(outcome.err.split())
+    assert "mostly -999" in " ".join(outcome.err.split())

@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
         if report is not None:
             write_text(report, done.report)
         if as_json:
-            typer.echo(json.dumps(done.metrics))
+            typer.echo(json.dumps({**done.metrics, "outside": done.outside.to_json()}))
         else:
             typer.echo(render_summary(done.name, done.metrics, report=str(report) if report else None))
 

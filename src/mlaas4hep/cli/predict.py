@@ -63,6 +63,7 @@ def register(app: typer.Typer) -> None:
                 overwrite=overwrite,
             )
         if as_json:
-            typer.echo(json.dumps({"output": str(output), "entries": done.entries, "selected": done.selected}))
+            found = {"entries": done.entries, "selected": done.selected, "outside": done.outside.to_json()}
+            typer.echo(json.dumps({"output": str(output), **found}))
         elif not quiet:
             typer.echo(f"{done.entries} entries, {done.selected} selected: {output}")

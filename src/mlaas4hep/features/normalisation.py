@@ -23,6 +23,9 @@ __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"
 
 OUTLIER_QUANTILE = 0.999
 OUTLIER_FACTOR = 2
+PADDED_COLUMNS = 32
+PADDED_SHARE = 0.1
+SHORTER = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9)
 ROBUST_ERROR = 0.1
 ROUNDING = 2.0**-50
 LOWEST = float(np.finfo(np.float32).min)
@@ -149,11 +152,31 @@ def choose_length(name: str, lengths: Lengths, features: Features) -> tuple[int,
     usual = max(lengths.quantile(OUTLIER_QUANTILE), 1)
     if maximum > OUTLIER_FACTOR * usual:
         cut = int(lengths.counts[lengths.lengths > usual].sum())
-        return usual, (
+        text = (
             f"{name} has up to {maximum} values an event, but {usual} are enough for 99.9 %: {usual} columns, "
             f"{cut} training events lose values (set features.length to choose)"
         )
-    return maximum, None
+        padding = _padding(name, lengths, usual)
+        return usual, f"{text}; {padding}" if padding else text
+    return maximum, _padding(name, lengths, maximum)
+
+
+def _padding(name: str, lengths: Lengths, length: int) -> str | None:
+    """A warning where nearly all of many columns are padding, with a length that is enough for nearly all events."""
+    events = int(lengths.counts.sum())
+    filled = lengths.kept(length) / max(events * length, 1)
+    if length < PADDED_COLUMNS or filled >= PADDED_SHARE:
+        return None
+    text = f"{name}: {length} columns, of which {100 * (1 - filled):.4g} % are padding"
+    for share in SHORTER:
+        shorter = max(lengths.quantile(share), 1)
+        if length > OUTLIER_FACTOR * shorter:
+            enough = int(lengths.counts[lengths.lengths <= shorter].sum())
+            return (
+                f"{text}: {events - enough} of {events} training events have more than {shorter} values; "
+                f"features: length: {{{name}: {shorter}}} is enough for {100 * enough / events:.4g} % of the events"
+            )
+    return f"{text}: set features.length to choose"
 
 
 def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, nan: bool) -> FeatureBranch:

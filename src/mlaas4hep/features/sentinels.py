@@ -113,7 +113,7 @@ def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]
         missing: values that are declared already.
     """
     found = {name: suspects(values) for name, values in branches.items()}
-    texts = [f"{name}: {_shown(one.value)} ({100 * one.share:.2g} %)" for name, ones in found.items() for one in ones]
+    texts = [f"{name}: {_shown(one.value)} ({100 * one.share:.3g} %)" for name, ones in found.items() for one in ones]
     if not texts:
         return None
     numbers = sorted({one.value for ones in found.values() for one in ones} | set(missing))

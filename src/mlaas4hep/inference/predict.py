@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.outside import Outside, Ranges
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.inference.output import open_writer
 from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
@@ -36,10 +37,11 @@ FIXED: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was written: entries in all, and those that pass the selection."""
+    """What was written: entries in all, and those that pass the selection; what of them no training event was like."""
 
     entries: int
     selected: int
+    outside: Outside = field(default_factory=Outside)
 
 
 def score_names(classes: Sequence[str], task: str) -> tuple[str, ...]:
@@ -89,19 +91,23 @@ def predict_files(
     opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)
     try:
         job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
-        selected = 0
+        selected, outside = 0, Outside()
         total = sum(file.source.entries for file in opened)
         with (
             open_writer(output, job.columns(), overwrite=overwrite) as writer,
             monitor.stage("predict", total) as advance,
         ):
-            for rows in ordered_map(job.rows, job.tasks(), reading.threads):
+            for rows, found in ordered_map(job.rows, job.tasks(), reading.threads):
                 writer.write(rows)
+                outside.add(found)
                 selected += int(rows["selected"].sum())
                 advance(len(rows["entry"]), "")
     finally:
         close_files(opened)
-    return Predicted(total, selected)
+    warning = outside.warning()
+    if warning:
+        monitor.warn(warning)
+    return Predicted(total, selected, outside)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ class _Job:
     scorer: Scorer
     scores: tuple[str, ...]
     carried: dict[str, tuple[str, np.dtype[Any]]]
+    ranges: Ranges
 
     @staticmethod
     def of(bundle: Bundle, scorer: Scorer, files: Sequence[DataFile]) -> _Job:
@@ -131,7 +138,8 @@ class _Job:
             if dtype is not None:
                 taken = [*FIXED, *scores, *(column for column, _ in carried.values())]
                 carried[name] = (_free(name, taken), dtype)
-        return _Job(tuple(files), preprocessing, bundle.layout, scorer, scores, carried)
+        ranges = Ranges.of(bundle.layout, bundle.specs.get("branches") or {})
+        return _Job(tuple(files), preprocessing, bundle.layout, scorer, scores, carried, ranges)
 
     def columns(self) -> dict[str, np.dtype[Any]]:
         """The columns of the output."""
@@ -148,8 +156,8 @@ class _Job:
             for start, stop in ranges_of(file.source.clusters, target):
                 yield file, start, stop
 
-    def rows(self, task: tuple[DataFile, int, int]) -> dict[str, NDArray[Any]]:
-        """The rows of one range."""
+    def rows(self, task: tuple[DataFile, int, int]) -> tuple[dict[str, NDArray[Any]], Outside]:
+        """The rows of one range, and what of its selected events lies outside of the range of the training."""
         file, start, stop = task
         events = stop - start
         names = [branch.name for branch in self.layout.branches]
@@ -160,14 +168,16 @@ class _Job:
         except LengthMismatchError as error:
             located = error.shifted(start)
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
-        scores = self.scorer.scores(raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing))
-        return {
+        raw = raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing)
+        scores = self.scorer.scores(raw)
+        rows: dict[str, NDArray[Any]] = {
             "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),
             "selected": keep,
             **{name: scores[:, i] for i, name in enumerate(self.scores)},
             **{name: _plain(computed[branch]).astype(dtype) for branch, (name, dtype) in self.carried.items()},
         }
+        return rows, self.ranges.count(raw if keep.all() else raw[keep])
 
 
 def _type(name: str, preprocessing: Preprocessing, files: Sequence[DataFile]) -> np.dtype[Any] | None:

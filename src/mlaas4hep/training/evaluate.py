@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mlaas4hep.config.workflow import Sample, Split, Workflow
 from mlaas4hep.errors import ConfigError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.outside import Outside, Ranges
 from mlaas4hep.streaming.branches import check_inputs, choose_branches
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
@@ -31,11 +32,12 @@ __all__ = ["Evaluation", "evaluate_bundle", "samples_for"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation gives: the figures and the report page."""
+    """What an evaluation gives: the figures and the report page; what of the events no training event was like."""
 
     metrics: dict[str, Any]
     report: str
     name: str
+    outside: Outside = field(default_factory=Outside)
 
 
 def samples_for(bundle: Bundle, samples: Sequence[Sample], label_branch: str | None) -> Workflow:
@@ -74,6 +76,7 @@ def evaluate_bundle(
         manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
     )
     cutflows: dict[str, Cutflow] = {}
+    ranges, outside = Ranges.of(layout, bundle.specs.get("branches") or {}), Outside()
     with opened(workflow, monitor) as files:
         for file in files:
             check_inputs(file, kinds)
@@ -89,12 +92,16 @@ def evaluate_bundle(
                 cutflows[file.path] = selected.cutflow if known is None else known.merge(selected.cutflow)
                 if len(selected):
                     raw = raw_matrix(selected.columns, layout.branches, entries, selected.index, layout.missing)
+                    outside.add(ranges.count(raw))
                     label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
                     gatherer.add(labels.target(label), scorer.scores(raw), selected.weight)
                 advance(entries, "")
         data = gatherer.parts()
         if not data:
             raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
+        warning = outside.warning()
+        if warning:
+            monitor.warn(warning)
         rows, flow = file_rows(files), cutflow_rows(cutflows, files)
     metrics = evaluate(
         manifest.task,
@@ -117,7 +124,7 @@ def evaluate_bundle(
             details={"model": f"{manifest.name} version {manifest.version}, {manifest.framework}, {manifest.created}"},
         )
     )
-    return Evaluation(metrics, report, manifest.name)
+    return Evaluation(metrics, report, manifest.name, outside)
 
 
 def _selected(files: Sequence[DataFile], pipeline: Pipeline, workers: int) -> Iterator[tuple[DataFile, Selected, int]]:
