@@ -73,7 +73,7 @@ def test_other_events_are_told_by_branch_with_their_number(ranges: Ranges) -> No
     assert told["when"]["share"] == told["when"]["values"] / SIZE
     assert "jets" not in told
     warning = found.warning() or ""
-    assert "(25 %), mostly 1600001000.0; pt: 30" in warning
+    assert "(25.1 %), mostly 1600001000.0; pt: 30" in warning
     assert "eta" not in warning
 
 
