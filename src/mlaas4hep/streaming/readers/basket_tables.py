@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.streaming.readers.arrays import is_number
 from mlaas4hep.streaming.readers.tree_metadata import PlainBranch
+from mlaas4hep.streaming.readers.ttree_arrays import interpretation_of
 from mlaas4hep.streaming.readers.ttree_branches import Leaf
-from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of
 
 __all__ = ["Stored", "Table", "stored_of", "table_of"]
 

@@ -13,10 +13,9 @@ from mlaas4hep.streaming.readers.basket_tables import Table, stored_of, table_of
 from mlaas4hep.streaming.readers.common import Reader
 from mlaas4hep.streaming.readers.root_open import damage, unreadable
 from mlaas4hep.streaming.readers.tree_metadata import PlainTree
+from mlaas4hep.streaming.readers.ttree_arrays import interpretation_of, part_of, read_branch
 from mlaas4hep.streaming.readers.ttree_branches import Leaf, leaves_of, plain_leaves
 from mlaas4hep.streaming.readers.ttree_layout import clusters, compression_of, compression_of_tree
-from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of
-from mlaas4hep.streaming.readers.ttree_types import part_of
 
 __all__ = ["TTreeSource"]
 
@@ -141,7 +140,7 @@ class TTreeSource(Reader):
             try:
                 key = id(leaf.tbranch)
                 if key not in arrays:
-                    arrays[key] = _array(leaf.tbranch, start, stop)
+                    arrays[key] = read_branch(leaf.tbranch, start, stop)
                 columns[name] = _column(arrays[key], leaf, stop - start)
             except Exception as error:
                 failed[name] = error
@@ -174,10 +173,6 @@ class TTreeSource(Reader):
             if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server once more
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
             return {}
-
-
-def _array(tbranch: Any, start: int, stop: int) -> Any:
-    return tbranch.array(interpretation_of(tbranch), entry_start=start, entry_stop=stop, array_cache=None, library="ak")
 
 
 def _column(array: Any, leaf: Leaf, entries: int) -> Column:

@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-__all__ = ["interpretation_of", "lost_range", "ranged_type"]
+__all__ = ["lost_range", "put_right", "ranged_type"]
 
 _LEAVES = {"TLeafF16": "Float16_t", "TLeafD32": "Double32_t"}
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
@@ -29,12 +29,6 @@ def ranged_type(tbranch: Any) -> str | None:
     return f"lists of {name}" if leaves[0].member("fLeafCount") is not None else name
 
 
-def interpretation_of(tbranch: Any) -> Any:
-    """What uproot makes of a branch, put right for lists and arrays of Double32_t with a range."""
-    found = _put_right(tbranch)
-    return tbranch.interpretation if found is None else found
-
-
 def lost_range(tbranch: Any) -> str | None:
     """Why a branch of one of the two types cannot be read; None if it can."""
     import uproot
@@ -46,7 +40,8 @@ def lost_range(tbranch: Any) -> str | None:
     if kind is None or not brackets:
         return None
     try:
-        found = interpretation_of(tbranch)
+        found = put_right(tbranch)
+        found = tbranch.interpretation if found is None else found
     except Exception:
         return f"uproot reads no arrays of {kind}"
     found = found.content if isinstance(found, uproot.interpretation.jagged.AsJagged) else found
@@ -65,8 +60,8 @@ def _kind_and_title(tbranch: Any) -> tuple[str | None, str]:
     return _LEAVES.get(leaf.classname), str(leaf.member("fTitle"))
 
 
-def _put_right(tbranch: Any) -> Any:
-    """An interpretation of our own; None if uproot's will do, or nothing is known."""
+def put_right(tbranch: Any) -> Any:
+    """An interpretation for lists and arrays of Double32_t with a range; None if uproot's will do, or none is known."""
     import uproot
 
     leaves = tbranch.member("fLeaves")

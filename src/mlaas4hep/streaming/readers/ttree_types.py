@@ -14,10 +14,11 @@ from mlaas4hep.streaming.readers.arrays import from_awkward, is_number
 from mlaas4hep.streaming.readers.base import Kind
 from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.object_types import Type, members_of
+from mlaas4hep.streaming.readers.ttree_arrays import part_of, read_branch
 from mlaas4hep.streaming.readers.ttree_faults import fault_of
-from mlaas4hep.streaming.readers.ttree_ranges import interpretation_of, lost_range, ranged_type
+from mlaas4hep.streaming.readers.ttree_ranges import lost_range, put_right, ranged_type
 
-__all__ = ["Type", "interpreted", "known_at_a_glance", "part_of", "plain_type", "types_of"]
+__all__ = ["Type", "interpreted", "known_at_a_glance", "plain_type", "types_of"]
 
 _NUMBERS = {
     "TLeafO": "bool",
@@ -111,7 +112,7 @@ def interpreted(tbranch: Any) -> list[Type]:
     if len(tbranch.branches) and not _counts_objects(tbranch):
         return []
     typename = _typename(tbranch)
-    interpretation = content = interpretation_of(tbranch)
+    interpretation = content = put_right(tbranch) or tbranch.interpretation
     if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
         return [Type((), "unsupported", typename, fault=one_line(interpretation))]
     if isinstance(interpretation, uproot.interpretation.jagged.AsJagged):
@@ -168,17 +169,10 @@ def _try(tbranch: Any, kinds: Iterable[Type]) -> None:
     """Read the first and the last entry: whether uproot can read objects, only the objects tell."""
     entries = int(tbranch.num_entries)
     for entry in sorted({0, entries - 1} & set(range(entries))):
-        array = tbranch.array(entry_start=entry, entry_stop=entry + 1, array_cache=None, library="ak")
+        array = read_branch(tbranch, entry, entry + 1)
         for kind in kinds:
             if kind.kind != "unsupported":
                 from_awkward(part_of(array, kind.part))
-
-
-def part_of(array: Any, part: tuple[str, ...]) -> Any:
-    """A member of objects, or of members of them, in an awkward array."""
-    for name in part:
-        array = array[name]
-    return array
 
 
 def _words(error: Exception) -> str:
