@@ -9,14 +9,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.foreign.base import FEATURES, Native, Source
-from mlaas4hep.inference.foreign.trees import cuts_of, save_scores, tree_native
+from mlaas4hep.bundle.onnx_lightgbm import lightgbm_graph
+from mlaas4hep.inference.foreign.base import FEATURES, SCORES, Native, Source
+from mlaas4hep.inference.foreign.trees import cuts_of, tree_native
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "LightGBM"
 WORKER: Final = True
-OPSET: Final = 15
 
 
 def load(source: Source) -> Native:
@@ -39,21 +39,18 @@ def load(source: Source) -> Native:
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
-    """Convert by onnxmltools."""
-    from onnxmltools import convert_lightgbm
-    from onnxmltools.convert.common.data_types import FloatTensorType
+    """Write its trees as ONNX."""
+    import onnx
 
-    given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
-    model = convert_lightgbm(native.model, initial_types=given, zipmap=False, target_opset=OPSET)
-    save_scores(model, native.outputs[0].shape[1], target)
+    onnx.save(lightgbm_graph(native.model.dump_model(), FEATURES, SCORES), target)
 
 
 def _splits(model: dict[str, Any]) -> Iterator[tuple[int, float]]:
-    """Column and value of every numerical split."""
+    """Column and value of every split; of a set of categories each."""
     nodes = [tree["tree_structure"] for tree in model["tree_info"]]
     while nodes:
         node = nodes.pop()
         if "split_feature" in node:
             nodes.extend((node["left_child"], node["right_child"]))
-            if node["decision_type"] == "<=":
-                yield int(node["split_feature"]), float(node["threshold"])
+            for value in str(node["threshold"]).split("||"):
+                yield int(node["split_feature"]), float(value)

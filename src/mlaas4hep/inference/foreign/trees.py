@@ -66,14 +66,12 @@ def save_scores(model: Any, outputs: int, target: Path, given: int | None = None
     last = graph.output[-1]
     columns = last.type.tensor_type.shape.dim
     given = given or (columns[1].dim_value if len(columns) == 2 else 0) or outputs
-    numbers = {"shape": [-1, given], "start": [given - outputs], "end": [given], "axis": [1]}
-    graph.initializer.extend(
-        helper.make_tensor(f"{SCORES}_{name}", TensorProto.INT64, [len(values)], values)
-        for name, values in numbers.items()
-    )
-    inputs = [f"{SCORES}_{name}" for name in ("matrix", "start", "end", "axis")]
+    wanted = range(given - outputs, given)
+    graph.initializer.append(helper.make_tensor(f"{SCORES}_shape", TensorProto.INT64, [2], [-1, given]))
+    graph.initializer.append(helper.make_tensor(f"{SCORES}_wanted", TensorProto.INT64, [outputs], wanted))
+    # Reshape and Gather are the same in every opset from 5 on: converters write whichever suffices them
     graph.node.append(helper.make_node("Reshape", [last.name, f"{SCORES}_shape"], [f"{SCORES}_matrix"]))
-    graph.node.append(helper.make_node("Slice", inputs, [SCORES]))
+    graph.node.append(helper.make_node("Gather", [f"{SCORES}_matrix", f"{SCORES}_wanted"], [SCORES], axis=1))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["N", outputs]))
     model.ir_version = min(model.ir_version, IR_VERSION)

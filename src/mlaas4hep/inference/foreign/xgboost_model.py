@@ -33,8 +33,7 @@ def load(source: Source) -> Native:
     booster.set_param({"nthread": source.threads, "device": "cpu"})
     booster.set_attr(best_iteration=None, best_score=None)  # else the conversion would leave out trees
     columns = tuple(booster.feature_names or ())
-    booster.feature_names = None
-    booster.feature_types = None
+    booster.feature_names = None  # rows come by position; the types stay: trees with categories need them
 
     def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
         matrix = xgboost.DMatrix(rows, nthread=source.threads)
@@ -54,13 +53,25 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     booster = native.model
-    kind = json.loads(booster.save_config())["learner"]["objective"]["name"]
-    if kind.startswith(("rank:", "survival:")):
-        msg = f"objective {kind}"
-        raise NotImplementedError(msg)
+    _check_convertible(booster)
     given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
     model = convert_xgboost(booster, initial_types=given, target_opset=OPSET)
     save_scores(model, native.outputs[0].shape[1], target)
+
+
+def _check_convertible(booster: Any) -> None:
+    """Raise NotImplementedError for what the converter has no form for, or gets wrong."""
+    learner = json.loads(booster.save_config())["learner"]
+    objective, kind = learner["objective"]["name"], learner["gradient_booster"]["name"]
+    if kind != "gbtree":
+        msg = f"the booster {kind}"
+        raise NotImplementedError(msg)
+    if objective.startswith(("rank:", "survival:")) or objective == "multi:softmax":
+        msg = f"the objective {objective}"
+        raise NotImplementedError(msg)
+    if "c" in (booster.feature_types or ()):
+        msg = "trees that split by category"
+        raise NotImplementedError(msg)
 
 
 def _splits(booster: Any) -> Iterator[tuple[int, float]]:
