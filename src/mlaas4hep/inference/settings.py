@@ -72,7 +72,12 @@ class Limits(Section):
     loaded: int = Field(default=10, gt=0, description="Models in memory at a time; the least recently used goes first.")
     timeout: float = Field(default=30.0, gt=0, description="Seconds a prediction may take.")
     conversion_timeout: float = Field(default=300.0, gt=0, description="Seconds the conversion of an upload may take.")
-    conversion_memory: Bytes = Field(default=8 * 2**30, description="Bytes of memory for a conversion or a worker.")
+    conversion_memory: Bytes = Field(default=8 * 2**30, description="Bytes of memory for the conversion of an upload.")
+    model_memory: Bytes = Field(
+        default=8 * 2**30,
+        description="Bytes that all ONNX models of a process may take for what they compute, and a model in a process "
+        "of its own for everything.",
+    )
     queue: int = Field(default=100_000, gt=0, description="Rows that may wait for one model.")
     read_timeout: float = Field(
         default=30.0,

@@ -68,6 +68,7 @@ class Native:
         cuts: for tree models: the values at which each column is split, by column.
         exact: for tree models: a value right at a cut is compared in float32, as ONNX does.
         missing: for tree models: NaN is allowed.
+        symbols: by input: names of the axes of any size; those of one name are of one size. "" where there is none.
     """
 
     platform: str
@@ -80,6 +81,7 @@ class Native:
     cuts: Mapping[int, NDArray[Any]] | None = None
     exact: bool = True
     missing: bool = True
+    symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def columns_of(names: tuple[str, ...], size: int) -> tuple[str, ...]:

@@ -45,15 +45,16 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
     """
     random = np.random.default_rng(seed)
     failure: Exception | None = None
-    for inner, whole in itertools.product(INNER, (9, 1)):
+    named = len({names[0] for names in native.symbols.values() if names and names[0]}) > 1
+    for inner, whole, by_name in itertools.product(INNER, (9, 1), (False, True) if named else (False,)):
         try:
-            calls = list(_calls(native, random, inner, whole))
+            calls = list(_calls(native, random, inner, whole, by_name=by_name))
             return Examples(calls, [native.run(call) for call in calls])
         except MemoryError:
             raise
         except Exception as error:  # a size, or an index, that the model does not take
             failure = failure or error
-        if not any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs):
+        if not named and not any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs):
             break
     raise failure or ValueError
 
@@ -119,19 +120,27 @@ def _difference(
     return difference, ""
 
 
-def _calls(native: Native, random: np.random.Generator, inner: int, whole: int) -> Iterator[dict[str, NDArray[Any]]]:
+def _calls(
+    native: Native, random: np.random.Generator, inner: int, whole: int, *, by_name: bool
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Inputs of calls; with `by_name` only first axes of the first one's name are as long as there are rows."""
     free = all(spec.shape and spec.shape[0] == -1 for spec in native.inputs)
     width = max(math.prod(inner if size == -1 else size for size in spec.shape[1:]) for spec in native.inputs)
     rows = max(4, min(ROWS, ELEMENTS // max(width, 1)))
+    first = next((names[:1] for names in native.symbols.values() if names), ())
     for _ in range(1 if free else min(rows, 20)):
-        yield {spec.name: _values(native, spec, random, inner, whole, rows) for spec in native.inputs}
+        call = {}
+        for spec in native.inputs:
+            long = not by_name or native.symbols.get(spec.name, ())[:1] == first
+            sizes = (rows if long else inner, *[inner] * len(spec.shape))
+            shape = tuple(some if size == -1 else size for size, some in zip(spec.shape, sizes, strict=False))
+            call[spec.name] = _values(native, spec, random, shape, whole)
+        yield call
 
 
 def _values(
-    native: Native, spec: TensorSpec, random: np.random.Generator, inner: int, whole: int, rows: int
+    native: Native, spec: TensorSpec, random: np.random.Generator, shape: tuple[int, ...], whole: int
 ) -> NDArray[Any]:
-    first = tuple(rows if size == -1 else size for size in spec.shape[:1])
-    shape = (*first, *(inner if size == -1 else size for size in spec.shape[1:]))
     kind = np.dtype(spec.dtype).kind
     if kind == "O":
         return np.array([f"{number}" for number in random.integers(0, 10, math.prod(shape))], object).reshape(shape)
@@ -139,7 +148,7 @@ def _values(
         return random.integers(0, 2, shape).astype(bool)
     if kind in "iu":
         return random.integers(0, whole + 1, shape).astype(spec.dtype)
-    values = random.normal(size=shape).astype(spec.dtype)
+    values = np.asarray(random.normal(size=shape), spec.dtype)
     if native.cuts is not None:
         _at_cuts(values, native, random)
     return values

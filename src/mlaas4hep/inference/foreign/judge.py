@@ -53,7 +53,9 @@ def judge(source: Source, native: Native, framework: Framework, target: Path) ->
     except Exception as error:  # models raise anything
         if source.kind == "onnx":
             framework.to_onnx(source, native, target)
-            return Verdict("onnx", native.inputs, native.outputs, native.batched, None, 0)
+            batched = native.batched and len(native.inputs) == 1
+            reason = f"it could not be compared: it fails on generated inputs ({first_line(error)})"
+            return Verdict("onnx", native.inputs, native.outputs, batched, None, 0, reason)
         what = f"the model fails on generated inputs ({first_line(error)})"
         raise ModelRefusedError(what, hint="give the shapes of its inputs in config.pbtxt or params.json") from error
     runtime, reason, difference = _converted(source, native, framework, target, expected)
@@ -83,7 +85,7 @@ def _converted(
             return None, f"the ONNX model has the inputs and outputs {names} instead of {wanted}", 0.0
 
         def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
-            return runtime.run({name: np.ascontiguousarray(array) for name, array in inputs.items()})
+            return runtime.run({name: np.asarray(array, order="C") for name, array in inputs.items()})
 
         difference, wrong = differences(run, expected)
     except MemoryError:
@@ -114,10 +116,15 @@ def _refined(
     specs: tuple[TensorSpec, ...], native: Native, expected: Examples, batched: bool
 ) -> tuple[TensorSpec, ...]:
     """Output specs, with sizes as they were seen where no input's size beside the batch can vary."""
-    merged = _merged(specs, native.outputs)
+    seen = {name: np.asarray(array) for name, array in expected.outputs[0].items()}
+    merged = tuple(
+        TensorSpec(spec.name, spec.dtype, (-1,) * seen[spec.name].ndim)
+        if spec.name in seen and seen[spec.name].ndim != len(spec.shape)
+        else spec
+        for spec in _merged(specs, native.outputs)
+    )
     if not batched or any(-1 in spec.shape[1:] for spec in native.inputs):
         return merged
-    seen = {name: np.asarray(array) for name, array in expected.outputs[0].items()}
     return tuple(
         TensorSpec(spec.name, spec.dtype, (-1, *seen[spec.name].shape[1:]), spec.columns) if spec.name in seen else spec
         for spec in merged

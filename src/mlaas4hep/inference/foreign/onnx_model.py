@@ -1,20 +1,23 @@
-"""ONNX models: loaded, checked; those made for exactly one row are freed from that where it changes nothing."""
+"""ONNX models: served as they are, but for maps that become matrices and a fixed batch that is freed."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.compare import differences, examples, stacked
-from mlaas4hep.inference.runtimes.base import Tensors
+from mlaas4hep.inference.foreign.compare import differences, examples, independent, stacked
+from mlaas4hep.inference.foreign.onnx_edit import fixed_batch, free_batch, read_model, without_bfloat16, without_maps
+from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 
-__all__ = ["FRAMEWORK", "WORKER", "free_batch", "load", "to_onnx"]
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "ONNX"
 WORKER: Final = False
@@ -24,75 +27,93 @@ def load(source: Source) -> Native:
     """Load by ONNX Runtime.
 
     Raises:
-        ModelRefusedError: it cannot be loaded, or keeps weights in files outside of itself.
+        ModelRefusedError: it cannot be loaded, weights are missing, or a tensor is of a type or shape not served.
     """
-    _check_external(source.path)
-    runtime = OnnxRuntime(source.path, source.threads)
-
-    def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
-        return runtime.run(inputs)
-
+    model = read_model(source.path)
+    kinds = {value.name for value in model.graph.output if value.type.HasField("sequence_type")}
+    classes = without_maps(model)
+    changed = kinds != {value.name for value in model.graph.output if value.type.HasField("sequence_type")}
+    without_bfloat16(model)
+    runtime = OnnxRuntime(model.SerializeToString(), source.threads)
+    run: Callable[[Tensors], dict[str, NDArray[Any]]] = runtime.run
+    if changed:
+        run = _original(source.path, [spec.name for spec in runtime.outputs], classes)
     batched = runtime.batched and source.batch is not False
-    return Native(runtime.platform, runtime.inputs, runtime.outputs, run, batched)
+    inputs = tuple(_with_rank(spec, model, source) for spec in runtime.inputs)
+    return Native(
+        runtime.platform,
+        inputs,
+        runtime.outputs,
+        run,
+        batched and inputs == runtime.inputs,
+        classes,
+        model,
+        symbols=_symbols(model),
+    )
 
 
-def to_onnx(source: Source, native: Native, target: Path) -> None:
-    """The file itself; if all its tensors have a first axis of 1, with that axis of any size where that works."""
-    specs = (*native.inputs, *native.outputs)
-    if all(spec.shape[:1] == (1,) and len(spec.shape) > 1 for spec in specs):
-        free_batch(source.path, target)
-        try:
-            _, wrong = differences(OnnxRuntime(target).run, stacked(examples(native)))
-        except Exception as error:  # the graph itself says that there is one row
-            wrong = str(error)
-        if not wrong:
-            return
-    shutil.copyfile(source.path, target)
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Write the model; one made for a batch of one size with a first axis of any size, where that changes nothing.
 
-
-def free_batch(path: Path, target: Path) -> None:
-    """Write the model with a first axis of any size in all inputs and outputs. The caller checks that it works."""
+    A batch is freed if then every row alone, and rows of many batches in one, give what they gave before.
+    """
     import onnx
 
-    model = onnx.load(path)
-    initial = {tensor.name for tensor in model.graph.initializer}
-    del model.graph.value_info[:]
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name not in initial:
-            dim = value.type.tensor_type.shape.dim[0]
-            dim.Clear()
-            dim.dim_param = "N"
+    model = native.model
+    size = fixed_batch(model)
+    if size is not None:
+        expected = examples(native)
+        together = stacked(expected)
+        for reshapes in (False, True):
+            freed = free_batch(model, size, reshapes=reshapes)
+            try:
+                run = OnnxRuntime(freed.SerializeToString()).run
+                right = not differences(run, expected)[1] and not differences(run, together)[1]
+                right = right and independent(run, together)
+            except Exception:  # the graph itself says how many rows there are
+                continue
+            if right:
+                onnx.save(freed, target)
+                return
     onnx.save(model, target)
 
 
-def _check_external(path: Path) -> None:
-    import onnx
-    from google.protobuf.message import DecodeError
+def _original(path: Path, names: Sequence[str], classes: Sequence[str]) -> Callable[[Tensors], dict[str, NDArray[Any]]]:
+    """The model as it was sent, with its maps as matrices and its lists of tensors one by one, under these names."""
+    import onnxruntime as ort
 
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
-        what = f"the ONNX file is damaged ({error})"
-        raise ModelRefusedError(what) from error
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
-        what = "the ONNX model keeps weights in a file beside it"
-        raise ModelRefusedError(what, hint="save it as one file (onnx.save without external data)")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
+        found: list[NDArray[Any]] = []
+        for value in session.run(None, dict(inputs)):
+            if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+                rows = [{str(key): number for key, number in row.items()} for row in value]
+                found.append(np.array([[row[name] for name in classes] for row in rows], np.float32))
+            else:
+                found.extend(value if isinstance(value, list) else [value])
+        return dict(zip(names, found, strict=True))
+
+    return run
 
 
-def _tensors(model: Any) -> list[Any]:
-    """All tensors of a model: initialisers and constants, also in inner graphs and functions."""
-    found: list[Any] = []
-    graphs: list[Any] = [model.graph]
-    nodes = [node for function in model.functions for node in function.node]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            found.extend(graph.initializer)
-            for sparse in graph.sparse_initializer:
-                found.extend((sparse.values, sparse.indices))
-            nodes.extend(graph.node)
-            continue
-        for attribute in nodes.pop().attribute:
-            found.extend((attribute.t, *attribute.tensors))
-            graphs.extend((*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs))
-    return found
+def _with_rank(spec: TensorSpec, model: Any, source: Source) -> TensorSpec:
+    """An input whose number of axes is known: from the file, else from config.pbtxt or params.json."""
+    value = next(value for value in model.graph.input if value.name == spec.name)
+    if value.type.tensor_type.HasField("shape"):
+        return spec
+    said = next((other for other in source.inputs if other.name == spec.name), None)
+    if said is None:
+        what = f"the shape of the ONNX model's input {spec.name!r} is not in the file"
+        raise ModelRefusedError(what, hint="give it in config.pbtxt or as inputs in params.json")
+    return replace(spec, shape=said.shape)
+
+
+def _symbols(model: Any) -> dict[str, tuple[str, ...]]:
+    """The names that the axes of the inputs have in the file; "" for those without."""
+    return {
+        value.name: tuple(dim.dim_param for dim in value.type.tensor_type.shape.dim) for value in model.graph.input
+    }

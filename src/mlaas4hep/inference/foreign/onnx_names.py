@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["IR_VERSION", "OPSET", "rename"]
+__all__ = ["IR_VERSION", "OPSET", "rename", "rename_inside"]
 
 OPSET = 18
 IR_VERSION = 8
@@ -33,15 +33,16 @@ def rename(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]
         entry.name = name
     used = {name for node in model.graph.node for name in node.output} - set(table)
     clash = {name: f"{name}__inner" for name in used & set(table.values())}
-    _replace(model.graph, {**clash, **table})
+    rename_inside(model.graph, {**clash, **table})
 
 
-def _replace(graph: onnx.GraphProto, table: dict[str, str]) -> None:
+def rename_inside(graph: onnx.GraphProto, table: Mapping[str, str]) -> None:
+    """Give tensors other names wherever nodes use them, also in inner graphs."""
     for node in graph.node:
         node.input[:] = [table.get(name, name) for name in node.input]
         node.output[:] = [table.get(name, name) for name in node.output]
         for attribute in node.attribute:
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                _replace(inner, table)
+                rename_inside(inner, table)
     for value in graph.value_info:
         value.name = table.get(value.name, value.name)

@@ -38,8 +38,8 @@ LATE = 0.5
 
 
 def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros, or empty strings."""
-    return np.full(shape, "" if dtype.kind == "O" else 0, dtype=dtype)
+    """Zeros; of strings the text "0", which is a number where one is expected."""
+    return np.full(shape, "0" if dtype.kind == "O" else 0, dtype=dtype)
 
 
 class Execution:

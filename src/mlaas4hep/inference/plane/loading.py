@@ -80,7 +80,7 @@ def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int |
     Returns:
         A first estimate; None: no run may ever be made there.
     """
-    known = all(-1 not in spec.shape[runtime.batched :] for spec in runtime.inputs)
+    known = all(-1 not in spec.shape[runtime.batched :] and spec.dtype != "object" for spec in runtime.inputs)
     fill = np.nan if physics is not None else 0.0
     try:
         one = _seconds(runtime, 1, fill, limits.timeout)
@@ -92,7 +92,7 @@ def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int |
     except ServingError:
         if known:
             raise
-        return None  # sizes that may be anything, but not these
+        return None  # sizes or texts that may be anything, but not these
     if not known:
         return None  # sizes of a request may be much larger than those of this run
     if one > SHORT / 2:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mlaas4hep.inference.failures import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
 from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
-from mlaas4hep.inference.runtimes.onnx_memory import limit_memory
+from mlaas4hep.inference.runtimes.onnx_memory import give_back, limit_memory, ran
 from mlaas4hep.inference.runtimes.onnx_specs import is_batched, spec_of
 from mlaas4hep.inference.runtimes.watchdog import watchdog
 
 __all__ = ["OnnxRuntime"]
+
+NO_ROOM: Final = "it needs more memory than models may take (limits.model_memory)"
 
 
 class OnnxRuntime:
@@ -45,6 +48,7 @@ class OnnxRuntime:
     ) -> None:
         self._session: Any = _session(path, threads, memory)
         self._run = _bare_run(self._session)
+        self._limited = memory is not None
         names = columns or {}
         known = {spec.name: spec for spec in specs}
         entries = [
@@ -66,6 +70,29 @@ class OnnxRuntime:
             BadRequestError: an input has a type or shape the model does not take.
         """
         names = self._names if outputs is None else list(outputs)
+        begin = time.monotonic()
+        try:
+            found = self._once(names, inputs, timeout)
+        except OutOfMemory as error:
+            give_back()  # what other models left behind may be all that it lacks
+            left = None if timeout is None else max(1e-3, begin + timeout - time.monotonic())
+            try:
+                found = self._once(names, inputs, left)
+            except OutOfMemory:
+                raise ModelFailedError(str(error)) from error
+            finally:
+                give_back()
+        ran(time.monotonic() - begin)
+        return found
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._session = self._run = None
+        self._free.clear()
+        if self._limited:
+            give_back()
+
+    def _once(self, names: list[str], inputs: Tensors, timeout: float | None) -> dict[str, Any]:
         if timeout is None:
             try:
                 return dict(zip(names, self._run(names, inputs, None), strict=True))
@@ -88,10 +115,9 @@ class OnnxRuntime:
             self._free.append(options)
         return dict(zip(names, values, strict=True))
 
-    def close(self) -> None:
-        """Give back the memory."""
-        self._session = self._run = None
-        self._free.clear()
+
+class OutOfMemory(ModelFailedError):
+    """The run found no room in the arena."""
 
 
 def _options() -> Any:
@@ -142,14 +168,17 @@ def _short(error: Exception, path: Path | bytes) -> str:
     if isinstance(path, Path):
         text = text.replace(str(path), path.name)
     if "bfc_arena" in text or "bad_alloc" in text:
-        return "it needs more memory than models may take"
+        return NO_ROOM
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", text)
     text = re.sub(r"/onnxruntime_src/\S+ ", "", text)
+    text = re.sub(r"(\w+ )?onnxruntime::[\w:~]+\(.*?\) (const )?(?=[A-Z])", "", text)  # the function that says so
     return text[:300]
 
 
 def _failure(error: Exception) -> BadRequestError | ModelFailedError:
     text = _short(error, b"")
+    if text == NO_ROOM:
+        return OutOfMemory(f"the model failed on this input: {text}")
     if type(error).__name__ == "InvalidArgument":
         return BadRequestError(text)
     return ModelFailedError(f"the model failed on this input: {text}")

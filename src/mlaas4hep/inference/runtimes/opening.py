@@ -71,11 +71,11 @@ def score_names(classes: tuple[str, ...], signal: str | None, width: int) -> tup
 def _onnx(folder: Path, threads: int, limits: Limits, **known: Any) -> Runtime:
     from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 
-    return OnnxRuntime(folder / "model.onnx", threads, memory=limits.conversion_memory, **known)
+    return OnnxRuntime(folder / "model.onnx", threads, memory=limits.model_memory, **known)
 
 
 def _worker(folder: Path, threads: int, limits: Limits) -> Runtime:
     from mlaas4hep.inference.runtimes.worker import WorkerRuntime
 
     timeout = limits.conversion_timeout
-    return WorkerRuntime(folder, threads=threads, memory=limits.conversion_memory, load_timeout=timeout)
+    return WorkerRuntime(folder, threads=threads, memory=limits.model_memory, load_timeout=timeout)
