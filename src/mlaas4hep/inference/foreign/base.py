@@ -69,6 +69,7 @@ class Native:
         exact: for tree models: a value right at a cut is compared in float32, as ONNX does.
         missing: for tree models: NaN is allowed.
         symbols: by input: names of the axes of any size; those of one name are of one size. "" where there is none.
+        shapes: by input: sizes that the model is known to take; empty if none are.
     """
 
     platform: str
@@ -82,6 +83,7 @@ class Native:
     exact: bool = True
     missing: bool = True
     symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def columns_of(names: tuple[str, ...], size: int) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 __all__ = ["TOLERANCE", "Examples", "differences", "examples", "independent", "stacked"]
 
 TOLERANCE: Final = 1e-5
-ROWS: Final = 300
+CALLS: Final = 20
+MOST: Final = (300, 64, 8, 2)
+"""Rows of a call at most, until one is taken: some models say how many rows they take."""
 ELEMENTS: Final = 100_000
 Run: TypeAlias = Callable[[Tensors], Mapping[str, NDArray[Any]]]
 INNER: Final = (32, 8, 128, 16, 64, 4, 1, 2)
@@ -46,16 +48,22 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
     random = np.random.default_rng(seed)
     failure: Exception | None = None
     named = len({names[0] for names in native.symbols.values() if names and names[0]}) > 1
-    for inner, whole, by_name in itertools.product(INNER, (9, 1), (False, True) if named else (False,)):
+    free = any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs) or named
+    names = (False, True) if named else (False,)
+    attempts = [
+        (_shapes(native, most, inner, by_name=by_name), whole)
+        for most, inner, whole, by_name in itertools.product(MOST, INNER if free else INNER[:1], (9, 1), names)
+    ]
+    if native.shapes:
+        attempts += [(native.shapes, whole) for whole in (9, 1)]
+    for shapes, whole in attempts:
         try:
-            calls = list(_calls(native, random, inner, whole, by_name=by_name))
+            calls = list(_calls(native, random, shapes, whole))
             return Examples(calls, [native.run(call) for call in calls])
         except MemoryError:
             raise
         except Exception as error:  # a size, or an index, that the model does not take
             failure = failure or error
-        if not named and not any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs):
-            break
     raise failure or ValueError
 
 
@@ -120,22 +128,27 @@ def _difference(
     return difference, ""
 
 
-def _calls(
-    native: Native, random: np.random.Generator, inner: int, whole: int, *, by_name: bool
-) -> Iterator[dict[str, NDArray[Any]]]:
-    """Inputs of calls; with `by_name` only first axes of the first one's name are as long as there are rows."""
-    free = all(spec.shape and spec.shape[0] == -1 for spec in native.inputs)
+def _shapes(native: Native, most: int, inner: int, *, by_name: bool) -> dict[str, tuple[int, ...]]:
+    """Shapes for the inputs; with `by_name` only first axes of the first one's name are as long as there are rows."""
     width = max(math.prod(inner if size == -1 else size for size in spec.shape[1:]) for spec in native.inputs)
-    rows = max(4, min(ROWS, ELEMENTS // max(width, 1)))
+    rows = min(most, max(4, ELEMENTS // max(width, 1)))
     first = next((names[:1] for names in native.symbols.values() if names), ())
-    for _ in range(1 if free else min(rows, 20)):
-        call = {}
-        for spec in native.inputs:
-            long = not by_name or native.symbols.get(spec.name, ())[:1] == first
-            sizes = (rows if long else inner, *[inner] * len(spec.shape))
-            shape = tuple(some if size == -1 else size for size, some in zip(spec.shape, sizes, strict=False))
-            call[spec.name] = _values(native, spec, random, shape, whole)
-        yield call
+    shapes = {}
+    for spec in native.inputs:
+        long = not by_name or native.symbols.get(spec.name, ())[:1] == first
+        sizes = (rows if long else inner, *[inner] * len(spec.shape))
+        shapes[spec.name] = tuple(some if size == -1 else size for size, some in zip(spec.shape, sizes, strict=False))
+    return shapes
+
+
+def _calls(
+    native: Native, random: np.random.Generator, shapes: Mapping[str, tuple[int, ...]], whole: int
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """One call of many rows, or some of few where their number is fixed."""
+    free = all(spec.shape and spec.shape[0] == -1 for spec in native.inputs)
+    width = max(math.prod(shape[1:]) for shape in shapes.values())
+    for _ in range(1 if free else max(4, min(CALLS, ELEMENTS // max(width, 1)))):
+        yield {spec.name: _values(native, spec, random, shapes[spec.name], whole) for spec in native.inputs}
 
 
 def _values(

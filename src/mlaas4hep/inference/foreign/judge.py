@@ -14,6 +14,7 @@ from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
 from mlaas4hep.inference.foreign.compare import Examples, differences, examples, independent, stacked
 from mlaas4hep.inference.foreign.natives import Framework
+from mlaas4hep.inference.foreign.onnx_edit import fixed_batch, free_batch
 from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 from mlaas4hep.inference.runtimes.onnx_specs import first_line
@@ -78,6 +79,8 @@ def _converted(
     """The converted model, or None and why it cannot be used; the largest difference."""
     try:
         framework.to_onnx(source, native, target)
+        if not native.batched:
+            _free_batch(target, expected)
         runtime = OnnxRuntime(target, source.threads)
         names = [[spec.name for spec in specs] for specs in (runtime.inputs, runtime.outputs)]
         wanted = [[spec.name for spec in specs] for specs in (native.inputs, native.outputs)]
@@ -97,6 +100,31 @@ def _converted(
     if wrong:
         return None, f"the ONNX model does not agree with the original: {wrong}", difference
     return runtime, "", difference
+
+
+def _free_batch(target: Path, expected: Examples) -> None:
+    """Let a model that was made for a batch of one size take any, where that changes nothing.
+
+    Every row alone, and the rows of many batches in one, must give what they gave in their batch.
+    """
+    import onnx
+
+    model = onnx.load(target)
+    size = fixed_batch(model)
+    if size is None:
+        return
+    together = stacked(expected)
+    for reshapes in (False, True):
+        freed = free_batch(model, size, reshapes=reshapes)
+        try:
+            run = OnnxRuntime(freed.SerializeToString()).run
+            right = not differences(run, expected)[1] and not differences(run, together)[1]
+            right = right and independent(run, together)
+        except Exception:  # the graph itself says how many rows there are
+            continue
+        if right:
+            onnx.save(freed, target)
+            return
 
 
 def _merged(specs: tuple[TensorSpec, ...], known: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:

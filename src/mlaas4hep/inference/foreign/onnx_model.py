@@ -1,4 +1,4 @@
-"""ONNX models: served as they are, but for maps that become matrices and a fixed batch that is freed."""
+"""ONNX models: served as they are, but for maps that become matrices."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.compare import differences, examples, independent, stacked
-from mlaas4hep.inference.foreign.onnx_edit import fixed_batch, free_batch, read_model, without_bfloat16, without_maps
+from mlaas4hep.inference.foreign.onnx_edit import read_model, without_bfloat16, without_maps
 from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 
@@ -53,29 +52,10 @@ def load(source: Source) -> Native:
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
-    """Write the model; one made for a batch of one size with a first axis of any size, where that changes nothing.
-
-    A batch is freed if then every row alone, and rows of many batches in one, give what they gave before.
-    """
+    """Write the model."""
     import onnx
 
-    model = native.model
-    size = fixed_batch(model)
-    if size is not None:
-        expected = examples(native)
-        together = stacked(expected)
-        for reshapes in (False, True):
-            freed = free_batch(model, size, reshapes=reshapes)
-            try:
-                run = OnnxRuntime(freed.SerializeToString()).run
-                right = not differences(run, expected)[1] and not differences(run, together)[1]
-                right = right and independent(run, together)
-            except Exception:  # the graph itself says how many rows there are
-                continue
-            if right:
-                onnx.save(freed, target)
-                return
-    onnx.save(model, target)
+    onnx.save(native.model, target)
 
 
 def _original(path: Path, names: Sequence[str], classes: Sequence[str]) -> Callable[[Tensors], dict[str, NDArray[Any]]]:

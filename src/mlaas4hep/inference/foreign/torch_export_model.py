@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.compare import INNER
 from mlaas4hep.inference.foreign.onnx_names import OPSET, rename
 from mlaas4hep.inference.foreign.tensorflow_common import first_axis_free
 from mlaas4hep.inference.foreign.torch_common import flat, output_specs, runner
@@ -17,6 +16,8 @@ __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "torch.export"
 WORKER: Final = False
+SIZE: Final = 8
+"""Size tried first along an axis of any size."""
 
 
 def load(source: Source) -> Native:
@@ -27,22 +28,32 @@ def load(source: Source) -> Native:
     """
     vet(source.path)
     import torch
+    from torch.utils import _pytree as pytree  # the structure of arguments that torch.export keeps is of its kind
 
     torch.set_num_threads(source.threads)
     program = torch.export.load(str(source.path))
     module = program.module()
-    wanted = list(program.graph_signature.user_inputs)
-    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
-    inputs = tuple(_spec(str(name), values[name]) for name in wanted)
-    tensors = [torch.rand(_sizes(spec)).to(values[spec.name].dtype) for spec in inputs]
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    slots = [_Slot(argument, values) for argument in _arguments(program)]
+    inputs = tuple(_spec(slot.name, slot.tensor) for slot in slots if slot.tensor is not None)
+    symbols = {slot.name: slot.symbols for slot in slots if slot.tensor is not None}
+
+    def call(given: list[Any]) -> Any:
+        tensors = iter(given)
+        flat_arguments = [slot.constant if slot.tensor is None else next(tensors) for slot in slots]
+        arguments, named = pytree.tree_unflatten(flat_arguments, program.call_spec.in_spec)
+        return module(*arguments, **named)
+
+    shapes = {slot.name: _shape(slot.tensor, program.range_constraints) for slot in slots if slot.tensor is not None}
+    first = [torch.rand(shapes[slot.name]).to(slot.tensor.dtype) for slot in slots if slot.tensor is not None]
     with torch.inference_mode():
-        result = list(flat(module(*tensors)))
+        result = list(flat(call(first)))
     outputs = output_specs(result, source.outputs, any(-1 in spec.shape[1:] for spec in inputs))
     if not first_axis_free(inputs):
         outputs = tuple(TensorSpec(s.name, s.dtype, tuple(t.shape)) for s, (_, t) in zip(outputs, result, strict=True))
     batched = first_axis_free((*inputs, *outputs))
-    run = runner(lambda given: module(*given), inputs, outputs)
-    return Native("pytorch_libtorch", inputs, outputs, run, batched, model=program)
+    run = runner(call, inputs, outputs)
+    return Native("pytorch_libtorch", inputs, outputs, run, batched, model=program, symbols=symbols, shapes=shapes)
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
@@ -62,5 +73,29 @@ def _spec(name: str, value: Any) -> TensorSpec:
     return TensorSpec(name, str(value.dtype).removeprefix("torch."), shape)
 
 
-def _sizes(spec: TensorSpec) -> list[int]:
-    return [size if size != -1 else INNER[0] if axis else 4 for axis, size in enumerate(spec.shape)]
+class _Slot:
+    """An argument of the program: a tensor, or a value that was fixed when the model was exported."""
+
+    def __init__(self, argument: Any, values: dict[str, Any]) -> None:
+        value = values.get(getattr(argument, "name", ""))
+        self.tensor = value if hasattr(value, "shape") else None
+        self.name = str(getattr(argument, "name", ""))
+        self.constant = getattr(argument, "value", None)
+        shape = () if self.tensor is None else self.tensor.shape
+        self.symbols = tuple("" if isinstance(size, int) else str(size) for size in shape)
+
+
+def _arguments(program: Any) -> list[Any]:
+    """The user's inputs in order."""
+    return [spec.arg for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
+
+
+def _shape(tensor: Any, ranges: Any) -> tuple[int, ...]:
+    """The sizes with which the model was exported, where they were kept, else some that it says it takes."""
+    chosen = {}
+    for symbol, allowed in ranges.items():  # of sympy, an upper end may be its infinity
+        least = int(allowed.lower) if allowed.lower >= 0 else 0
+        chosen[symbol] = max(least, SIZE) if allowed.upper >= max(least, SIZE) else int(allowed.upper)
+    return tuple(
+        size if isinstance(size, int) else int(size.node.hint or size.node.expr.subs(chosen)) for size in tensor.shape
+    )

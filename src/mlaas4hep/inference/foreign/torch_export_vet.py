@@ -6,6 +6,7 @@ it would do that with is checked before.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
@@ -23,7 +24,9 @@ NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 TARGET: Final = re.compile(
     r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|neg|pos|abs|pow|eq|ne|lt|le|gt|ge|and_|or_|not_)"
     r"|math\.(ceil|floor|trunc)|torch\.sym_\w+"
+    r"|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan|wrap_with_(set_grad_enabled|autocast))"
 )
+"""Operations of torch's own on tensors and sizes, and its control flow, whose inner graphs are checked as well."""
 WORDS: Final = re.compile(r"[A-Za-z_]\w*")
 EXPRESSION: Final = re.compile(r"[\w\s'+\-*/(),=<>]*")
 KNOWN: Final = {
@@ -33,6 +36,15 @@ KNOWN: Final = {
     "StrictLessThan", "LessThan", "GreaterThan", "StrictGreaterThan", "Equality", "Unequality", "True", "False",
     "positive", "integer", "nonnegative", "real", "finite", "precision", "prec",
 }  # fmt: skip
+GUARD_NODES: Final = (
+    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.Compare, ast.Eq,
+    ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv,
+    ast.Mod, ast.Subscript, ast.Load,
+)  # fmt: skip
+GUARD_METHODS: Final = {"size", "stride", "storage_offset", "dim", "numel", "is_contiguous"}
+GUARD_MATH: Final = {"floor", "ceil", "trunc"}
+GUARD_FUNCTIONS: Final = {"min", "max", "abs"}
+GUARD_LENGTH: Final = 10_000
 NUMBER: Final = re.compile(r"'-?\d+(\.\d+)?(e[-+]?\d+)?'")
 SYMBOL: Final = re.compile(r"[szu]{1,2}f?\d+")
 MEMBERS: Final = re.compile(
@@ -71,12 +83,13 @@ def _vet_json(path: Path, name: str, content: Any) -> None:
             raise _refused(path, "a pickle among its weights")
         if key == "path_name" and not re.fullmatch(r"(weight|tensor)_\d+", str(value)):
             raise _refused(path, f"the object {value}")
-        if key == "guards_code" and value:
-            raise _refused(path, "guards in Python")
+        if key == "guards_code":
+            for text in value or ():
+                _vet_guard(path, str(text))
         if key in {"custom_obj_values", "constants"} and value:
             raise _refused(path, "custom objects")
         if key == "target" and isinstance(value, str) and not TARGET.fullmatch(value):
-            raise _refused(path, f"the operation {value[:80]}")
+            raise _refused(path, f"the operation {value[:80]}", "is not one of torch's own on tensors")
         if key in {"name", "parameter_name", "buffer_name"} and value and not NAME.fullmatch(str(value)):
             raise _refused(path, f"the name {str(value)[:80]!r}")
         if key == "forward_arg_names" and not all(NAME.fullmatch(str(item)) for item in value or ()):
@@ -95,6 +108,33 @@ def _vet_expression(path: Path, text: str) -> None:
     words = WORDS.findall(text)
     if not EXPRESSION.fullmatch(text) or not all(word in KNOWN or SYMBOL.fullmatch(word) for word in words):
         raise _refused(path, f"the expression {text[:80]!r}")
+
+
+def _vet_guard(path: Path, text: str) -> None:
+    """A guard compares sizes of inputs: ``L['x'].size()[0] == L['y'].size()[0]``. torch runs it as Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(text, mode="eval"))) if len(text) <= GUARD_LENGTH else []
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        nodes = []
+    called = {id(node.func): node for node in nodes if isinstance(node, ast.Call) and not node.keywords}
+    for node in nodes:
+        if isinstance(node, ast.Attribute):  # L[...].size(), math.floor(...)
+            of_math = isinstance(node.value, ast.Name) and node.value.id == "math"
+            known = GUARD_MATH if of_math else GUARD_METHODS
+            fine = id(node) in called and node.attr in known and (of_math or not called[id(node)].args)
+        elif isinstance(node, ast.Call):
+            fine = id(node.func) in called and isinstance(node.func, ast.Attribute | ast.Name)
+        elif isinstance(node, ast.Name):
+            fine = node.id in GUARD_FUNCTIONS if id(node) in called else node.id in {"L", "math"}
+        elif isinstance(node, ast.Constant):
+            fine = type(node.value) in {int, str, bool, float, type(None)}
+        else:
+            fine = isinstance(node, GUARD_NODES)
+        if not fine:
+            nodes = []
+            break
+    if not nodes:
+        raise _refused(path, f"the guard {text[:80]!a}", "is more than a comparison of sizes")
 
 
 def _vet_structure(path: Path, text: str) -> None:
@@ -124,6 +164,6 @@ def _items(node: Any) -> Iterator[tuple[str, Any]]:
             nodes.extend(here)
 
 
-def _refused(path: Path, thing: str) -> ModelRefusedError:
-    what = f"the torch.export file holds {thing}, which could run code"
+def _refused(path: Path, thing: str, why: str = "could run code") -> ModelRefusedError:
+    what = f"the torch.export file holds {thing}, which {why}"
     return ModelRefusedError(what, where=path.name, hint="export the model to ONNX")
