@@ -43,18 +43,13 @@ def lightgbm_graph(model: dict[str, Any], features: str = "features", scores: st
     width, outputs = int(model["max_feature_idx"]) + 1, int(model["num_tree_per_iteration"])
     trees = _Trees(model)
     nodes, given = _prepared(trees, features, width)
-    nodes.append(
-        helper.make_node(
-            "TreeEnsembleRegressor",
-            [given],
-            ["sum"],
-            domain="ai.onnx.ml",
-            n_targets=outputs,
-            aggregate_function="SUM",
-            post_transform="NONE",
-            **trees.attributes,
-        )
-    )
+    attributes: dict[str, Any] = {
+        "n_targets": outputs,
+        "aggregate_function": "SUM",
+        "post_transform": "NONE",
+        **trees.attributes,
+    }
+    nodes.append(helper.make_node("TreeEnsembleRegressor", [given], ["sum"], domain="ai.onnx.ml", **attributes))
     nodes.extend(_transform(str(model.get("objective") or ""), scores))
     graph = helper.make_graph(
         nodes,

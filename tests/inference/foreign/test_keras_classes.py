@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.keras_model import strange_classes
+from mlaas4hep.inference.foreign.keras_vet import strange_classes
 from mlaas4hep.inference.foreign.tensorflow_common import check_operations
-
-PLACES = ("layers", "initializers", "regularizers", "constraints", "activations", "models", "dtype_policies")
-KERAS = SimpleNamespace(**{place: SimpleNamespace() for place in PLACES})
-KERAS.layers = SimpleNamespace(Dense=1, Lambda=1, TFSMLayer=1)
-KERAS.initializers = SimpleNamespace(Zeros=1)
 
 
 def layer(name: str, **more: Any) -> dict[str, Any]:
@@ -37,11 +31,18 @@ def layer(name: str, **more: Any) -> dict[str, Any]:
         (layer("Dense", registered_name="mine>Dense"), ["Dense"]),
         ({"layers": [[layer("Dense")], {"deep": layer("os.system")}]}, ["os.system"]),
         ({"class_name": "__lambda__", "config": {"value": "code"}}, ["__lambda__"]),
-        ({"class_name": "function", "module": "builtins", "config": "f"}, ["function"]),
+        ({"class_name": "function", "module": "builtins", "config": "f"}, ["f"]),
+        ({"class_name": "function", "module": "builtins", "config": "relu"}, []),
+        ({"class_name": "function", "module": "keras.ops", "config": "relu"}, []),
+        ({"class_name": "function", "module": "keras.utils", "config": "get_file"}, ["get_file"]),
+        ({"class_name": "function", "module": "os", "config": "system", "registered_name": "system"}, ["system"]),
+        (layer("NotEqual", module="keras.src.ops.numpy", registered_name="NotEqual"), []),
     ],
 )
 def test_only_keras_own_classes(node: dict[str, Any], strange: list[str]) -> None:
-    assert list(strange_classes(node, KERAS)) == strange
+    import keras
+
+    assert list(strange_classes(node, keras)) == strange
 
 
 @pytest.mark.parametrize(

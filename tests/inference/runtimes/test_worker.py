@@ -160,7 +160,7 @@ def test_too_little_memory_to_load(folder: Path) -> None:
 def test_damaged_model(tmp_path: Path) -> None:
     folder = served_bessel(tmp_path / "1")
     (folder / "original" / "model.pt").write_bytes(b"PK\x03\x04")
-    with pytest.raises(ModelRefusedError, match="cannot be loaded by torch"):
+    with pytest.raises(ModelRefusedError, match="cannot be loaded by TorchScript"):
         WorkerRuntime(folder, threads=1, memory=LIMITS.conversion_memory, load_timeout=100)
 
 

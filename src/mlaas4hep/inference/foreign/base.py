@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 
-__all__ = ["Kind", "Native", "Source", "columns_of"]
+__all__ = ["CLOSED", "Kind", "Native", "Source", "columns_of"]
 
 Kind: TypeAlias = Literal[
     "onnx",
@@ -28,6 +28,8 @@ Kind: TypeAlias = Literal[
 
 FEATURES: Final = "features"
 SCORES: Final = "scores"
+CLOSED: Final = "closed"
+"""Of a framework: it may serve models in processes that bubblewrap closes in, and only there."""
 
 
 @dataclass(frozen=True)

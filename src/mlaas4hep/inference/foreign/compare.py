@@ -50,7 +50,7 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
     named = len({names[0] for names in native.symbols.values() if names and names[0]}) > 1
     free = any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs) or named
     names = (False, True) if named else (False,)
-    attempts = [
+    attempts: list[tuple[Mapping[str, tuple[int, ...]], int]] = [
         (_shapes(native, most, inner, by_name=by_name), whole)
         for most, inner, whole, by_name in itertools.product(MOST, INNER if free else INNER[:1], (9, 1), names)
     ]

@@ -69,7 +69,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
     source = _source(kind, path, params, config, find_labels(original, params))
     native = load_native(source)
     framework = framework_of(kind)
-    verdict = judge(source, native, framework, out / "model.onnx")
+    verdict = judge(source, native, framework, out / "model.onnx", closed=closed)
     classes = native.classes or source.labels
     write_served(
         out,

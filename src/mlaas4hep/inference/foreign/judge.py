@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.base import CLOSED, Native, Source
 from mlaas4hep.inference.foreign.compare import Examples, differences, examples, independent, stacked
 from mlaas4hep.inference.foreign.natives import Framework
 from mlaas4hep.inference.foreign.onnx_edit import fixed_batch, free_batch
@@ -35,7 +35,7 @@ class Verdict:
     reason: str = ""
 
 
-def judge(source: Source, native: Native, framework: Framework, target: Path) -> Verdict:
+def judge(source: Source, native: Native, framework: Framework, target: Path, *, closed: bool = True) -> Verdict:
     """Convert and compare.
 
     Args:
@@ -43,6 +43,7 @@ def judge(source: Source, native: Native, framework: Framework, target: Path) ->
         native: the model as its framework runs it.
         framework: the module of its format.
         target: where ``model.onnx`` goes; removed if it does not agree.
+        closed: processes of frameworks are closed in by bubblewrap.
 
     Raises:
         ModelRefusedError: it neither agrees nor may its framework serve it, or it fails on every generated input.
@@ -68,6 +69,9 @@ def judge(source: Source, native: Native, framework: Framework, target: Path) ->
     target.unlink(missing_ok=True)
     if not framework.WORKER:
         raise ModelRefusedError(f"the model cannot be served as ONNX, and not otherwise: {reason}")
+    if framework.WORKER == CLOSED and not closed:
+        what = f"the model cannot be served as ONNX ({reason}), and by its framework only in a sandbox"
+        raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
     batched = native.batched and independent(native.run, expected)
     outputs = _refined(native.outputs, native, expected, batched)
     return Verdict("worker", native.inputs, outputs, batched, None, expected.rows, reason)

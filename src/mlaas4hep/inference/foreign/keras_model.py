@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.keras_vet import strange_classes, what_is_wrong
 from mlaas4hep.inference.foreign.tensorflow_common import native, tensorflow, to_onnx
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "strange_classes", "to_onnx"]
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "Keras"
 WORKER: Final = True
 LIMIT: Final = 64 * 2**20
-CODE: Final = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"}
-MARKS: Final = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__"}
-PLAIN: Final = MARKS | {"slice", "Functional", "Model", "TensorShape"}
-PLACES: Final = ("layers", "initializers", "regularizers", "constraints", "activations", "models", "dtype_policies")
 
 
 def load(source: Source) -> Native:
@@ -36,8 +33,7 @@ def load(source: Source) -> Native:
 
     strange = sorted(set(strange_classes(config, keras)))
     if strange:
-        what = f"the Keras model holds layers that are not Keras' own ({', '.join(strange[:3])}); they would run code"
-        raise ModelRefusedError(what, hint="upload it as ONNX or as a SavedModel")
+        raise ModelRefusedError(what_is_wrong(strange), hint="upload it as ONNX or as a SavedModel")
     path = source.path
     suffix = ".h5" if source.kind == "keras_h5" else ".keras"
     if path.suffix != suffix:  # Keras goes by the name
@@ -53,22 +49,6 @@ def load(source: Source) -> Native:
         return list(tf.nest.flatten(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)))
 
     return native("tensorflow_keras", call, inputs, outputs, model)
-
-
-def strange_classes(node: object, keras: Any) -> Iterator[str]:
-    """Names of the serialised classes in a model's configuration that are not Keras' own, or that would run code."""
-    if isinstance(node, dict):
-        name, module = node.get("class_name"), node.get("module")
-        if isinstance(name, str) and "config" in node:
-            own = module is None or (isinstance(module, str) and module.partition(".")[0] in {"keras", "builtins"})
-            known = name in PLAIN or any(hasattr(getattr(keras, place), name) for place in PLACES)
-            if not own or not known or name in CODE or node.get("registered_name") not in {None, "", name}:
-                yield name
-        for value in node.values():
-            yield from strange_classes(value, keras)
-    elif isinstance(node, list):
-        for value in node:
-            yield from strange_classes(value, keras)
 
 
 def _config(source: Source) -> Any:

@@ -39,8 +39,11 @@ class Framework(Protocol):
     FRAMEWORK: str
     """The maker, in words."""
 
-    WORKER: bool
-    """True if a model may be served by its framework in a worker: the framework runs no code of the file's maker."""
+    WORKER: bool | str
+    """True if a model may be served by its framework in a worker: the framework runs no code of the file's maker.
+
+    `CLOSED`: what the maker wrote may do more than compute, so only where the worker can reach nothing.
+    """
 
     def load(self, source: Source) -> Native:
         """Load the model, after all that can be checked without loading has been checked."""
@@ -60,16 +63,16 @@ def load_native(source: Source) -> Native:
     Raises:
         ModelRefusedError: it is damaged, needs code of its maker, or the framework is not installed.
     """
-    name = MODULES[source.kind][1]
+    name, framework = MODULES[source.kind][1], framework_of(source.kind)
     try:
-        return framework_of(source.kind).load(source)
+        return framework.load(source)
     except (MLaaS4HEPError, MemoryError):
         raise
     except ImportError as error:
         what = f"the model needs {name}, which cannot be loaded on this server ({first_line(error)})"
         raise ModelRefusedError(what) from error
     except Exception as error:  # loaders raise anything on a damaged file
-        what = f"the model cannot be loaded by {name} ({first_line(error)})"
+        what = f"the model cannot be loaded by {framework.FRAMEWORK} ({first_line(error)})"
         raise ModelRefusedError(what) from error
 
 

@@ -94,6 +94,4 @@ def _with_rank(spec: TensorSpec, model: Any, source: Source) -> TensorSpec:
 
 def _symbols(model: Any) -> dict[str, tuple[str, ...]]:
     """The names that the axes of the inputs have in the file; "" for those without."""
-    return {
-        value.name: tuple(dim.dim_param for dim in value.type.tensor_type.shape.dim) for value in model.graph.input
-    }
+    return {value.name: tuple(dim.dim_param for dim in value.type.tensor_type.shape.dim) for value in model.graph.input}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.base import Kind
+from mlaas4hep.inference.foreign.base import CLOSED, Kind
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
-__all__ = ["FILE", "Served", "read_served", "write_served"]
+__all__ = ["FILE", "Served", "needs_sandbox", "read_served", "write_served"]
 
 FILE = "served.json"
 
@@ -52,6 +52,13 @@ class Served:
     rows: int = 0
     reason: str = ""
     max_batch_size: int | None = None
+
+
+def needs_sandbox(served: Served) -> bool:
+    """True if its framework may serve it only where processes are closed in by bubblewrap."""
+    from mlaas4hep.inference.foreign.natives import framework_of
+
+    return framework_of(served.kind).WORKER == CLOSED
 
 
 def write_served(folder: Path, served: Served) -> None:

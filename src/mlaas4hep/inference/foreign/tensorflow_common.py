@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,9 +117,26 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
         tf.TensorSpec([None if size == -1 else size for size in spec.shape], _dtype(spec), f"given_{number}")
         for number, spec in enumerate(native.inputs)
     ]
-    model, _ = tf2onnx.convert.from_function(tf.function(positional), signature, opset=OPSET)
+    function = tf.function(positional)
+    captured = function.get_concrete_function(*signature).graph.captures
+    model, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
+    _keep_constants(model, {inner.name: outer for outer, inner in captured})
     rename(model, [spec.name for spec in native.inputs], [spec.name for spec in native.outputs])
     onnx.save(model, target)
+
+
+def _keep_constants(model: Any, captured: Mapping[str, Any]) -> None:
+    """Give the constants that a function captured, which the converter takes for inputs, their values again."""
+    from onnx import numpy_helper
+
+    for value in list(model.graph.input):
+        tensor = captured.get(value.name, captured.get(f"{value.name}:0"))
+        if tensor is not None:
+            if tensor.dtype.name == "resource":
+                msg = "a table or another resource of TensorFlow"
+                raise NotImplementedError(msg)
+            model.graph.input.remove(value)
+            model.graph.initializer.append(numpy_helper.from_array(np.asarray(tensor), value.name))
 
 
 def _dtype(spec: TensorSpec) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.base import CLOSED, Native, Source
 from mlaas4hep.inference.foreign.hints import node_names
 from mlaas4hep.inference.foreign.tensorflow_common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.inference.runtimes.base import TensorSpec
@@ -14,7 +14,7 @@ from mlaas4hep.inference.runtimes.base import TensorSpec
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "TensorFlow 1 frozen graph"
-WORKER: Final = False
+WORKER: Final = CLOSED
 NO_RESULT: Final = {"NoOp", "Const", "Assert", "Placeholder", "PlaceholderWithDefault"}
 
 

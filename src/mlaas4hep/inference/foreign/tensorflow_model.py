@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.base import CLOSED, Native, Source
 from mlaas4hep.inference.foreign.tensorflow_common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
+from mlaas4hep.inference.runtimes.base import TensorSpec
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "TensorFlow SavedModel"
-WORKER: Final = False
+WORKER: Final = CLOSED
 DEFAULT: Final = "serving_default"
 
 
@@ -35,14 +36,23 @@ def load(source: Source) -> Native:
         raise ModelRefusedError(what, hint="name one as signature in params.json")
     function = signatures[wanted]
     given = function.structured_input_signature[1]
-    inputs = tuple(spec_of_tensor(name, given[name]) for name in given)
-    outputs = tuple(spec_of_tensor(name, tensor) for name, tensor in sorted(function.structured_outputs.items()))
+    said = {spec.name: spec for spec in source.inputs}
+    inputs = tuple(
+        said[name] if given[name].shape.rank is None and name in said else spec_of_tensor(name, given[name])
+        for name in sorted(given)  # the file keeps no order
+    )
+    outputs = tuple(_output(name, tensor) for name, tensor in sorted(function.structured_outputs.items()))
 
     def call(tensors: Sequence[Any]) -> list[Any]:
         results = function(**dict(zip((spec.name for spec in inputs), tensors, strict=True)))
         return [results[spec.name] for spec in outputs]
 
     return native("tensorflow_savedmodel", call, inputs, outputs, model)
+
+
+def _output(name: str, tensor: Any) -> TensorSpec:
+    """An output; where its number of axes is not known the judge finds it."""
+    return TensorSpec(name, tensor.dtype.name, ()) if tensor.shape.rank is None else spec_of_tensor(name, tensor)
 
 
 def _check(folder: Path) -> None:

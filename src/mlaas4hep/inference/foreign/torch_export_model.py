@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from mlaas4hep.inference.foreign.base import Native, Source
+from mlaas4hep.inference.foreign.base import CLOSED, Native, Source
 from mlaas4hep.inference.foreign.onnx_names import OPSET, rename
 from mlaas4hep.inference.foreign.tensorflow_common import first_axis_free
 from mlaas4hep.inference.foreign.torch_common import flat, output_specs, runner
@@ -15,7 +15,7 @@ from mlaas4hep.inference.runtimes.base import TensorSpec
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "torch.export"
-WORKER: Final = False
+WORKER: Final = CLOSED
 SIZE: Final = 8
 """Size tried first along an axis of any size."""
 

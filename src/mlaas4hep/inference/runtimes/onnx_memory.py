@@ -21,8 +21,6 @@ IDLE: Final = 5.0
 _lock = threading.Lock()
 _registered = False
 _session: Any = None
-_last = 0.0
-_waiting = False
 
 
 def limit_memory(limit: int) -> None:
@@ -64,24 +62,39 @@ def give_back() -> None:
 
 def ran(seconds: float) -> None:
     """Note that a run took so long: after a long one the arena is emptied once there is peace."""
-    global _last, _waiting  # noqa: PLW0603
-    if seconds < LONG or not _registered:
-        return
-    _last = time.monotonic()
-    if not _waiting:
-        with _lock:
-            if _waiting:
+    if seconds >= LONG and _registered:
+        _peace.disturbed()
+
+
+class _Peace:
+    """Waits for some seconds without a long run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0.0
+        self._waits = False
+
+    def disturbed(self) -> None:
+        """A long run has ended."""
+        with self._lock:
+            self._last = time.monotonic()
+            if self._waits:
                 return
-            _waiting = True
-        threading.Thread(target=_when_idle, name="mlaas4hep-memory", daemon=True).start()
+            self._waits = True
+        threading.Thread(target=self._wait, name="mlaas4hep-memory", daemon=True).start()
+
+    def _wait(self) -> None:
+        while True:
+            with self._lock:
+                left = self._last + IDLE - time.monotonic()
+                if left <= 0:
+                    self._waits = False  # the next long run starts a thread of its own
+                    break
+            time.sleep(left)
+        give_back()
 
 
-def _when_idle() -> None:
-    global _waiting  # noqa: PLW0603
-    while (left := _last + IDLE - time.monotonic()) > 0:
-        time.sleep(left)
-    _waiting = False  # a run that ends from here on starts a thread of its own
-    give_back()
+_peace = _Peace()
 
 
 def _nothing() -> bytes:

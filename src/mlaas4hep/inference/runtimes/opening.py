@@ -7,6 +7,7 @@ from typing import Any
 
 from mlaas4hep.errors import BundleError
 from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.runtimes import sandbox
 from mlaas4hep.inference.runtimes.base import Runtime
 from mlaas4hep.inference.settings import Limits
 
@@ -29,10 +30,13 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads, limits)
     if (folder / "served.json").is_file():
-        from mlaas4hep.inference.foreign.served import read_served
+        from mlaas4hep.inference.foreign.served import needs_sandbox, read_served
 
         served = read_served(folder)
         if served.runtime == "worker":
+            if needs_sandbox(served) and sandbox.method() != "bubblewrap":
+                what = f"a model of {served.framework} is run by its framework only in a sandbox"
+                raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
             return _worker(folder, threads, limits)
         return _onnx(folder, threads, limits, batched=served.batched, specs=(*served.inputs, *served.outputs))
     if (folder / "model.onnx").is_file():
