@@ -7,9 +7,30 @@ from typing import Any
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
 
-__all__ = ["MAX_BATCH", "config_pbtxt", "labels_txt", "params_json"]
+__all__ = ["BODY", "MAX_BATCH", "config_pbtxt", "labels_txt", "largest_batch", "params_json"]
 
 MAX_BATCH = 65_536
+BODY = 64 * 2**20
+"""Bytes of a request body that a server takes, if nothing else is set."""
+HEAD = 64 * 2**10
+"""Bytes of a request that are not values."""
+
+
+def largest_batch(given: int, answered: int, body: int = BODY, rows: int = MAX_BATCH) -> int:
+    """Rows of the largest request that clients should send: a power of two, whose values fit into a body as bytes.
+
+    Args:
+        given: bytes of the inputs of a row.
+        answered: bytes of its outputs; answers may be twice as large as bodies.
+        body: bytes of a request body.
+        rows: of a request at most.
+
+    Example:
+        >>> largest_batch(4 * 338, 4)
+        32768
+    """
+    fitting = min(MAX_BATCH, rows, (body - HEAD) // max(given, 1), (2 * body - HEAD) // max(answered, 1))
+    return 1 << max(0, fitting.bit_length() - 1) if fitting > 0 else 1
 
 
 def params_json(manifest: Manifest) -> dict[str, Any]:
@@ -45,7 +66,7 @@ def config_pbtxt(manifest: Manifest) -> str:
     return (
         f"name: {quoted(manifest.name)}\n"
         f"{runtime}\n"
-        f"max_batch_size: {MAX_BATCH}\n"
+        f"max_batch_size: {largest_batch(4 * columns, 4 * manifest.width)}\n"
         f"input [\n  {{\n    name: {quoted(INPUT)}\n    data_type: TYPE_FP32\n    dims: [ {columns} ]\n  }}\n]\n"
         f"output [\n  {{\n    name: {quoted(OUTPUT)}\n    data_type: TYPE_FP32\n    dims: [ {manifest.width} ]\n"
         '    label_filename: "labels.txt"\n  }\n]\n'

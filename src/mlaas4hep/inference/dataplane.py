@@ -36,6 +36,7 @@ class ModelInfo:
         classes: class names, if known.
         params: the content of params.json (TFaaS).
         metadata: further facts: description, created, framework, checksum.
+        max_batch_size: rows of the largest request clients should send, 0 if rows are not batched; None: not known.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelInfo:
     params: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
     on_demand: bool = False
+    max_batch_size: int | None = None
 
 
 @dataclass(slots=True, eq=False)

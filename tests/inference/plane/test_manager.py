@@ -93,14 +93,14 @@ def test_upload_of_a_foreign_model(tmp_path: Path) -> None:
             assert (await server.score_matrix("Triple_it", ONE)).scores.tolist() == [[3.0, 3.0]]
             assert (await server.score_row("Triple_it", ["a", "b"], [1, 2])).scores.tolist() == [[3.0, 6.0]]
             info = await server.upload(tmp_path / "any.tar.gz")
-            assert info.name == "quadruple"
+            assert info.name == "folder"
             assert info.params is not None
             assert info.params["description"] == "times four"
-            assert (server.files("quadruple") / "checksums.json").exists()
+            assert (server.files("folder") / "checksums.json").exists()
             assert left_over(tmp_path / "m") == []
         async with serving(tmp_path / "m") as again:
             assert [info.state for info in again.models()] == ["READY", "READY"]
-            assert (await again.score_matrix("quadruple", ONE)).scores.tolist() == [[4.0, 4.0]]
+            assert (await again.score_matrix("folder", ONE)).scores.tolist() == [[4.0, 4.0]]
 
     run(test)
 
@@ -356,6 +356,11 @@ def test_names_that_uploads_give_themselves(tmp_path: Path) -> None:
     assert _own_name(folder, Path("arch.tgz")) == "arch"
     (folder / "inner" / "params.json").write_text('{"name": "../evil"}')
     assert _own_name(folder, Path("arch.tgz")) == "_evil"
+    for name, expected in (("magic", "magic"), ("00000123", "named"), ("My model", "My_model")):
+        top = tmp_path / name
+        top.mkdir()
+        (top / "params.json").write_text('{"name": "named"}')
+        assert _own_name(top, Path("arch.tgz")) == expected
 
 
 def test_a_conversion_that_fails_in_any_way_leaves_nothing(tmp_path: Path) -> None:

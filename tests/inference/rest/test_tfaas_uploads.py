@@ -116,3 +116,13 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(fresh: Live) -> None:
     answer = fresh.client.post("/upload", content=data)
     assert answer.status_code in (413, 422), answer.text
     assert "more than" in answer.json()["error"]
+
+
+def test_a_bundle_is_named_by_its_folder_or_by_the_client(fresh: Live) -> None:
+    params = json.dumps({"name": "other", "model": "model.onnx"}).encode()
+    packed = archive({"magic/params.json": params, "magic/model.onnx": scorer().SerializeToString()})
+    assert fresh.client.post("/upload", content=packed).json()["model"] == "magic"
+    assert fresh.client.post("/upload?name=mine", content=packed).json()["model"] == "mine"
+    row = {"keys": ["a", "b", "c"], "values": [1, 2, 3]}
+    answers = [fresh.client.post("/json", json={"model": name, **row}).json() for name in ("magic", "mine")]
+    assert answers[0] == answers[1]

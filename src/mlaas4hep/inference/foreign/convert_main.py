@@ -88,7 +88,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
             difference=verdict.difference,
             rows=verdict.rows,
             reason=verdict.reason,
-            max_batch_size=config.max_batch_size if config else None,
+            max_batch_size=config.max_batch_size if config and config.says_batch else None,
         ),
     )
 

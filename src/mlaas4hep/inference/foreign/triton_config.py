@@ -35,13 +35,17 @@ DEPTH: Final = 16
 
 @dataclass(frozen=True)
 class TritonConfig:
-    """What a configuration says. With `max_batch_size` above 0 all shapes carry a first axis of any size."""
+    """What a configuration says. With `max_batch_size` above 0 all shapes carry a first axis of any size.
+
+    `says_batch` is false where `max_batch_size` is not there, which Triton takes for 0.
+    """
 
     name: str
     platform: str
     max_batch_size: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    says_batch: bool = True
 
 
 def parse_config(text: str) -> TritonConfig:
@@ -58,7 +62,8 @@ def parse_config(text: str) -> TritonConfig:
         what = f"config.pbtxt: an input or output is not complete or not understood ({error})"
         raise ModelRefusedError(what) from error
     platform = str(_last(fields, "platform", "") or _last(fields, "backend", ""))
-    return TritonConfig(str(_last(fields, "name", "")), platform, batch, sides[0], sides[1])
+    says_batch = "max_batch_size" in fields
+    return TritonConfig(str(_last(fields, "name", "")), platform, batch, sides[0], sides[1], says_batch)
 
 
 def _spec(item: dict[str, list[Any]], batch: bool) -> TensorSpec:

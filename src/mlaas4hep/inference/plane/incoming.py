@@ -141,7 +141,9 @@ def _bundle_name(folder: Path) -> str:
 
 
 def _own_name(source: Path, archive: Path) -> str:
-    """The name in params.json, that of the only folder, or that of the archive."""
+    """The name of the only folder, as in TFaaS; else that in params.json, else that of the archive."""
+    if source.name != "unpacked" and not source.name.isdecimal():  # a number is a version
+        return bundle_name(source.name)
     for folder in (source, *(path for path in source.iterdir() if path.is_dir())):
         try:
             name = read_object(folder / "params.json").get("name")
@@ -149,7 +151,7 @@ def _own_name(source: Path, archive: Path) -> str:
             continue
         if isinstance(name, str) and name:
             return bundle_name(name)
-    return bundle_name(source.name) if source.name != "unpacked" else _stem(archive)
+    return _stem(archive)
 
 
 def _stem(archive: Path) -> str:

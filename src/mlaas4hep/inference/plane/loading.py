@@ -58,7 +58,7 @@ def load_version(
         pace = Pace(f"{entry.name} version {entry.version}", rows or 0, fixed=rows is None)
         form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
         execution = Execution(runtime, limits, pace, statistics)
-        return Served(entry, with_runtime(entry.facts, runtime), execution, physics, form, statistics)
+        return Served(entry, with_runtime(entry.facts, runtime, limits), execution, physics, form, statistics)
     except BaseException:
         runtime.close()
         raise

@@ -203,6 +203,7 @@ class Model:
             params=facts.params,
             metadata=facts.metadata,
             on_demand=state == "UNLOADED" and not self.is_unloaded(slot),
+            max_batch_size=facts.max_batch_size,
         )
 
     def ordered(self) -> list[Slot]:

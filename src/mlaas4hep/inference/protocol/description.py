@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mlaas4hep import __version__
-from mlaas4hep.bundle.clients import MAX_BATCH
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.failures import ModelUnavailableError
 from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.repository.describe import batch_for
 from mlaas4hep.inference.runtimes.base import TensorSpec
 
 __all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "make_known", "metadata", "server_metadata"]
@@ -78,6 +78,9 @@ def metadata(plane: DataPlane, model: str, version: str) -> dict[str, Any]:
 def config(plane: DataPlane, model: str, version: str, checksums: dict[str, str]) -> dict[str, Any]:
     """Triton's model configuration: shapes without the row axis, and the checksums of the model's files.
 
+    `max_batch_size` is what the user's config.pbtxt says, else as many rows as the limit on bodies allows. Where it is
+    0 the shapes have all axes, as Triton has it.
+
     Args:
         plane: who knows the model.
         model: its name.
@@ -89,14 +92,16 @@ def config(plane: DataPlane, model: str, version: str, checksums: dict[str, str]
         ModelUnavailableError: it is not loaded, and so its tensors are not known.
     """
     info = _described(plane, model, version)
+    size = batch_for(info.inputs, info.outputs) if info.max_batch_size is None else info.max_batch_size
+    size = size if info.batched else 0
     described: dict[str, Any] = {
         "name": info.name,
         "platform": info.platform,
         "backend": info.platform.partition("_")[0],
         "version_policy": {"all": {}},
-        "max_batch_size": MAX_BATCH if info.batched else 0,
-        "input": [_dims(spec, batched=info.batched) for spec in info.inputs],
-        "output": [_dims(spec, batched=info.batched) for spec in info.outputs],
+        "max_batch_size": size,
+        "input": [_dims(spec, batched=size > 0) for spec in info.inputs],
+        "output": [_dims(spec, batched=size > 0) for spec in info.outputs],
     }
     if checksums:
         described["model_repository_agents"] = {"agents": [{"name": "checksum", "parameters": checksums}]}

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlaas4hep.bundle import Manifest, read_manifest
+from mlaas4hep.bundle.clients import largest_batch
 from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
+from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.inference.foreign.triton_config import parse_config
 from mlaas4hep.inference.repository.disk import read_object
 from mlaas4hep.inference.repository.folders import Kind
 from mlaas4hep.inference.runtimes.base import Runtime, TensorSpec
+from mlaas4hep.inference.settings import Limits
 
-__all__ = ["Facts", "classes_of", "describe", "with_runtime"]
+__all__ = ["Facts", "batch_for", "classes_of", "describe", "with_runtime"]
 
+LOG = logging.getLogger("mlaas4hep.inference")
+SOME, TEXT = 128, 64
+"""Assumed for an axis of any size, and for the bytes of a text."""
 DESCRIBED = frozenset({"framework", "kind", "difference", "rows", "reason", "max_batch_size"})
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """See the attributes of `ModelInfo` of the same names."""
+    """See the attributes of `ModelInfo` of the same names; `max_batch_size` is None until a limit is known."""
 
     platform: str = ""
     inputs: tuple[TensorSpec, ...] = ()
@@ -32,6 +43,7 @@ class Facts:
     classes: tuple[str, ...] = ()
     params: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
+    max_batch_size: int | None = None
 
 
 def describe(folder: Path, kind: Kind) -> Facts:
@@ -48,6 +60,7 @@ def describe(folder: Path, kind: Kind) -> Facts:
     found = served.get("params")
     params = found if isinstance(found, dict) and found else params
     classes = served.get("classes") or labels_in(folder)
+    size = served.get("max_batch_size") if served else _size_in(folder)
     return Facts(
         platform=str(served.get("platform") or "onnxruntime_onnx"),
         inputs=tuple(_spec(entry) for entry in served.get("inputs") or ()),
@@ -59,6 +72,7 @@ def describe(folder: Path, kind: Kind) -> Facts:
             **{key: value for key, value in served.items() if key in DESCRIBED},
             "created": datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds"),
         },
+        max_batch_size=size if isinstance(size, int) else None,
     )
 
 
@@ -78,15 +92,49 @@ def labels_in(folder: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def with_runtime(facts: Facts, runtime: Runtime) -> Facts:
-    """The facts with what the loaded model says of its tensors."""
+def with_runtime(facts: Facts, runtime: Runtime, limits: Limits) -> Facts:
+    """The facts with what the loaded model says of its tensors, and the largest batch that the limits allow.
+
+    What a user said in config.pbtxt is kept.
+    """
+    size = facts.max_batch_size
+    if size is None:
+        size = batch_for(runtime.inputs, runtime.outputs, limits)
     return replace(
         facts,
         platform=runtime.platform,
         inputs=runtime.inputs,
         outputs=runtime.outputs,
         batched=runtime.batched,
+        max_batch_size=size if runtime.batched else 0,
     )
+
+
+def batch_for(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], limits: Limits | None = None) -> int:
+    """Rows of the largest request that clients should send; without limits for those of a server as it is."""
+    limits = limits or Limits()
+    given, answered = (sum(map(_bytes_of_row, specs)) for specs in (inputs, outputs))
+    return largest_batch(given, answered, limits.body, limits.rows)
+
+
+def _bytes_of_row(spec: TensorSpec) -> int:
+    """Bytes that a tensor takes for each row, in the wire's form."""
+    sizes = [SOME if size < 0 else size for size in spec.shape[1:]]
+    return math.prod(sizes) * (TEXT if spec.dtype == "object" else np.dtype(spec.dtype).itemsize)
+
+
+def _size_in(folder: Path) -> int | None:
+    """What Triton's config.pbtxt in a version's folder, or in the model's above, says of batches."""
+    for file in (folder / "config.pbtxt", folder.parent / "config.pbtxt"):
+        try:
+            config = parse_config(file.read_text("utf-8", errors="replace"))
+        except OSError:
+            continue
+        except ModelRefusedError as error:
+            LOG.warning("%s is not heeded: %s", file, error)
+            continue
+        return config.max_batch_size if config.says_batch else None
+    return None
 
 
 def _of_bundle(manifest: Manifest, params: dict[str, Any] | None, checksum: str) -> Facts:
