@@ -74,7 +74,6 @@ CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
         replaced(r'"forward_arg_names": \["x"\]', '"forward_arg_names": ["x="]'),
         "a name that is none",
     ),
-    ("models/model.json", replaced(r'"guards_code": \[\]', '"guards_code": ["f()"]'), "guards in Python"),
     ("models/model.json", replaced(r"builtins\.tuple", "builtins.eval"), "the type builtins.eval"),
     ("weights_config.json", replaced(r'"use_pickle": false', '"use_pickle": true'), "a pickle among its weights"),
     ("weights_config.json", replaced(r'"weight_0"', '"custom_obj_0"'), "the object custom_obj_0"),
@@ -87,8 +86,55 @@ CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
 def test_what_could_run_code_is_refused(
     tmp_path: Path, good: Path, member: str, change: Callable[[bytes], bytes], why: str
 ) -> None:
-    with pytest.raises(ModelRefusedError, match=f"holds {why}.* could run code"):
+    with pytest.raises(ModelRefusedError, match=f"holds {why}.* (could run code|is not one of torch's own)"):
         vet(changed(tmp_path / "m.pt2", good, member, change))
+
+
+def guarded(path: Path, good: Path, guard: str) -> Path:
+    text = json.dumps([guard])
+    return changed(path, good, "models/model.json", replaced(r'"guards_code": \[\]', f'"guards_code": {text}'))
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "L['x'].size()[0] == L['y'].size()[0]",
+        "L['d']['a'].size()[0] == L['t'][0].size()[1]",
+        "((4*L['x'].size()[0]) % 32) == 0 and not L['x'].size()[0] == 1",
+        "(L['x'].size()[0] // 8) != L['x'].size()[0] or -1 < L['x'].stride()[0]",
+        "min(3, 3*(L['x'].size()[0] // 8)) == 3",
+        "math.floor(L['x'].size()[0]) >= 2",
+    ],
+)
+def test_guards_that_compare_sizes_are_data(tmp_path: Path, good: Path, guard: str) -> None:
+    vet(guarded(tmp_path / "m.pt2", good, guard))
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "f()",
+        "__import__('os').system('x')",
+        "L['x'].size.__globals__['os']",
+        "L['x'].__class__ == 1",
+        "L['x'].size()[0] == open('/etc/passwd')",
+        "(lambda: 1)() == 1",
+        "[x for x in L] == 1",
+        "L['x'].size(__import__('os'))[0] == 1",
+        "math.system('x') == 1",
+        "L['x'].tolist()[0] == 1",
+        "2 ** 10 ** 10 == 1",
+        "f'{L}' == 1",
+        "(y := 1) == 1",
+        "L['x'].size()[0] == 1; import os",
+        "x" * 20_000,
+        "(" * 5_000,
+        "",
+    ],
+)
+def test_guards_that_are_code_are_refused(tmp_path: Path, good: Path, guard: str) -> None:
+    with pytest.raises(ModelRefusedError, match="more than a comparison of sizes"):
+        vet(guarded(tmp_path / "m.pt2", good, guard))
 
 
 def test_unknown_members_are_refused(tmp_path: Path, good: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
 from mlaas4hep.inference.foreign.onnx_edit import read_model, without_bfloat16, without_maps
-from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
+from mlaas4hep.inference.runtimes.base import Tensors
 from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
@@ -33,21 +32,14 @@ def load(source: Source) -> Native:
     classes = without_maps(model)
     changed = kinds != {value.name for value in model.graph.output if value.type.HasField("sequence_type")}
     without_bfloat16(model)
+    _give_shapes(model, source)
     runtime = OnnxRuntime(model.SerializeToString(), source.threads)
     run: Callable[[Tensors], dict[str, NDArray[Any]]] = runtime.run
     if changed:
         run = _original(source.path, [spec.name for spec in runtime.outputs], classes)
     batched = runtime.batched and source.batch is not False
-    inputs = tuple(_with_rank(spec, model, source) for spec in runtime.inputs)
     return Native(
-        runtime.platform,
-        inputs,
-        runtime.outputs,
-        run,
-        batched and inputs == runtime.inputs,
-        classes,
-        model,
-        symbols=_symbols(model),
+        runtime.platform, runtime.inputs, runtime.outputs, run, batched, classes, model, symbols=_symbols(model)
     )
 
 
@@ -80,16 +72,21 @@ def _original(path: Path, names: Sequence[str], classes: Sequence[str]) -> Calla
     return run
 
 
-def _with_rank(spec: TensorSpec, model: Any, source: Source) -> TensorSpec:
-    """An input whose number of axes is known: from the file, else from config.pbtxt or params.json."""
-    value = next(value for value in model.graph.input if value.name == spec.name)
-    if value.type.tensor_type.HasField("shape"):
-        return spec
-    said = next((other for other in source.inputs if other.name == spec.name), None)
-    if said is None:
-        what = f"the shape of the ONNX model's input {spec.name!r} is not in the file"
-        raise ModelRefusedError(what, hint="give it in config.pbtxt or as inputs in params.json")
-    return replace(spec, shape=said.shape)
+def _give_shapes(model: Any, source: Source) -> None:
+    """Write the shapes of inputs that are not in the file into it, from config.pbtxt or params.json."""
+    said = {spec.name: spec for spec in source.inputs}
+    held = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in held or not value.type.HasField("tensor_type") or value.type.tensor_type.HasField("shape"):
+            continue
+        if value.name not in said:
+            what = f"the shape of the ONNX model's input {value.name!r} is not in the file"
+            raise ModelRefusedError(what, hint="give it in config.pbtxt or as inputs in params.json")
+        value.type.tensor_type.shape.SetInParent()
+        for size in said[value.name].shape:
+            dim = value.type.tensor_type.shape.dim.add()
+            if size >= 0:
+                dim.dim_value = size
 
 
 def _symbols(model: Any) -> dict[str, tuple[str, ...]]:
