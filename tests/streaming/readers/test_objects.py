@@ -95,6 +95,7 @@ def test_members_of_classes_and_of_their_bases() -> None:
         np.testing.assert_array_equal(columns[name], values)
     assert columns["arr"].tolist() == [[n, n + 1, n + 2] for n in range(40)]
     assert columns["dot_m"].tolist() == [list(range(6))] * 40
+    assert isinstance(columns["dot_range"], np.ndarray)
     np.testing.assert_allclose(columns["dot_range"], NUMBER, atol=100 / 2**16)
     assert columns["list_fX"].tolist() == [[n] * (n % 3) for n in range(40)]
     assert columns["list_fY"].tolist() == [list(range(n % 3)) for n in range(40)]
