@@ -111,3 +111,25 @@ def test_table(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileReadError, match="no such file"):
         inspect(str(tmp_path / "a.root"))
+
+
+def test_a_damaged_tree_beside_others(tmp_path: Path) -> None:
+    """It is named with the reason; a file of damaged trees alone is an error."""
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        for name in ("bad", "good"):
+            file.mktree(name, {"x": "f4", "y": "i4"}).extend({"x": np.ones(5), "y": np.ones(5)})
+    with uproot.open(path) as file:
+        key = file.key("bad")
+        begin, size = int(key.fSeekKey) + int(key.fKeylen), int(key.fNbytes) - int(key.fKeylen)
+    content = bytearray(path.read_bytes())
+    content[begin + 12 : begin + size] = bytes(size - 12)
+    path.write_bytes(content)
+    bad, good = inspect(str(path)).trees
+    assert (good.entries, good.why, len(good.branches)) == (5, None, 2)
+    assert bad.why is not None
+    assert "tree bad cannot be read" in bad.why
+    assert "tree bad cannot be read" in render(inspect(str(path)))
+    assert len(inspect(str(path), "good").trees) == 2
+    with pytest.raises(FileReadError, match="tree bad cannot be read"):
+        inspect(str(path), "bad")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlaas4hep.errors import TreeNotFoundError, without_credentials
+from mlaas4hep.errors import FileReadError, TreeNotFoundError, without_credentials
 from mlaas4hep.streaming.location import is_remote, local_path, split_tree
-from mlaas4hep.streaming.readers import Branch, list_trees, open_source
+from mlaas4hep.streaming.readers import Branch, open_source
 from mlaas4hep.streaming.readers.common import few
 from mlaas4hep.streaming.readers.factory import format_of
 
@@ -49,6 +49,7 @@ class TreeInfo:
         clusters: number of ranges at whose ends reading is cheap.
         compression: of most of the data, None if there is none.
         branches: in the order of the file; empty if only other trees were asked for.
+        why: why it cannot be read, although others can; else None.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TreeInfo:
     clusters: int | None = None
     compression: str | None = None
     branches: tuple[BranchInfo, ...] = ()
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +105,27 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
     size = None if is_remote(path) else _size(path)
     if kind != "root":
         return Inspection(without_credentials(path), kind, size, (_describe(path, None, "", "table"),))
-    from mlaas4hep.streaming.readers.root import list_objects
+    from mlaas4hep.streaming.readers.root import is_tree, list_objects
 
-    trees = list_trees(path)
-    names = [name for name, _, _ in trees]
+    objects = list_objects(path)
+    trees = [(name, class_name) for name, class_name in objects if is_tree(class_name)]
+    names = [name for name, _ in trees]
     wanted = None if tree is None else tree.strip("/").split(";")[0]
     if wanted is not None and wanted not in names:
         open_source(path, tree).close()
         raise TreeNotFoundError(f"no tree {tree!r}", where=path, hint=f"trees in the file: {few(names)}")
-    found = [
-        _describe(path, tree if wanted else name, name, kind_of)
-        if wanted in {None, name}
-        else TreeInfo(name, kind_of, entries)
-        for name, kind_of, entries in trees
-    ]
-    others = tuple(item for item in list_objects(path) if item[0] not in names)
+    found: list[TreeInfo] = []
+    failed: list[FileReadError] = []
+    for name, class_name in trees:
+        try:
+            info = _describe(path, tree if wanted == name else name, name, class_name)
+            found.append(info if wanted in {None, name} else TreeInfo(name, class_name, info.entries))
+        except FileReadError as error:
+            failed.append(error)
+            if wanted == name or len(failed) == len(trees):
+                raise
+            found.append(TreeInfo(name, class_name, 0, why=error.what))
+    others = tuple(item for item in objects if item[0] not in names)
     return Inspection(without_credentials(path), kind, size, tuple(found), others)
 
 
@@ -162,6 +170,8 @@ def _branch(branch: Branch) -> BranchInfo:
 
 def _tree_lines(tree: TreeInfo) -> list[str]:
     title = f"{tree.name} ({tree.class_name}): " if tree.name else ""
+    if tree.why:
+        return [f"{title}{tree.why}"]
     lines = [f"{title}{tree.entries:,} entries"]
     if tree.clusters is None:
         return lines

@@ -20,7 +20,7 @@ from mlaas4hep.streaming.readers.root_open import damage, open_directory
 if TYPE_CHECKING:
     from mlaas4hep.streaming.readers.tree_metadata import PlainTree
 
-__all__ = ["list_objects", "list_trees", "open_root"]
+__all__ = ["is_tree", "list_objects", "list_trees", "open_root"]
 
 _TTREES = ("TTree", "TNtuple", "TNtupleD", "TChain")
 _RNTUPLE = "ROOT::RNTuple"
@@ -97,7 +97,7 @@ def list_trees(path: str) -> list[tuple[str, str, int]]:
     """
     with open_directory(path) as directory:
         return [
-            (name, kind, _entries(directory, path, name)) for name, kind in _objects(directory, path) if _is_tree(kind)
+            (name, kind, _entries(directory, path, name)) for name, kind in _objects(directory, path) if is_tree(kind)
         ]
 
 
@@ -113,12 +113,13 @@ def _objects(directory: Any, path: str) -> list[tuple[str, str]]:
     return [(name, kind) for name, (_, kind) in newest.items()]
 
 
-def _is_tree(kind: str) -> bool:
+def is_tree(kind: str) -> bool:
+    """Whether objects of this class are trees that can be read."""
     return kind in _TTREES or kind == _RNTUPLE
 
 
 def _choose(directory: Any, path: str) -> str:
-    names = [name for name, kind in _objects(directory, path) if _is_tree(kind)]
+    names = [name for name, kind in _objects(directory, path) if is_tree(kind)]
     if len(names) == 1:
         return names[0]
     if not names:
@@ -137,7 +138,7 @@ def _kind(directory: Any, path: str, name: str) -> str:
         raise TreeNotFoundError(f"no tree {name!r}", where=path, hint=_contents(directory, path, name)) from error
     except Exception as error:
         raise damage(path, error, "its table of contents cannot be read") from error
-    if not _is_tree(str(kind)):
+    if not is_tree(str(kind)):
         what = "a folder" if str(kind).startswith("TDirectory") else f"a {kind}"
         old = ", written by a version of ROOT before the format was final" if "RNTuple" in str(kind) else ""
         raise TreeNotFoundError(
@@ -186,7 +187,7 @@ def _bytes(array: NDArray[np.uint8]) -> bytes:
 
 def _contents(directory: Any, path: str, wanted: str = "") -> str:
     objects = _objects(directory, path)
-    trees = [name for name, kind in objects if _is_tree(kind)]
+    trees = [name for name, kind in objects if is_tree(kind)]
     if trees:
         near = difflib.get_close_matches(wanted, trees, n=1)
         first = near + [name for name in trees if name not in near]
