@@ -157,7 +157,7 @@ def test_without_weights_every_weight_is_one(paths: dict[str, tuple[Path, str]])
 
 def test_memory_limit(paths: dict[str, tuple[Path, str]]) -> None:
     with part_events(paths) as (events, _):
-        need = 2 * events.size * (4 * events.width + 8 + 4)
+        need = events.size * (2 * 4 * events.width + 64)
         assert events.load() is events.load()
     with part_events(paths, memory_limit=need) as (events, _):
         assert events.fits()

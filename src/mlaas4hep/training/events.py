@@ -18,6 +18,9 @@ from mlaas4hep.training.weighting import TrainingWeights
 
 __all__ = ["PartEvents"]
 
+_BESIDE = 64
+"""Bytes of an event beside its columns, measured with XGBoost."""
+
 
 class PartEvents:
     """Events of one part (see the protocol `Events`).
@@ -115,8 +118,12 @@ class PartEvents:
 
     @property
     def _bytes(self) -> int:
-        """Twice the size of the arrays: frameworks make a copy of their own."""
-        return 2 * self.size * (4 * self.width + 12)
+        """Columns twice, since frameworks make a copy of their own, and what is beside them.
+
+        That is target, weights, file and entry while they are loaded, then what frameworks keep of each event: target,
+        weight, prediction, gradient.
+        """
+        return self.size * (2 * 4 * self.width + _BESIDE)
 
     @cached_property
     def _loaded(self) -> Arrays:
