@@ -117,7 +117,17 @@ def assessed(workflow: Workflow, folder: Path) -> Iterator[tuple[Prepared, Train
 def published(workflow: Workflow, folder: Path) -> Manifest:
     with assessed(workflow, folder) as (prepared, trained, assessment):
         converted = convert(trained, assessment, prepared)
-        publish(folder / "bundle", workflow, prepared, trained, converted, metrics={}, report="<p>", warnings=["one"])
+        publish(
+            folder / "bundle",
+            workflow,
+            prepared,
+            trained,
+            converted,
+            metrics={},
+            report="<p>",
+            warnings=["one"],
+            rows=assessment.rows.raw,
+        )
     with load_bundle(folder / "bundle") as bundle:
         return bundle.manifest
 
@@ -149,7 +159,17 @@ def test_a_wrong_conversion_is_refused(
         assert converted.onnx is None
         assert converted.parity is not None
         assert not converted.parity.agreed
-        publish(tmp_path / "bundle", workflow, prepared, trained, converted, metrics={}, report="<p>", warnings=["one"])
+        publish(
+            tmp_path / "bundle",
+            workflow,
+            prepared,
+            trained,
+            converted,
+            metrics={},
+            report="<p>",
+            warnings=["one"],
+            rows=assessment.rows.raw,
+        )
         native = trained.predict(trained.choice.layout.transform(assessment.rows.raw))
     assert not (tmp_path / "bundle/model.onnx").exists()
     with load_bundle(tmp_path / "bundle") as bundle:

@@ -16,7 +16,7 @@ from mlaas4hep.features.layout import Layout
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["check", "spread_of"]
+__all__ = ["check", "same_scores", "spread_of"]
 
 NOISE = 1e-6
 
@@ -65,8 +65,7 @@ def check(
     difference = np.abs(scores - native)
     largest = float(difference.max())
     spread = spread_of(native)
-    step = np.spacing(np.abs(native).astype(np.float32)).astype(np.float64)
-    allowed = tolerance * spread + min(NOISE, 100 * tolerance * spread) + step
+    allowed = _allowed(native, tolerance)
     if (difference > allowed).any():
         return refused(
             f"ONNX and native scores differ by up to {largest:.3g}, where the scores spread over {spread:.3g}",
@@ -75,6 +74,20 @@ def check(
     if (np.abs(alone - scores[: len(alone)]) > allowed[: len(alone)]).any():
         return refused("the ONNX scores of a row depend on the other rows of the batch", largest)
     return Parity(rows=len(raw_rows), max_abs_difference=largest, tolerance=tolerance, agreed=True)
+
+
+def same_scores(scores: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-4) -> bool:
+    """Whether scores are those that are expected, as `check` judges it."""
+    if scores.shape != expected.shape:
+        return False
+    right = np.asarray(expected, dtype=np.float64)
+    return bool((np.abs(scores - right) <= _allowed(right, tolerance)).all() or not len(right))
+
+
+def _allowed(native: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    spread = spread_of(native)
+    step = np.spacing(np.abs(native).astype(np.float32)).astype(np.float64)
+    return np.asarray(tolerance * spread + min(NOISE, 100 * tolerance * spread) + step)
 
 
 def spread_of(scores: NDArray[np.float64]) -> float:

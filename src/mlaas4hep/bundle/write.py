@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -47,13 +47,14 @@ class BundleContents:
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def write_bundle(destination: Path, contents: BundleContents) -> Path:
+def write_bundle(destination: Path, contents: BundleContents, proof: Callable[[Path], None] | None = None) -> Path:
     """Write a bundle.
 
     Args:
         destination: a folder, or a file if the name ends in .tar.gz or .tgz. What is there is replaced if it is a
             bundle and nothing more.
         contents: what to write.
+        proof: called with the folder of the finished bundle before it takes its place; what it raises ends the writing.
 
     Returns:
         The destination.
@@ -69,15 +70,22 @@ def write_bundle(destination: Path, contents: BundleContents) -> Path:
         if is_archive_name(destination):
             with beside(partial.with_suffix(".folder"), told=destination) as folder:
                 manifest = _fill(folder, contents)
+                _prove(proof, folder)
                 pack(folder, partial, manifest.name, _seconds(manifest.created))
             flush_file(partial)
         else:
             _fill(partial, contents)
+            _prove(proof, partial)
             for path in partial.rglob("*"):
                 (flush_folder if path.is_dir() else flush_file)(path)
             flush_folder(partial)
         replace(partial, destination)
     return destination
+
+
+def _prove(proof: Callable[[Path], None] | None, folder: Path) -> None:
+    if proof is not None:
+        proof(folder)
 
 
 def check_destination(destination: Path) -> None:

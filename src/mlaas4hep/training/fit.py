@@ -32,6 +32,7 @@ from mlaas4hep.training.memory import check_memory
 from mlaas4hep.training.model_source import convolves, frameworks_wanted
 from mlaas4hep.training.outputs import OutputKind, find_output
 from mlaas4hep.training.prepare import Prepared, memory_limit
+from mlaas4hep.training.rehearsal import few_of, rehearse
 from mlaas4hep.training.target import Standardised, TargetScale, target_scale
 from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.user_model import build_model, load_model_file
@@ -129,11 +130,13 @@ def train(
                 columns=choice.layout.model_columns,
             )
             target = None
+            probe = _part(workflow, prepared, dataset, TRAIN)  # one of its own: it counts the times through
+            few = few_of(probe, settings.classes)
+            if few is not None:
+                rehearse(backend, model, few, settings, training.model)
             if settings.task == "regression":
                 width = choice.layout.model_width
-                target = target_scale(
-                    events[TRAIN], lambda: backend.takes_any_target(model, width, settings), monitor.warn
-                )
+                target = target_scale(probe, lambda: backend.takes_any_target(model, width, settings), monitor.warn)
             seen = {part: found if target is None else Standardised(found, target) for part, found in events.items()}
             fitted, history = backend.fit(model, seen[TRAIN], seen[VALIDATION], settings)
         sys.stdout.flush()

@@ -10,14 +10,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlaas4hep.bundle.manifest import Manifest, bundle_name
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
-from mlaas4hep.bundle.parity import check
+from mlaas4hep.bundle.parity import check, same_scores
+from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Parity, Provenance
 from mlaas4hep.bundle.write import BundleContents, write_bundle
 from mlaas4hep.config.dump import provenance
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.errors import ConversionError
+from mlaas4hep.errors import BundleError, ConversionError
 from mlaas4hep.features.specs import legacy_specs
 from mlaas4hep.training.assess import Assessment
 from mlaas4hep.training.fit import Trained
@@ -73,8 +77,24 @@ def publish(
     metrics: Mapping[str, Any],
     report: str,
     warnings: Sequence[str],
+    rows: NDArray[np.float32],
 ) -> Path:
-    """Write the bundle."""
+    """Write the bundle, after it was read back and gave the scores of the trained model for some events.
+
+    Args:
+        destination: the bundle.
+        workflow: the configuration.
+        prepared: files, branches, labels.
+        trained: the model.
+        converted: its ONNX form, if there is one.
+        metrics: content of ``metrics.json``.
+        report: content of ``report.html``.
+        warnings: everything the user was warned of.
+        rows: raw columns of events that the written bundle is tried with, float32 [N, D].
+
+    Raises:
+        BundleError: the written bundle cannot be loaded, or gives other scores.
+    """
     assert workflow.training is not None
     manifest = _manifest(workflow, prepared, trained, converted, warnings)
     events = {
@@ -101,7 +121,15 @@ def publish(
             metrics=metrics,
             report=report,
         )
-        return write_bundle(destination, contents)
+        return write_bundle(destination, contents, lambda written: _read_back(written, trained, rows))
+
+
+def _read_back(written: Path, trained: Trained, rows: NDArray[np.float32]) -> None:
+    with load_bundle(written) as bundle:
+        scores = bundle.scorer(threads=1, trust_code=True).scores(rows)
+    if not same_scores(scores, trained.predict(trained.choice.layout.transform(rows))):
+        what = "the written bundle gives other scores than the trained model, so it is not published"
+        raise BundleError(what, where=str(written))
 
 
 def _preproc(workflow: Workflow, prepared: Prepared) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -52,7 +52,7 @@ def load_model_file(path: Path, *, warn: Callable[[str], None] | None = None) ->
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with user_errors(path, "cannot be imported"), _importable(path.parent), _adapter("keras" in wanted, path, warn):
+        with user_errors(path, "cannot be imported"), _importable(path.parent), _adapter(wanted, path, warn):
             spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
@@ -79,8 +79,7 @@ def build_model(module: ModuleType, width: int, *, warn: Callable[[str], None] |
     function = module.model
     path = Path(str(module.__file__))
     arguments = _arguments(function, width, path)
-    keras = "keras" in frameworks_wanted(path)
-    with user_errors(path, "model() failed"), _importable(path.parent), _adapter(keras, path, warn):
+    with user_errors(path, "model() failed"), _importable(path.parent), _adapter(frameworks_wanted(path), path, warn):
         model: object = function(*arguments)
     if model is None:
         raise ModelFileError("model() returned nothing", where=str(path), hint="end it with: return the model")
@@ -166,12 +165,20 @@ def _importable(folder: Path) -> Iterator[None]:
                 _local_modules.add(name)
 
 
-def _adapter(wanted: bool, path: Path, warn: Callable[[str], None] | None) -> AbstractContextManager[None]:
-    if not wanted or importlib.util.find_spec("keras") is None:
-        return nullcontext()
-    from mlaas4hep.training.backends.keras_compat import old_names  # imports Keras
+@contextmanager
+def _adapter(wanted: Collection[str], path: Path, warn: Callable[[str], None] | None) -> Iterator[None]:
+    """Old names of the frameworks that the file uses, for as long as its code runs."""
 
     def default(text: str) -> None:
         warnings.warn(f"{path}: {text}", UserWarning, stacklevel=2)
 
-    return old_names(warn or default)
+    with ExitStack() as stack:
+        if "keras" in wanted and importlib.util.find_spec("keras") is not None:
+            from mlaas4hep.training.backends.keras_compat import old_names  # imports Keras
+
+            stack.enter_context(old_names(warn or default))
+        if "sklearn." in path.read_text(errors="replace"):
+            from mlaas4hep.training.backends.sklearn_compat import old_sklearn_names  # imports scikit-learn
+
+            stack.enter_context(old_sklearn_names(path, warn or default))
+        yield

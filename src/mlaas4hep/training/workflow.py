@@ -145,6 +145,7 @@ def run_training(
                     metrics=metrics,
                     report=report,
                     warnings=monitor.warnings,
+                    rows=assessment.rows.raw[:ROWS_AT_A_TIME],
                 )
                 if split_out is not None:
                     write_split(trained.dataset, split_out)

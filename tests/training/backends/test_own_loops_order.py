@@ -53,7 +53,7 @@ def test_a_keras_fit_of_its_own_gets_the_classes_mixed(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     seen: list[Any] = []
 
-    class Own(keras.Model):  # type: ignore[misc]
+    class Own(keras.Model):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.last = keras.layers.Dense(1, activation="sigmoid")

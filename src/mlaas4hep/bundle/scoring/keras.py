@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.scoring._code import built_by_code
 from mlaas4hep.bundle.scoring.native import Predict
 from mlaas4hep.errors import BundleError
 
-__all__ = ["load_keras"]
+__all__ = ["load_keras", "load_keras_weights", "strange_layers"]
 
 REFUSED = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function"}
 PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__", "slice"}
@@ -33,7 +34,7 @@ def load_keras(file: Path) -> tuple[Predict, str]:
     with zipfile.ZipFile(file) as archive:
         config = json.loads(archive.read("config.json"))
     output = _output(config.pop("compile_config", None))
-    strange = sorted(set(_classes(config)))
+    strange = strange_layers(file)
     if strange:
         what = f"the native model holds layers that are not Keras' own ({', '.join(strange[:3])})"
         raise BundleError(what, where="native/model.keras", hint="only built-in layers are loaded")
@@ -41,12 +42,40 @@ def load_keras(file: Path) -> tuple[Predict, str]:
 
     model: Any = keras.saving.load_model(file, compile=False, safe_mode=True)
 
+    return _predict_with(model), output
+
+
+def load_keras_weights(folder: Path, width: int, trust_code: bool) -> Predict:
+    """Load a model of the user's own classes: ``model.py`` builds it, ``model.weights.npz`` has its weights.
+
+    Raises:
+        BundleError: the code is not trusted, or does not define the model that the weights belong to.
+    """
+    model: Any = built_by_code(folder, width, "keras", trust_code)
+    if not model.built:
+        model(np.zeros((2, width), np.float32))
+    with np.load(folder / "model.weights.npz", allow_pickle=False) as arrays:
+        model.set_weights([arrays[name] for name in sorted(arrays.files)])
+    return _predict_with(model)
+
+
+def strange_layers(file: Path) -> list[str]:
+    """Names of the classes in a ``.keras`` file that are not Keras' own."""
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read("config.json"))
+    config.pop("compile_config", None)
+    return sorted(set(_classes(config)))
+
+
+def _predict_with(model: Any) -> Predict:
+    import keras
+
     def predict(x: NDArray[np.float32]) -> NDArray[Any]:
         if len(x) <= 1024:
             return np.asarray(keras.ops.convert_to_numpy(model(x, training=False)))
         return np.asarray(model.predict(x, batch_size=1024, verbose=0))
 
-    return predict, output
+    return predict
 
 
 def _output(compiled: object) -> str:

@@ -1,6 +1,7 @@
 """Scores by the framework's own model, for bundles whose model could not be converted to ONNX.
 
-The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, or ``model.pt`` with ``model.py``.
+The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, ``model.txt`` (LightGBM), or weights
+(``model.pt``, ``model.weights.npz``) with ``model.py``.
 It may hold ``about.json`` (for torch it must), where ``output`` says what the model's numbers are before they become
 scores: ``probability``, ``logits``, ``decision``, ``sigmoid``, ``softmax`` or ``value``; and ``target`` with ``offset``
 and ``scale``, if a regression was trained on ``(target - offset) / scale``.
@@ -179,6 +180,14 @@ def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: 
         from mlaas4hep.bundle.scoring.keras import load_keras
 
         return load_keras(folder / "model.keras")
+    if (folder / "model.weights.npz").is_file():
+        from mlaas4hep.bundle.scoring.keras import load_keras_weights
+
+        return load_keras_weights(folder, width, trust_code), "probability"
+    if (folder / "model.txt").is_file():
+        from mlaas4hep.bundle.scoring.lightgbm import load_lightgbm
+
+        return load_lightgbm(folder / "model.txt", threads), "probability"
     if (folder / "model.pt").is_file():
         from mlaas4hep.bundle.scoring.torch import load_torch
 
@@ -188,4 +197,6 @@ def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: 
             raise BundleError(what, where=name)
         return predict, "value"
     what = "the bundle's folder native holds no model of a known format"
-    raise BundleError(what, where=name, hint="known are model.skops, model.ubj, model.keras, model.pt")
+    raise BundleError(
+        what, where=name, hint="known are model.skops, model.ubj, model.keras, model.weights.npz, model.pt, model.txt"
+    )

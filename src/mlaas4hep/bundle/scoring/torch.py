@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.scoring._code import built_by_code
 from mlaas4hep.bundle.scoring.native import Predict
-from mlaas4hep.errors import BundleError
 
 __all__ = ["load_torch"]
 
@@ -28,23 +26,9 @@ def load_torch(folder: Path, width: int, threads: int | None, trust_code: bool) 
     Raises:
         BundleError: the code is not trusted, or does not define the model that the weights belong to.
     """
-    where = "native/model.py"
-    if not trust_code:
-        what = "loading this native torch model runs the code in its model.py"
-        raise BundleError(what, where=where, hint="read the file, and allow it (trust_code) if you trust its author")
+    module: Any = built_by_code(folder, width, "torch", trust_code)
     import torch
 
-    spec = importlib.util.spec_from_file_location("mlaas4hep_native_model", folder / "model.py")
-    if spec is None or spec.loader is None or not (folder / "model.py").is_file():
-        what = "the bundle has no model.py for its torch weights"
-        raise BundleError(what, where=where)
-    code = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(code)
-    build = getattr(code, "model", None)
-    if not callable(build):
-        what = "it does not define model()"
-        raise BundleError(what, where=where)
-    module: Any = build(width) if inspect.signature(build).parameters else build()
     module.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
     for part in module.modules():  # the method that sets this may be the user's own
         part.training = False

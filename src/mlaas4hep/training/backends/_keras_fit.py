@@ -20,6 +20,7 @@ from mlaas4hep.training.backends._keras_outputs import (
     divides_by_events,
     has_own_fit,
     labels_for,
+    note_outputs,
 )
 from mlaas4hep.training.backends._loop import run_passes
 from mlaas4hep.training.backends._numbers import evaluate
@@ -36,18 +37,39 @@ _VALIDATION_BATCH = 4096
 def fit(model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
     """Train in place, as described in `KerasBackend.fit`."""
     file = str(getattr(settings.module, "__file__", "model"))
-    with user_errors(file, "the Keras model cannot be called"):
-        outputs = _count_outputs(model, train.width)
-    check_outputs(outputs, settings.task, settings.classes)
-    with user_errors(file, "the Keras model cannot be compiled"):
-        compile_if_needed(model, train.width, outputs, settings.task)
-    if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
-        raise ModelFileError("the Keras model has several losses", where=file, hint="give it one output and one loss")
+    outputs = ready(model, train.width, settings)
     if has_own_fit(model):
         return _own_fit(model, outputs, train, validation, settings, file)
     learner = _Learner(model, outputs, train, validation, settings, file)
     learner.prepare()
     return run_passes(learner, train, validation, settings)
+
+
+def ready(model: Any, width: int, settings: FitSettings) -> int:
+    """Call and compile the model, if it is not yet compiled; the number of its outputs.
+
+    Raises:
+        ModelFileError: the outputs do not fit the task, or the model raises.
+    """
+    file = str(getattr(settings.module, "__file__", "model"))
+    with user_errors(file, "the Keras model cannot be called"):
+        outputs = _count_outputs(model, width)
+    check_outputs(outputs, settings.task, settings.classes)
+    note_outputs(model, outputs)
+    with user_errors(file, "the Keras model cannot be compiled"):
+        compile_if_needed(model, width, outputs, settings.task)
+    _epsilon_of_keras_2(model)
+    if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
+        raise ModelFileError("the Keras model has several losses", where=file, hint="give it one output and one loss")
+    return outputs
+
+
+def _epsilon_of_keras_2(model: Any) -> None:
+    """``epsilon=None`` was Keras 2's word for the default."""
+    import keras
+
+    if getattr(model.optimizer, "epsilon", 0.0) is None:
+        model.optimizer.epsilon = keras.config.epsilon()
 
 
 def _count_outputs(model: Any, width: int) -> int:

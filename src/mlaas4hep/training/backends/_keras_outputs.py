@@ -22,11 +22,14 @@ __all__ = [
     "labels_for",
     "loss_function",
     "loss_name",
+    "note_outputs",
+    "outputs_of",
     "said_of",
 ]
 
 _MIDDLE = 0.02
 _OF_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+_OUTPUTS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _READINGS: WeakKeyDictionary[Any, Reading] = WeakKeyDictionary()
 
 
@@ -82,6 +85,19 @@ def divides_by_events(model: Any) -> bool:
     """True if the loss is the sum of weighted losses over the number of events, as it is by default."""
     reduction = getattr(getattr(model, "loss", None), "reduction", "sum_over_batch_size")
     return reduction in ("sum_over_batch_size", "mean")
+
+
+def note_outputs(model: Any, outputs: int) -> None:
+    """Keep the number of outputs, which a subclass does not know itself."""
+    _OUTPUTS[model] = outputs
+
+
+def outputs_of(model: Any) -> int:
+    """The number of outputs: as noted, else as the model says; 1 if it does not."""
+    if model in _OUTPUTS:
+        return _OUTPUTS[model]
+    shape = getattr(model, "output_shape", None) if model.built else None
+    return int(shape[-1]) if shape and len(shape) > 1 else 1
 
 
 def _reading(model: Any, task: Task, outputs: int) -> Reading:

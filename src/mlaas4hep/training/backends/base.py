@@ -93,6 +93,9 @@ class Backend(Protocol):
             float32: binary [N, 1], larger for the signal (see `output`); multiclass [N, C]; regression [N, 1].
         """
 
+    def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
+        """A model like the untrained one, to be saved and loaded before the training; None if that cannot fail."""
+
     def output(self, model: Any, task: Task) -> Said:
         """What is known of the scores of a trained model: probabilities, unless it says otherwise."""
 

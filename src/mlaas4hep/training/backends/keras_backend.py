@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.scoring.keras import strange_layers
 from mlaas4hep.training.backends._files import rewrite_zip, write_beside
 from mlaas4hep.training.backends._links import shifts_along
 from mlaas4hep.training.backends._numbers import sigmoid, softmax
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KerasBackend"]
 
 MODEL_FILE = "model.keras"
+WEIGHTS_FILE = "model.weights.npz"
+CODE_FILE = "model.py"
 _BLOCK = 8192
 
 
@@ -83,11 +87,10 @@ class KerasBackend:
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
         """Probabilities; logits go through sigmoid or softmax. Of two outputs in a binary task the second counts."""
-        from mlaas4hep.training.backends._keras_outputs import activation_missing
+        from mlaas4hep.training.backends._keras_outputs import activation_missing, outputs_of
 
         blocks = [_call(model, x[start : start + _BLOCK]) for start in range(0, len(x), _BLOCK)]
-        width = model.output_shape[-1] if not blocks and model.built else 1
-        raw = np.concatenate(blocks) if blocks else np.zeros((0, width), np.float32)
+        raw = np.concatenate(blocks) if blocks else np.zeros((0, outputs_of(model)), np.float32)
         if raw.ndim == 1:
             raw = raw[:, None]
         missing = activation_missing(model, task, raw.shape[1])
@@ -96,12 +99,18 @@ class KerasBackend:
         raw = raw.astype(np.float32, copy=False)
         return raw[:, 1:2] if task == "binary" and raw.shape[1] == 2 else raw
 
+    def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
+        """The model itself, untrained."""
+        from mlaas4hep.training.backends._keras_fit import ready
+
+        ready(model, few.width, settings)
+        return model
+
     def output(self, model: Any, task: Task) -> Said:
         """Decision values where the loss cuts elsewhere than at 0.5, as the hinge loss does."""
-        from mlaas4hep.training.backends._keras_outputs import said_of
+        from mlaas4hep.training.backends._keras_outputs import outputs_of, said_of
 
-        shape = model.output_shape
-        return said_of(model, task, int(shape[-1]) if len(shape) > 1 else 1)
+        return said_of(model, task, outputs_of(model))
 
     def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
         """True if outputs of both signs are possible and the loss is one of the difference to the target."""
@@ -111,11 +120,21 @@ class KerasBackend:
         both = bool((raw < 0).any() and (raw > 0).any())
         return both and (not model.compiled or shifts_along(loss_function(model, settings.task, 1)))
 
-    def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
-        """Write ``model.keras`` without dates."""
+    def save(self, model: Any, folder: Path, source: Path) -> None:
+        """Write ``model.keras`` without dates; of a model of the user's own classes the weights, and the code."""
         path = folder / MODEL_FILE
         with passed_on(lambda _: None):
-            model.save(path)
+            try:
+                model.save(path)
+                whole = not strange_layers(path)
+            except NotImplementedError:  # a class of one's own without get_config
+                whole = False
+            if not whole:
+                path.unlink(missing_ok=True)
+                arrays = {f"w{i:04}": array for i, array in enumerate(model.get_weights())}
+                np.savez(folder / WEIGHTS_FILE, **arrays)
+                shutil.copyfile(source, folder / CODE_FILE)
+                return
         write_beside(path, rewrite_zip(path.read_bytes(), _without_dates))
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:

@@ -3,6 +3,7 @@
 - ``lr=`` and ``decay=`` of optimizers: the learning rate, and ``InverseTimeDecay(lr, 1, decay)``, which is Keras 2's
   formula ``lr / (1 + decay * iterations)``;
 - ``keras.optimizers.legacy``: the optimizers of today;
+- ``schedule_decay=`` of optimizers;
 - ``keras.utils.np_utils.to_categorical``.
 """
 
@@ -64,6 +65,9 @@ def _patch_optimizers(keras: Any, warn: Callable[[str], None], undo: list[Callab
             rate = kwargs.pop("lr")
             warn(f"{name}(lr=...) is the old name of {name}(learning_rate=...)")
             args, kwargs = _with_rate(args, kwargs, rate)
+        if "schedule_decay" in kwargs:
+            warn(f"{name}(schedule_decay=...) has gone from Keras: left out")
+            del kwargs["schedule_decay"]
         decay = kwargs.pop("decay", None)
         if decay:
             warn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SklearnBackend"]
 
 MODEL_FILE = "model.skops"
+LIGHTGBM_FILE = "model.txt"
 
 
 class SklearnBackend:
@@ -73,6 +75,17 @@ class SklearnBackend:
             _check_scores(model, settings.task)
             return model, self._curves(model, train, validation, settings)
 
+    def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
+        """A copy that was trained on a few events; None if it cannot be (it may need more of them)."""
+        from sklearn.base import clone
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return self.fit(clone(model), few, few, settings)[0]
+            except Exception:  # an estimator raises anything; if it is not for the number of events, it will again
+                return None
+
     def output(self, model: Any, task: Task) -> Said:
         """Decision values, cut at 0, where there is no ``predict_proba``."""
         decision = task != "regression" and not hasattr(model, "predict_proba")
@@ -96,15 +109,22 @@ class SklearnBackend:
         return scores[:, -1:] if task == "binary" else scores
 
     def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
-        """Write ``model.skops``, which holds no pickle and no dates."""
+        """Write ``model.skops``, which holds no pickle and no dates; for LightGBM its own text form ``model.txt``."""
+        from mlaas4hep.training.backends._lightgbm import is_lightgbm, text_of
         from mlaas4hep.training.backends._skops import dump
 
+        if is_lightgbm(model):
+            (folder / LIGHTGBM_FILE).write_text(text_of(model))
+            return
         (folder / MODEL_FILE).write_bytes(dump(model))
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
         """Convert with skl2onnx."""
+        from mlaas4hep.training.backends import _lightgbm
         from mlaas4hep.training.backends._sklearn_onnx import convert
 
+        if _lightgbm.is_lightgbm(model):
+            return _lightgbm.convert(model, width, task)
         return convert(model, width, task)
 
     def _curves(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> History:

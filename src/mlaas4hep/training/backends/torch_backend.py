@@ -88,6 +88,15 @@ class TorchBackend:
         columns = 1 if task != "multiclass" else scores.outputs
         return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
 
+    def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
+        """The module itself, untrained."""
+        from mlaas4hep.training.backends._torch_outputs import check_outputs
+        from mlaas4hep.training.user_model import user_errors
+
+        with user_errors(str(getattr(settings.module, "__file__", "model")), "the torch module cannot be called"):
+            check_outputs(model, few.width, settings.task, settings.classes)
+        return model
+
     def output(self, model: Any, task: Task) -> Said:
         """Decision values where the loss cuts elsewhere than at 0.5, as the hinge loss does."""
         from mlaas4hep.training.backends._torch_outputs import known_output

@@ -82,6 +82,10 @@ class XGBoostBackend:
         scores = np.asarray(model.predict_proba(x), np.float32)
         return scores[:, -1:] if task == "binary" else scores
 
+    def trial(self, model: Any, few: Events, settings: FitSettings) -> None:  # noqa: ARG002
+        """None: trees are saved by XGBoost itself, whatever they were trained with."""
+        return
+
     def output(self, model: Any, task: Task) -> Said:
         """Decision values, cut at 0.5, where the objective is not one for classes."""
         objective = str(model.objective)
