@@ -149,14 +149,20 @@ def test_example_file(name: str, epochs: int, tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         BACKEND.save(model, folder, MODELS / f"{name}.py")
-        contents.append((folder / "model.keras").read_bytes())
+        own = "model.weights.npz" if name == "keras_own_fit" else "model.keras"
+        contents.append((folder / own).read_bytes())
         scores.append(BACKEND.predict(model, test.x, "binary"))
     assert notes == (["Adam(lr=...) is the old name of Adam(learning_rate=...)"] if name == "talk_keras" else [])
     assert contents[0] == contents[-1]
     assert (scores[0] == scores[-1]).all()
     assert auc(scores[0], test.y) > 0.9
     assert history.epochs == epochs
-    loaded = keras.saving.load_model(tmp_path / "1" / "model.keras")
+    if name == "keras_own_fit":  # of a class of its own, which only the code can build
+        loaded: Any = build_model(load_model_file(tmp_path / "1" / "model.py"), 4)
+        with np.load(tmp_path / "1" / "model.weights.npz") as arrays:
+            loaded.set_weights([arrays[key] for key in sorted(arrays.files)])
+    else:
+        loaded = keras.saving.load_model(tmp_path / "1" / "model.keras")
     assert (BACKEND.predict(loaded, test.x, "binary") == scores[0]).all()
     assert np.abs(run_onnx(BACKEND.to_onnx(model, 4, "binary"), test.x) - scores[0]).max() < 1e-5
 
@@ -281,9 +287,10 @@ def test_own_fit_gets_what_it_takes(tmp_path: Path) -> None:
     model.compile(loss="categorical_crossentropy")
     _, history = BACKEND.fit(model, train, validation, fit_settings(tmp_path, epochs=7))
     assert seen["epochs"] == 7
-    assert (seen["x"] == train.data.x).all()
-    assert (seen["y"] == one_hot(train.data.y)).all()
-    assert (seen["sample_weight"] == train.data.weight).all()
+    mixed = list(train.chunks(0))
+    assert (seen["x"] == np.concatenate([chunk.x for chunk in mixed])).all()
+    assert (seen["y"] == one_hot(np.concatenate([chunk.y for chunk in mixed]))).all()
+    assert (seen["sample_weight"] == np.concatenate([chunk.weight for chunk in mixed])).all()
     assert [len(part) for part in seen["validation_data"]] == [400, 400, 400]
     assert set(history.curves) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
