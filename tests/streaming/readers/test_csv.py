@@ -83,8 +83,8 @@ def test_missing_values_are_nan(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b\n1,2\n3\n", "is not valid CSV: row 3 has 1 value, the header 2, with commas"),
-        ("a,b\n1,2,3\n", "is not valid CSV: row 2 has 3 values, the header 2"),
+        ("a,b\n1,2\n3\n", "is not valid CSV: row 3 has 1 value, the header 2, with commas (,) between columns"),
+        ("a,b\n1,2,3\n", "is not valid CSV: row 2 has 3 values, the header 2, with commas (,) between columns"),
         ("a,a\n1,2\n", "two columns are named 'a' (with commas (,) between columns); rename one in the header"),
         ("\n1,2\n", "has no header line; the first line must name the columns"),
     ],
@@ -96,7 +96,7 @@ def test_errors(path: Path, text: str, words: str) -> None:
 
 
 def test_ragged_row_far_inside(path: Path) -> None:
-    with pytest.raises(FileReadError, match="row 30003 has 1 values, the header 2"):
+    with pytest.raises(FileReadError, match="row 30003 has 1 value, the header 2"):
         source_of(path, "a,b\n" + "1,2\n" * 30001 + "1\n")
 
 

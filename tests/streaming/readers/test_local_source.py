@@ -56,13 +56,13 @@ def test_closed_after_the_last_read(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert begun.wait(10)
     source.close()
     assert source.closed
-    os.fstat(source._descriptor)
+    assert source._local.descriptor is not None
     with pytest.raises(OSError, match="is closed"):
         source.bytes_at(0, 2)
     go_on.set()
     thread.join()
     assert found == [b"\x00\x01"]
-    assert not source._release.alive
+    assert source._local.descriptor is None
 
 
 def descriptors() -> int:

@@ -15,6 +15,7 @@ from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.formats import COMPRESSIONS, compression_of
 from mlaas4hep.streaming.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.readers.common import one_line
+from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
 from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
@@ -48,17 +49,17 @@ def check_local(local: Path, path: str) -> int:
             raise FileReadError("no such file", where=path, hint=_nearest(local))
         if local.is_dir():
             raise FileReadError("is a folder, not a file", where=path, hint="name the files in it")
-        with local.open("rb"):
-            size = local.stat().st_size
+        file = LocalFile(str(local))
+        file.close()
     except PermissionError as error:
         raise FileReadError(
             "permission denied", where=path, hint="check the rights of the file and its folder"
         ) from error
     except OSError as error:
-        raise FileReadError(f"cannot be read: {error.strerror}", where=path) from error
-    if size == 0:
+        raise FileReadError(too_many_open(error) or f"cannot be read: {error.strerror}", where=path) from error
+    if file.size == 0:
         raise FileReadError("is empty (0 bytes)", where=path, hint="copy the file again")
-    return size
+    return file.size
 
 
 def open_raw(path: str) -> IO[bytes]:
@@ -71,7 +72,7 @@ def open_raw(path: str) -> IO[bytes]:
     if not is_remote(path):
         local = local_path(path)
         check_local(local, path)
-        return local.open("rb")
+        return io.BufferedReader(LocalBytes(str(local)))
     if is_xrootd(path):
         configure()
     import fsspec

@@ -1,20 +1,21 @@
-"""Local files for uproot and for our own reading of baskets: one file descriptor, no thread, no queue.
+"""Local files for uproot and for our own reading of baskets: at most one file descriptor, no thread, no queue.
 
 Every read says where it begins, so threads do not wait for each other, and whoever reads sees the file that was opened,
-even if another has been put in its place since.
+or an error, if another has been put in its place since.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from uproot.source.chunk import Chunk, Source
 from uproot.source.futures import TrivialFuture
+
+from mlaas4hep.streaming.readers.open_local import LocalFile
 
 __all__ = ["LocalSource"]
 
@@ -30,12 +31,9 @@ class LocalSource(Source):  # type: ignore[misc]
         del options  # of uproot, for remote files
         super().__init__()
         self._file_path = file_path
-        self._descriptor = os.open(file_path, os.O_RDONLY | os.O_CLOEXEC)
-        self._release = weakref.finalize(self, os.close, self._descriptor)
-        self._num_bytes = os.fstat(self._descriptor).st_size
-        self._lock = threading.Lock()
-        self._users = 0
-        self._closed = False
+        self._local = LocalFile(file_path)
+        self._release = weakref.finalize(self, self._local.close)
+        self._num_bytes = self._local.size
 
     def __repr__(self) -> str:
         return f"<LocalSource {self._file_path!r}>"
@@ -46,17 +44,8 @@ class LocalSource(Source):  # type: ignore[misc]
         Raises:
             OSError: the file is closed, or the medium fails.
         """
-        with self._lock:
-            if self._closed:
-                msg = f"{self._file_path} is closed"
-                raise OSError(msg)
-            self._users += 1
-        try:
-            return _read(self._descriptor, start, stop - start)
-        finally:
-            with self._lock:
-                self._users -= 1
-                self._release_unused()
+        with self._local.use() as descriptor:
+            return _read(descriptor, start, stop - start)
 
     def chunk(self, start: int, stop: int) -> Any:
         """See uproot's ``Source``."""
@@ -77,19 +66,13 @@ class LocalSource(Source):  # type: ignore[misc]
     @property
     def closed(self) -> bool:
         """True once the file is closed."""
-        return self._closed
+        return self._local.closed
 
     def __enter__(self) -> LocalSource:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._closed = True
-            self._release_unused()
-
-    def _release_unused(self) -> None:
-        if self._closed and self._users == 0:
-            self._release()
+        self._release()
 
 
 def _read(descriptor: int, start: int, size: int) -> bytes:

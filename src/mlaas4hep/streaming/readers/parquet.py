@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column
-from mlaas4hep.streaming.location import is_remote, local_path
 from mlaas4hep.streaming.readers.arrow import branch_of, from_arrow, labels_of
 from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
 from mlaas4hep.streaming.readers.files import digest, open_raw
@@ -32,7 +31,7 @@ class ParquetSource(Reader):
         self._path = path
         self._lock = threading.Lock()
         self._identity = digest(path)
-        self._raw = open_raw(path) if is_remote(path) else pa.OSFile(str(local_path(path)))
+        self._raw = open_raw(path)
         try:
             self._file = pq.ParquetFile(self._raw)
             metadata = self._file.metadata

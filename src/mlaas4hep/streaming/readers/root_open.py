@@ -12,6 +12,7 @@ from mlaas4hep.errors import BranchReadError, FileReadError, FrameworkMissingErr
 from mlaas4hep.streaming.location import is_remote, local_path
 from mlaas4hep.streaming.readers.common import few, one_line
 from mlaas4hep.streaming.readers.files import check_local
+from mlaas4hep.streaming.readers.open_local import LocalBytes, too_many_open
 from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
 
 __all__ = ["damage", "open_directory", "unreadable"]
@@ -66,6 +67,8 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
     """A failure of uproot below it (wrong checksum, short read, unknown structure, lost connection) in one line."""
     if is_remote(path) and isinstance(error, OSError | HTTPException):
         return read_error(path, error)
+    if crowded := too_many_open(error):
+        return FileReadError(crowded, where=path, hint="raise the limit, or name fewer files at a time")
     text = one_line(error)
     if "Invalid hostid" in text:
         return FileReadError("the URL has no host", where=path, hint="write root://host//path")
@@ -106,10 +109,10 @@ def _without(branches: Iterable[str]) -> str:
 def _check_header(local: Path, path: str) -> None:
     size = check_local(local, path)
     try:
-        with local.open("rb") as file:
-            header = file.read(_SMALLEST_HEADER)
+        with LocalBytes(str(local)) as file:
+            header = file.read(_SMALLEST_HEADER) or b""
     except OSError as error:
-        raise FileReadError(f"cannot be read: {error.strerror}", where=path) from error
+        raise damage(path, error) from error
     if not header.startswith(_MAGIC[: len(header)]):
         raise FileReadError("is not a ROOT file", where=path, hint="it does not begin with the word root")
     if len(header) < _SMALLEST_HEADER:
