@@ -159,6 +159,7 @@ def test_example_file(name: str, epochs: int, tmp_path: Path) -> None:
     assert history.epochs == epochs
     if name == "keras_own_fit":  # of a class of its own, which only the code can build
         loaded: Any = build_model(load_model_file(tmp_path / "1" / "model.py"), 4)
+        loaded(test.x[:2])
         with np.load(tmp_path / "1" / "model.weights.npz") as arrays:
             loaded.set_weights([arrays[key] for key in sorted(arrays.files)])
     else:
