@@ -202,3 +202,11 @@ def test_lists_of_ordinary_lengths_are_no_padding() -> None:
     for counts in (RNG.poisson(5.0, 3000), RNG.integers(0, 60, 3000), np.full(3000, 200)):
         column = Jagged.from_counts(counts, np.ones(int(counts.sum())))
         assert build_layout(specs_of({"hit": column}), Features(), nan=True).warnings == ()
+
+
+def test_values_that_float32_makes_zero() -> None:
+    x = RNG.normal(0.0, 1e-300, 500)
+    (warning,) = build_layout(specs_of({"x": x}), Features(), nan=True).warnings
+    assert warning.startswith("x is nearly zero as float32 (up to ")
+    for other in (np.zeros(500), RNG.normal(0.0, 1e-30, 500), RNG.normal(0.0, 1e-3, 500)):
+        assert build_layout(specs_of({"x": other}), Features(), nan=True).warnings == ()

@@ -20,7 +20,7 @@ from mlaas4hep.config.workflow import Reading, Sample, Split
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.features.split import PARTS
+from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.streaming import scan as module
 from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.cache import Cache
@@ -434,3 +434,19 @@ def test_canonical_files(paths: dict[str, Path]) -> None:
             return tuple(file.sample.name for file in files)
 
     assert files_of(list(SAMPLES)) == files_of(list(SAMPLES)[::-1])
+
+
+@pytest.mark.parametrize("keep", KEEP)
+@pytest.mark.parametrize("events", [1, 30, 10_000])
+def test_head_has_the_first_events_of_every_file(
+    paths: dict[str, Path], tmp_path: Path, events: int, keep: str
+) -> None:
+    with dataset_of(paths, **kept(keep, tmp_path)) as dataset:
+        found = dataset.head(TRAIN, events)
+        check(dataset, found)
+        mine = named(dataset, found)
+        total = dataset.size(TRAIN)
+        for name, all_events in SAMPLES.items():
+            training = [(name, entry) for entry, event in enumerate(all_events) if part(event) == TRAIN]
+            size = min(-(-events * len(training) // total), len(training))
+            assert [one for one in mine if one[0] == name] == training[:size]

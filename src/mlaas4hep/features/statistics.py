@@ -242,6 +242,8 @@ class ValueStatistics:
 def sentinels(missing: Any) -> NDArray[np.float64]:
     """The values that mean missing, float64 [k]: as they are, and as a file of float32 has them."""
     exact = np.asarray(missing, dtype=np.float64).reshape(-1)
+    if not len(exact):
+        return exact
     with np.errstate(over="ignore"):
         both = np.concatenate([exact, exact.astype(np.float32).astype(np.float64)])
     return np.unique(both[~np.isnan(both)])

@@ -214,6 +214,27 @@ class Dataset:
             at = to.stop
         return Chunk(x, y, weight, file, entry)
 
+    def head(self, part: int, events: int) -> Block:
+        """The first events of a part, about ``events`` in all, of every file in the proportion of the whole.
+
+        Of many files, some that are spread over all of them.
+        """
+        numbers = sorted({file for file, found in self._ranges if found.parts[part]})
+        numbers = numbers[:: -(-len(numbers) // MOST_LANES) or 1]
+        total = sum(self.scan.files[file].part(part) for file in numbers)
+        left = {file: -(-events * self.scan.files[file].part(part) // total) for file in numbers}
+        blocks: list[Block] = []
+        for number, (file, found) in enumerate(self._ranges):
+            size = min(left.get(file, 0), found.parts[part])
+            if size:
+                left[file] -= size
+                rows = self._get(number, part)
+                begin = rows.bounds[part]
+                side, raw = rows.side[begin : begin + size], rows.raw[begin : begin + size].copy()
+                parts, files = np.full(size, part, np.int8), np.full(size, self.files[file].index, np.int32)
+                blocks.append(Block(raw, side["y"], side["weight"], parts, files, side["entry"]))
+        return Block.join(blocks)
+
     def in_order(self, part: int | None = None, *, as_given: bool = False) -> Iterator[Block]:
         """All events of a part (or of all) as they lie in the files, file by file (``as_given``: the user's order)."""
         for number, rows in self._in_order(part, as_given=as_given):

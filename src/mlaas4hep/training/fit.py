@@ -24,6 +24,7 @@ from mlaas4hep.streaming.keys import rows_key
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.rows import target_dtype
 from mlaas4hep.streaming.store import DiskStore
+from mlaas4hep.training import giveaway
 from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
 from mlaas4hep.training.events import PartEvents
@@ -107,6 +108,9 @@ def train(
     with ExitStack() as stack:
         dataset = open_dataset(workflow, prepared, choice.layout)
         stack.callback(dataset.close)
+        given_away = giveaway.warning_of(dataset, prepared.labels)
+        if given_away:
+            monitor.warn(given_away)
         check_memory(dataset)
         events = {part: _part(workflow, prepared, dataset, part) for part in (TRAIN, VALIDATION)}
         with monitor.stage("training", _total(training, backend, events[TRAIN])) as advance:

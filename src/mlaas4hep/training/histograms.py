@@ -38,20 +38,20 @@ class Panel:
     outside: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, low: float, high: float, bins: int, classes: int) -> Panel:
-        """Without entries; a range without extent is widened by one half on both sides."""
+    def empty(cls, low: float, high: float, bins: int, classes: int, *, single: bool = True) -> Panel:
+        """Without entries; a range without extent is widened by one half on both sides.
+
+        With ``single`` the range is rounded to float32, as the values are, so that none falls out by rounding.
+        """
         if not (math.isfinite(low) and math.isfinite(high)):
             low, high = 0.0, 1.0
-        low, high = (
-            float(np.float32(low)),
-            float(np.float32(high)),
-        )  # as the values are float32, none falls out by rounding
+        low, high = (float(np.float32(end)) if single else float(end) for end in (low, high))
         if not low < high:
             low, high = low - 0.5, high + 0.5
         edges = np.histogram_bin_edges(np.zeros(0), bins, (low, high)).astype(np.float64)
         return cls(edges, np.zeros((classes, bins), dtype=np.int64), np.zeros((classes, 3), dtype=np.int64))
 
-    def fill(self, values: NDArray[np.float32], index: int) -> None:
+    def fill(self, values: NDArray[np.floating[Any]], index: int) -> None:
         """Add values (any shape) of the class ``index``."""
         finite = values[np.isfinite(values)].astype(np.float64)
         below, above = int((finite < self.edges[0]).sum()), int((finite > self.edges[-1]).sum())

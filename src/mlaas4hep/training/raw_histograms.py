@@ -24,7 +24,7 @@ BINS = 50
 def write_raw_histograms(scanned: Scanned, folder: Path, monitor: Monitor) -> list[Path]:
     """Read all files once more and write one picture a branch and ``histograms.json``.
 
-    The counts are those of all values of a branch, of a jagged one those of all lists, in float32 as in a training.
+    The counts are those of all values of a branch, of a jagged one those of all lists, as they are stored.
 
     Args:
         scanned: the files and the range of every branch.
@@ -38,7 +38,9 @@ def write_raw_histograms(scanned: Scanned, folder: Path, monitor: Monitor) -> li
         OutputError: the folder cannot be written.
     """
     branches = scanned.scan.specs.branches
-    panels = {name: Panel.empty(part.values.low, part.values.high, BINS, 1) for name, part in branches.items()}
+    panels = {
+        name: Panel.empty(part.values.low, part.values.high, BINS, 1, single=False) for name, part in branches.items()
+    }
     for selected in scanned.again(monitor, "histograms"):
         for name, panel in panels.items():
             panel.fill(_values(selected, selected.columns[name]), 0)
@@ -54,12 +56,11 @@ def write_raw_histograms(scanned: Scanned, folder: Path, monitor: Monitor) -> li
     return write_histograms(folder, content, pictures)
 
 
-def _values(selected: Selected, column: Column) -> NDArray[np.float32]:
+def _values(selected: Selected, column: Column) -> NDArray[np.float64]:
     """All values of the events that are used."""
     if len(selected) < len(column):
         keep = np.zeros(len(column), dtype=np.bool_)
         keep[selected.index] = True
         column = select(column, keep)
     values = column.values if isinstance(column, Jagged) else column
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+    return values.astype(np.float64)
