@@ -12,6 +12,7 @@ import uproot
 
 from mlaas4hep.errors import FileReadError, TreeNotFoundError
 from mlaas4hep.streaming.inspection import BranchInfo, inspect, render
+from mlaas4hep.streaming.readers import Branch
 
 
 @pytest.fixture
@@ -133,3 +134,19 @@ def test_a_damaged_tree_beside_others(tmp_path: Path) -> None:
     assert len(inspect(str(path), "good").trees) == 2
     with pytest.raises(FileReadError, match="tree bad cannot be read"):
         inspect(str(path), "bad")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "why"),
+    [
+        ("std::vector<float>[]", "nested lists"),
+        ("std::vector<std::vector<float>>", "nested lists"),
+        ("float[][3]", "nested lists"),
+        ("std::string[]", "text"),
+        ("std::map<int32_t, float>", "maps and sets"),
+        ("TRef", "objects"),
+    ],
+)
+def test_reason_by_type(dtype: str, why: str) -> None:
+    assert (Branch("x", "unsupported", dtype).why or "").startswith(f"{why} cannot be")
+    assert Branch("x", "flat", "float32").why is None

@@ -32,18 +32,30 @@ def settings(*paths: Path, tree: str = "Events", **other: Any) -> Workflow:
     )
 
 
-@pytest.fixture
-def damaged(tmp_path: Path) -> Path:
-    """Branches x, bad and y; the second basket of the second has lost its bytes."""
+@pytest.fixture(params=["TTree", "RNTuple"])
+def damaged(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Branches x, bad and y; the second basket, or page, of the second has lost its bytes."""
     path = tmp_path / "damaged.root"
     rng = np.random.default_rng(1)
     with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
-        tree = file.mktree("Events", {"x": "f8", "bad": "f4", "y": "f4"})
         for start in range(0, EVENTS, EVENTS // 3):
-            values = np.arange(start, start + EVENTS // 3)
-            tree.extend({"x": values, "bad": rng.normal(size=len(values)), "y": -values})
+            numbers = np.arange(start, start + EVENTS // 3)
+            values = {
+                "x": numbers.astype("f8"),
+                "bad": rng.normal(size=len(numbers)).astype("f4"),
+                "y": -numbers.astype("f4"),
+            }
+            if not start:
+                make = file.mktree if request.param == "TTree" else file.mkrntuple
+                tree = make("Events", {name: array.dtype for name, array in values.items()})
+            tree.extend(values)
     with uproot.open(path) as file:
-        seek, size = (file["Events"]["bad"].member(name)[1] for name in ("fBasketSeek", "fBasketBytes"))
+        tree = file["Events"]
+        if request.param == "TTree":
+            seek, size = (int(tree["bad"].member(name)[1]) for name in ("fBasketSeek", "fBasketBytes"))
+        else:
+            place = tree.page_link_list[1][1].pages[0].locator
+            seek, size = int(place.offset), int(place.num_bytes)
     content = bytearray(path.read_bytes())
     content[seek + 100 : seek + size] = bytes(size - 100)
     path.write_bytes(content)

@@ -55,7 +55,8 @@ class Branch:
 
 def _why(dtype: str) -> str:
     word = dtype.lower()
-    if "[][" in word or word.count("vector<") + word.count("rvec<") > 1 or "nested" in word or "lists of array" in word:
+    lists = sum(word.count(sign) for sign in ("vector<", "rvec<", "list<", "[]"))
+    if lists > 1 or "[][" in word or "nested" in word or "lists of array" in word:
         return "nested lists cannot be features"
     if "map<" in word or "set<" in word:
         return "maps and sets cannot be features"
