@@ -122,6 +122,16 @@ def test_ordinary_values_that_occur_often(seed: int, kind: str) -> None:
     assert found(values) == []
 
 
+@pytest.mark.parametrize("number", [np.finfo(np.float64).max, -np.finfo(np.float64).max, 1e300])
+def test_the_largest_double(number: float) -> None:
+    values = np.random.default_rng(0).normal(size=SIZE)
+    values[:400] = number
+    assert [(one.value, one.share) for one in suspects(of(values))] == [(number, 0.1)]
+    declared = ValueStatistics.of(values, np.array([number]))
+    assert suspects(declared) == ()
+    assert (declared.missing, declared.real, declared.large) == (400, SIZE - 400, None)
+
+
 def test_nothing_and_constants() -> None:
     for values in (np.empty(0), np.full(50, math.nan), np.full(50, -999.0), np.array([1.0]), np.array([-999.0, 1.0])):
         assert found(values) == []

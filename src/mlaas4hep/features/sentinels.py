@@ -58,8 +58,9 @@ def suspects(values: ValueStatistics) -> tuple[Suspect, ...]:
     sketch = values.features.sketch
     total = int(sketch.counts.sum())
     often = sketch.single & (sketch.counts >= max(LEAST, SHARE * total))
+    beyond = _beyond(values)
     if not total or not often.any():
-        return ()
+        return beyond
     often &= sketch.first != 0  # zero is a value like any other: no energy, no track
     spikes = np.flatnonzero(often)
     core = total - int(sketch.counts[spikes].sum())
@@ -68,7 +69,17 @@ def suspects(values: ValueStatistics) -> tuple[Suspect, ...]:
         found = [index for index in spikes.tolist() if _beside(sketch, ~often, index)]
     else:
         found = _apart(sketch, often)
-    return tuple(Suspect(sketch.edges(index)[0], int(sketch.counts[index]) / values.count) for index in sorted(found))
+    ones = [Suspect(sketch.edges(index)[0], int(sketch.counts[index]) / values.count) for index in found]
+    return tuple(sorted((*ones, *beyond), key=lambda one: one.value))
+
+
+def _beyond(values: ValueStatistics) -> tuple[Suspect, ...]:
+    """Numbers beyond float32 that occur often, such as the largest double."""
+    if values.large is None:
+        return ()
+    sketch = values.large.sketch
+    often = np.flatnonzero(sketch.single & (sketch.counts >= max(LEAST, SHARE * values.count)))
+    return tuple(Suspect(sketch.edges(index)[0], int(sketch.counts[index]) / values.count) for index in often.tolist())
 
 
 def _beside(sketch: Sketch, others: NDArray[np.bool_], index: int) -> bool:
