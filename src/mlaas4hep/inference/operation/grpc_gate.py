@@ -66,10 +66,10 @@ class GrpcGate:
         self._authenticator = authenticator
         self._rate = rate
         self._wrapped: dict[str, tuple[Any, Any]] = {}
-        self._calls = 0
+        self._calls = self._taken = 0
         self._held: asyncio.Event | None = None
 
-    async def stop(self, stop: Callable[[], Awaitable[None]]) -> None:
+    async def stop(self, stop: Callable[[], Awaitable[None]], begun: Callable[[], int]) -> None:
         """Stop a server without failing a call.
 
         gRPC fails calls that wait to be taken when a server stops. So answers are held back until no call waits any
@@ -77,10 +77,11 @@ class GrpcGate:
 
         Args:
             stop: stops the server and waits for calls under way.
+            begun: how many calls clients have begun.
         """
         self._held = asyncio.Event()
         seen, quiet, left = -1, 0, HOLD_STEPS
-        while quiet < QUIET_STEPS and left:
+        while (quiet < QUIET_STEPS or self._taken < begun()) and left:
             quiet = quiet + 1 if seen == self._calls else 0
             seen, left = self._calls, left - 1
             await asyncio.sleep(STEP)
@@ -118,6 +119,7 @@ class GrpcGate:
 
     def note(self, given: object) -> None:
         """Begin a request, with the id that the client gave it."""
+        self._taken += 1
         REQUEST_ID.set(self._state.request_id(given.encode() if isinstance(given, str) else None))
 
     def _permit(self, caller: Caller, right: Right, *, known: bool) -> None:

@@ -190,6 +190,8 @@ class _Outer(asyncio.Protocol):
         self.transport.abort()
 
     def _asks(self, kind: int, _: int, stream: int) -> None:
+        if kind == HEADERS:
+            self._relay.calls += 1
         if kind == RESET and stream in self._begun:
             self._begun.discard(stream)
             self._relay.count(CUT_OFF)
@@ -212,6 +214,7 @@ class Relay:
         context: of TLS; None: without.
 
     Attributes:
+        calls: that clients have begun so far.
         port: where it listens.
         inside: where gRPC's library has to listen, in its own form.
     """
@@ -220,6 +223,7 @@ class Relay:
         self, listener: socket.socket, state: State, limit: int, patience: float, context: ssl.SSLContext | None = None
     ) -> None:
         self.limit = limit
+        self.calls = 0
         self.connections: set[_Outer] = set()
         self.port: int = listener.getsockname()[1]
         name = f"mlaas4hep-{secrets.token_hex(16)}"

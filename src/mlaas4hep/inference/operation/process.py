@@ -189,9 +189,10 @@ class _Process:
     async def _stop_grpc(self, grpc: Any) -> None:
         if grpc is None or self._gate is None or self._relay is None:
             return
-        await self._relay.refuse(self._settings.drain)
-        await self._gate.stop(lambda: grpc.stop(self._settings.drain))
-        self._relay.close()
+        relay = self._relay
+        await relay.refuse(self._settings.drain)
+        await self._gate.stop(lambda: grpc.stop(self._settings.drain), lambda: relay.calls)
+        relay.close()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
