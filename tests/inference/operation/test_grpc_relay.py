@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import re
@@ -21,6 +22,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.operation.grpc_relay import Frames
 from mlaas4hep.inference.operation.heads import LARGEST
+from mlaas4hep.inference.operation.unread import Unread
 from tests.support.serve_process import ServeProcess, eventually
 
 Start = Callable[..., ServeProcess]
@@ -185,3 +187,22 @@ def test_headers_may_have_64_kib_in_all(sizes: list[int], ended: bool) -> None:
     assert good is (total <= LARGEST)
     if good:
         assert frames.open is not ended
+
+
+def test_a_client_that_reads_nothing_is_dropped_and_one_that_reads_slowly_is_not() -> None:
+    class Wire(asyncio.WriteTransport):
+        left = 50 * 2**20
+
+        def get_write_buffer_size(self) -> int:
+            return self.left
+
+    for step, late in ((2**20, False), (2**10, True), (0, True)):
+        wire, unread, found = Wire(), Unread(), []
+        assert not unread.late(1000.0, 30.0, wire)
+        unread.begin(0.0, wire)
+        for second in range(1, 41):
+            wire.left -= step
+            found.append(unread.late(float(second), 30.0, wire))
+        assert any(found) is late
+        unread.end()
+        assert not unread.late(1000.0, 30.0, wire)

@@ -168,6 +168,9 @@ def test_a_server_counts(start: Callable[..., ServeProcess]) -> None:
     assert sample(samples, failures, model="", version="", error="ModelNotFoundError") == 1
     assert sample(samples, "mlaas4hep_model_rows_total", model="scorer", version="1") >= 6
     assert sample(samples, "mlaas4hep_models", worker="0", state="READY") == 1
+    gauges = {"worker": "0", "model": "scorer", "version": "1"}
+    assert sample(samples, "mlaas4hep_model_inline_rows", **gauges) >= 0
+    assert sample(samples, "mlaas4hep_model_waiting", **gauges) == 0
     calls = {"protocol": "grpc", "method": "CALL"}
     config = "/inference.GRPCInferenceService/ModelConfig"
     assert sample(samples, "mlaas4hep_requests_total", **calls, route=config, status="NOT_FOUND") == 1

@@ -23,6 +23,7 @@ from mlaas4hep.inference.operation.heads import LARGEST
 from mlaas4hep.inference.operation.sockets import last_connections, refuse_connections
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.operation.templates import OTHER
+from mlaas4hep.inference.operation.unread import PROGRESS, Unread
 
 __all__ = ["PEER", "Frames", "Relay"]
 
@@ -31,7 +32,6 @@ PEER = "mlaas4hep-client-"
 LINUX = sys.platform.startswith("linux")
 PATH = 108
 """Bytes of the name of a local socket."""
-PROGRESS = 64 * 1024
 TICK = 0.5
 LINGER = 1.0
 PREFACE = 24
@@ -120,6 +120,7 @@ class _Outer(asyncio.Protocol):
         self._begun: set[int] = set()
         self._early = b""
         self._since, self._arrived = self._loop.time(), 0
+        self._unread = Unread()
         self.waits = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -169,15 +170,20 @@ class _Outer(asyncio.Protocol):
             self._inner.close()
 
     def pause_writing(self) -> None:
+        self._unread.begin(self._loop.time(), self.transport)
         if self._inner is not None:
             self._inner.pause_reading()
 
     def resume_writing(self) -> None:
+        self._unread.end()
         if self._inner is not None:
             self._inner.resume_reading()
 
     def check(self, now: float, limit: float) -> None:
-        """End the connection if the client leaves something unfinished for too long."""
+        """End the connection if the client leaves something unfinished, or unread, for too long."""
+        if self._unread.late(now, limit, self.transport):
+            self._end("DEADLINE_EXCEEDED")
+            return
         if self.waits or not self._asked.open:
             return
         if self._arrived >= PROGRESS:

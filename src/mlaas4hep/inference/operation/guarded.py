@@ -15,12 +15,11 @@ from mlaas4hep.inference.operation.heads import FRAMING, LARGEST, MOST, SLACK, H
 from mlaas4hep.inference.operation.outgoing import Outgoing
 from mlaas4hep.inference.operation.state import State
 from mlaas4hep.inference.operation.templates import OTHER
+from mlaas4hep.inference.operation.unread import PROGRESS, Unread
 
 __all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "Guarded"]
 
 KEEP_ALIVE = 75
-PROGRESS = 64 * 1024
-"""Bytes that a client has to send or to take within its time."""
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 2**20
 NEW, HEAD, BODY, DONE, ENDED = range(5)
@@ -59,14 +58,14 @@ class Guarded(HttpToolsProtocol):
         self._error: HeadError | None = None
         self._refusal: HeadError | None = None
         self._cut = False
-        self._stuck: tuple[float, int] | None = None
+        self._unread = Unread()
         self.state.connections = len(self.connections)
         if len(self.connections) > self.limit:
             self.refuse(HeadError(503, FULL), b"retry-after: 1\r\n", linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count, and note whether an answer was cut off."""
-        self._cut = self._cut or (exc is not None and self._stuck is not None)
+        self._cut = self._cut or (exc is not None and self._unread.waits)
         super().connection_lost(exc)
         self.state.connections = len(self.connections)
 
@@ -197,12 +196,12 @@ class Guarded(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
         super().pause_writing()
-        self._stuck = (self.loop.time(), self.transport.get_write_buffer_size())
+        self._unread.begin(self.loop.time(), self.transport)
 
     def resume_writing(self) -> None:
         """It has read enough."""
         super().resume_writing()
-        self._stuck = None
+        self._unread.end()
 
     def refuse(self, error: HeadError, header: bytes = b"", *, linger: bool = True) -> None:
         """Take nothing more; answer so once all requests before this one are answered."""
@@ -247,15 +246,10 @@ class Guarded(HttpToolsProtocol):
 
     def check(self, now: float, limit: float) -> None:
         """End the connection if its client let it wait for too long."""
-        if self._stuck is not None:
-            since, size = self._stuck
-            left = self.transport.get_write_buffer_size()
-            if size - left >= PROGRESS:
-                self._stuck = (now, left)
-            elif now - since > limit:
-                self._cut = True
-                self.transport.abort()
-                return
+        if self._unread.late(now, limit, self.transport):
+            self._cut = True
+            self.transport.abort()
+            return
         if self.transport.is_closing():
             return
         if self.phase == ENDED:
