@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import inspect
 import os
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -14,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from mlaas4hep.bundle.files import output_error
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
 from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
@@ -21,6 +24,7 @@ from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
 __all__ = ["build_model", "load_model_file", "user_errors"]
 
 _WIDTH_NAMES = {"idim", "dim", "input_dim", "ndim", "width", "n_features", "nfeatures", "n_inputs", "ninputs"}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _local_modules: set[str] = set()
 
 
@@ -108,9 +112,17 @@ def user_errors(path: Path | str, doing: str) -> Iterator[None]:
                 hint=f"install it with: {install_hint(extra)}",
             ) from error
         raise ModelFileError(f"{doing}: {error}", where=_place(path, error)) from error
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise output_error(error, error.filename or tempfile.gettempdir()) from error
+        raise _told(path, doing, error) from error
     except (Exception, SystemExit) as error:
-        text = str(error).strip().partition("\n")[0]
-        raise ModelFileError(f"{doing}: {type(error).__name__}: {text}", where=_place(path, error)) from error
+        raise _told(path, doing, error) from error
+
+
+def _told(path: Path | str, doing: str, error: BaseException) -> ModelFileError:
+    text = str(error).strip().partition("\n")[0]
+    return ModelFileError(f"{doing}: {type(error).__name__}: {text}", where=_place(path, error))
 
 
 def _place(path: Path | str, error: BaseException) -> str:

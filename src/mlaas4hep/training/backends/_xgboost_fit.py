@@ -7,12 +7,14 @@ import math
 import tempfile
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xgboost
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends._files import check_room
 from mlaas4hep.training.backends._loop import Progression, read_checkpoint, write_checkpoint
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Arrays, Events
@@ -127,6 +129,8 @@ def _fit_external(
     if validation.size:
         sets.append((rows.copy(), labels.copy()))
     with tempfile.TemporaryDirectory(prefix="mlaas4hep-xgboost-") as folder:
+        # XGBoost keeps at least a byte for each value there; on a full disk it ends the whole process.
+        check_room(Path(folder), (train.size + validation.size) * train.width)
 
         def create(ref: Any, **options: Any) -> Any:
             name = "train" if ref is None else "validation"
