@@ -23,6 +23,7 @@ from benchmarks.streaming.results import Results
 from benchmarks.streaming.sample import ignored
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
+MEMORY = "\n# Memory: measured\n"
 RESULTS = Path(__file__).resolve().parents[1] / "RESULTS.md"
 QUICK = Sizes(small=4_000, large=8_000, few=4_000, formats=8_000, train=4_000, epochs=2)
 BEST = 2
@@ -78,8 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if output is None:
         print(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        output.write_text(text + _memory(output), encoding="utf-8")
         print(f"written: {output}")
+
+
+def _memory(page: Path) -> str:
+    """The section of ``benchmarks.memory.run``, which stands below ours."""
+    if not page.exists():
+        return ""
+    _, mark, section = page.read_text(encoding="utf-8").partition(MEMORY)
+    return mark + section
 
 
 if __name__ == "__main__":
