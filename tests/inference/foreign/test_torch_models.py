@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlaas4hep.inference.failures import ModelRefusedError
 from tests.support.foreign_models import close, convert, convert_here, opened
 from tests.support.worker_models import Bessel, bessel, script
 
@@ -135,3 +136,33 @@ def test_what_has_no_onnx_form_is_served_by_a_worker(tmp_path: Path) -> None:
         assert (runtime.platform, runtime.batched) == ("pytorch_libtorch", True)
         given = runtime.run({"INPUT__0": X[:, :3]}, timeout=60)["OUTPUT__0"]
         assert np.allclose(given, bessel(X[:, :3]), atol=1e-5)
+
+
+class Ops(torch.nn.Module):
+    """Attributes with names that operators have, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops = torch.nn.ModuleDict({"conv": torch.nn.Linear(4, 3), "from_file": torch.nn.Linear(3, 2)})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.ops["from_file"](self.ops["conv"](x)))
+
+
+def test_attributes_called_as_operators_are(tmp_path: Path) -> None:
+    net = Ops().eval()
+    convert_here(script(net, tmp_path / "m.pt"), tmp_path / "1")
+    with opened(tmp_path / "1") as runtime:
+        found = runtime.run({"x": X}, timeout=60)["output"]
+    assert close(found, net(torch.from_numpy(X)).detach().numpy())
+
+
+@pytest.mark.parametrize("call", ["ops.mine.run(x)", "torch.ops.rpc.remote(x)", "torch.save(x, 'f')", "from_file('f')"])
+def test_operators_that_are_not_of_torch(tmp_path: Path, call: str) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+        archive.writestr("m/data.pkl", b"")
+        archive.writestr("m/code/__torch__/m.py", f"def forward(self, x):\n  return {call}\n")
+    with pytest.raises(ModelRefusedError, match="reaches out of the model"):
+        convert_here(tmp_path / "m.pt", tmp_path / "1")

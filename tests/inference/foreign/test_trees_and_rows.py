@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
 from mlaas4hep.inference.failures import ModelRefusedError
-from tests.support.foreign_models import close, convert, opened
+from tests.support.foreign_models import close, convert, convert_here, opened
 
 RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(size=(400, 4)).astype(np.float32)
@@ -64,6 +64,40 @@ def test_xgboost(tmp_path: Path, objective: str, labels: NDArray[Any], more: dic
     check(tmp_path / "1", X, booster.predict(data))
 
 
+OTHERS: dict[str, tuple[NDArray[Any], dict[str, Any], str]] = {
+    "categories": (TWO, {"objective": "binary:logistic", "max_cat_to_onehot": 1}, "trees that split by category"),
+    "categories, one each": (TWO, {"objective": "binary:logistic", "max_cat_to_onehot": 99}, "split by category"),
+    "dart": (TWO, {"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.3}, "the booster dart"),
+    "linear": (TWO, {"objective": "binary:logistic", "booster": "gblinear"}, "the booster gblinear"),
+    "classes": (THREE, {"objective": "multi:softmax", "num_class": 3}, "the objective multi:softmax"),
+    "cox": (VALUE + 20, {"objective": "survival:cox"}, "the objective survival:cox"),
+    "quantiles": (VALUE, {"objective": "reg:quantileerror", "quantile_alpha": [0.1, 0.5, 0.9]}, "ONNX"),
+    "hinge": (TWO, {"objective": "binary:hinge"}, "does not agree"),
+    "two targets": (np.stack([VALUE, 2 * VALUE], 1), {"objective": "reg:squarederror"}, "does not agree"),
+    "base": (VALUE + 500, {"objective": "reg:squarederror", "base_score": 490.0}, ""),
+    "forests": (TWO, {"objective": "binary:logistic", "num_parallel_tree": 3, "subsample": 0.5}, ""),
+    "gamma": (TWO + 1, {"objective": "reg:gamma"}, ""),
+}
+"""Models of XGBoost: labels, parameters, and why XGBoost serves them itself; "": they are served as ONNX."""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("ending", ["json", "ubj"])
+def test_other_models_of_xgboost(tmp_path: Path, name: str, ending: str) -> None:
+    labels, more, reason = OTHERS[name]
+    rows, types = X.copy(), None
+    if "categories" in name:
+        rows[:, 3] = np.random.default_rng(3).integers(0, 6, len(X))
+        types = ["float", "float", "int", "c"]
+    data = xgboost.DMatrix(rows, labels, feature_types=types, enable_categorical=True)
+    booster = xgboost.train({"nthread": 1, **more}, data, 6)
+    booster.save_model(tmp_path / f"m.{ending}")
+    served = convert_here(tmp_path / f"m.{ending}", tmp_path / "1")
+    assert served["runtime"] == ("worker" if reason else "onnx")
+    assert reason in served["reason"]
+    check(tmp_path / "1", rows, booster.predict(data))
+
+
 def test_lightgbm(tmp_path: Path) -> None:
     lightgbm = pytest.importorskip("lightgbm")
     for number, (objective, labels) in enumerate((("binary", TWO), ("multiclass", THREE), ("regression", VALUE))):
@@ -73,7 +107,7 @@ def test_lightgbm(tmp_path: Path) -> None:
         booster = lightgbm.train(settings, lightgbm.Dataset(X, labels), 8)
         file = tmp_path / f"model{number}.txt"
         booster.save_model(file)
-        convert(file, tmp_path / f"{number}")
+        assert convert(file, tmp_path / f"{number}")["runtime"] == "onnx"
         check(tmp_path / f"{number}", X, booster.predict(X))
 
 

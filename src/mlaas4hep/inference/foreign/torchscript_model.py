@@ -20,7 +20,10 @@ __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
 FRAMEWORK: Final = "TorchScript"
 WORKER: Final = True
-FORBIDDEN: Final = re.compile(rb"\b(from_file|torch\.save|ops\.(?!aten|prim|torchvision)\w+)")
+FORBIDDEN: Final = re.compile(
+    rb"\b(from_file(?=\()|torch\.save|ops\.(?!(?:aten|prims?|quantized|prepacked|mkldnn|sparse|torchvision)\.)\w+\.\w+(?=\())"
+)
+"""Calls of torch's operators on files, and of operators that are not torch's own; attributes may have such names."""
 ROWS: Final = 4
 
 

@@ -60,6 +60,7 @@ async def convert_upload(
             raise ModelRefusedError(refused.read_text("utf-8", errors="replace")[:2000])
         if code or not (work / "out" / "served.json").is_file():
             raise ModelRefusedError(_death(code, text, limits))
+        await asyncio.to_thread(_say_who_serves, source.name, work / "out" / "served.json")
         await asyncio.to_thread(_publish, work, target)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
@@ -135,6 +136,14 @@ def _death(code: int, text: str, limits: Limits) -> str:
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
         return f"its conversion crashed ({name})"
     return f"its conversion failed (exit code {code})"
+
+
+def _say_who_serves(name: str, file: Path) -> None:
+    """Log a model that is not served as ONNX, or was not compared, with the reason."""
+    served = json.loads(file.read_bytes())
+    if served["reason"]:
+        how = "as ONNX" if served["runtime"] == "onnx" else f"by {served['framework']} in a process of its own"
+        log.warning("%s is served %s: %s", name, how, served["reason"])
 
 
 def _publish(work: Path, target: Path) -> None:
