@@ -30,23 +30,31 @@ __all__ = [
     "without_credentials",
 ]
 
-_USER = re.compile(r"(?<=://)[^/?#@\s'\"]*:?[^/?#\s'\"]*@")
-_SECRET = re.compile(
-    r"(?i)([?&](?:[a-z0-9-]+[-_])?(?:authz|token|access|signature|sig|credential|password|passwd|secret|key|awsaccesskeyid)"
-    r"(?:[-_]?(?:id|key|token))?=)[^&#\s'\"]+"
-)
+_USER = re.compile(r"(?<=://)(?:[^/?#@\s'\"]*:(?!\d*(?:[/?#\s'\"]|$))[^\s'\"]*|[^/?#\s'\"]*)@")
+_PARAMETER = re.compile(r"([?&;#])([\w.~$:%\[\]-]+)=([^=&;#\s'\"][^&;#\s'\"]*)")
+_SECRET = re.compile(r"(?i)auth|token|sig|secret|cred|pass|pwd|key|jwt|bearer|access|session|macaroon|(?<![a-z])code")
+_OPAQUE = re.compile(r"(?=[^.]*[0-9])(?=.*[A-Za-z])[\w%+=~-]{24,}|eyJ.*|Bearer.*")
+"""A value that nobody chose to be read: long, of letters and digits; or the beginning of a JSON Web Token."""
 
 
 def without_credentials(text: str) -> str:
     """Return a text with user names, passwords and tokens of the URLs in it taken out.
 
-    Every place that shows or stores a name of a file, and every error, goes through this.
+    Of the parameters of a URL those are kept that have neither a name that speaks of a secret nor a value that looks
+    like one. Every place that shows or stores a name of a file, and every error, goes through this.
 
     Example:
         >>> without_credentials("https://me:secret@host/a.root?authz=eyJh&n=1")
         'https://host/a.root?authz=...&n=1'
     """
-    return _SECRET.sub(r"\1...", _USER.sub("", text)) if "://" in text else text
+    if "://" in text:
+        text = _USER.sub("", text)
+    return _PARAMETER.sub(_hidden, text) if "=" in text else text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    sign, name, value = found.groups()
+    return f"{sign}{name}=..." if _SECRET.search(name) or _OPAQUE.match(value) else found[0]
 
 
 class MLaaS4HEPError(Exception):

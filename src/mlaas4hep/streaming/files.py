@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import ConfigError
@@ -25,17 +25,20 @@ class DataFile:
         sample: the sample it belongs to.
         source: the open file.
         own_tree: whether the file or its sample names a tree of its own.
+        alike: how many other files before it have a path that reads the same once credentials are taken out.
     """
 
     index: int
     sample: Sample
     source: Source
     own_tree: bool = False
+    alike: int = 0
 
     @property
     def path(self) -> str:
-        """Where the file is, with its tree if that is its own; as it may be shown and stored."""
-        return f"{self.source.path}:{self.source.tree}" if self.own_tree and self.source.tree else self.source.path
+        """Where the file is, with its tree if that is its own; as it may be shown and stored, unlike all others."""
+        path = f"{self.source.path}:{self.source.tree}" if self.own_tree and self.source.tree else self.source.path
+        return f"{path} ({self.alike + 1})" if self.alike else path
 
 
 def open_files(
@@ -76,13 +79,25 @@ def open_files(
     except BaseException:
         close_files(files)
         raise
-    return tuple(sorted(files, key=lambda file: (file.source.identity, file.path)))
+    return _told_apart(sorted(files, key=lambda file: (file.source.identity, file.path, file.source.location)))
 
 
 def close_files(files: Iterable[DataFile]) -> None:
     """Release all files."""
     for file in files:
         file.source.close()
+
+
+def _told_apart(files: Sequence[DataFile]) -> tuple[DataFile, ...]:
+    """The same files; counts and cutflows go by path, so no two places may have the same."""
+    places: dict[str, list[str]] = {}
+    found = []
+    for file in files:
+        known = places.setdefault(file.path, [])
+        if file.source.location not in known:
+            known.append(file.source.location)
+        found.append(replace(file, alike=known.index(file.source.location)))
+    return tuple(found)
 
 
 def _tell(files: Sequence[DataFile], note: Callable[[str], None]) -> None:

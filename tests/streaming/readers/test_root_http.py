@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
+from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.readers import open_source
 
 # uproot leaves its connections to the garbage collector.
@@ -48,6 +51,14 @@ class Parts(Whole):
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
         self.wfile.write(part)
+
+
+class Named(Parts):
+    """Sends the file that a parameter of the URL names."""
+
+    def translate_path(self, path: str) -> str:
+        """The file of ``?key=``."""
+        return str(Path(self.directory) / parse_qs(urlsplit(path).query)["key"][0])
 
 
 class Server(ThreadingHTTPServer):
@@ -91,3 +102,13 @@ def test_server_that_ignores_ranges_is_refused(url: str) -> None:
 def test_missing_file(url: str) -> None:
     with pytest.raises(FileReadError, match=r"nothing\.root: no such file; check the path"):
         open_source(f"{url}/nothing.root", "Events")
+
+
+@pytest.mark.parametrize("url", [Named], indirect=True)
+def test_files_that_only_a_hidden_parameter_tells_apart_have_paths_of_their_own(url: str) -> None:
+    names = [f"{url}/x.root?key={name}.root" for name in ("ttbar", "W_lnu")]
+    for order in (names, names[::-1]):
+        files = open_files([Sample(name="all", files=tuple(order))], "Events", Reading())
+        assert [file.path for file in files] == [f"{url}/x.root?key=...", f"{url}/x.root?key=... (2)"]
+        assert len({file.source.identity for file in files}) == 2
+        close_files(files)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mlaas4hep.errors import without_credentials
 from mlaas4hep.inference.failures import BadRequestError, ForbiddenError
 
 __all__ = ["allowed_url", "final_url", "only_allowed"]
@@ -32,7 +33,7 @@ def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
         raise BadRequestError("the body must hold the url of a file")
     if not _climbs(url) and any(_is_below(url, prefix) for prefix in prefixes):
         return url
-    raise ForbiddenError(ELSEWHERE, where=ascii(url[:200]))
+    raise ForbiddenError(ELSEWHERE, where=_shown(url))
 
 
 async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
@@ -54,8 +55,8 @@ async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
                     return url
                 url = allowed_url(str(answer.url.join(answer.headers["location"])), prefixes)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BadRequestError(f"the file cannot be reached ({type(error).__name__})", where=ascii(url[:200])) from None
-    raise BadRequestError("the file is redirected too often", where=ascii(url[:200]))
+        raise BadRequestError(f"the file cannot be reached ({type(error).__name__})", where=_shown(url)) from None
+    raise BadRequestError("the file is redirected too often", where=_shown(url))
 
 
 def only_allowed(prefixes: Sequence[str]) -> None:
@@ -91,6 +92,10 @@ def _place(prefix: str) -> tuple[str, str, int | None, str]:
 
 def _is_below(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+
+
+def _shown(url: str) -> str:
+    return ascii(without_credentials(url)[:200])
 
 
 def _climbs(url: str) -> bool:
