@@ -191,3 +191,16 @@ def test_lightgbm_names_that_nobody_gave(tmp_path: Path) -> None:
         lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 2).save_model(tmp_path / "m.txt")
         served = convert(tmp_path / "m.txt", tmp_path / ("named" if names else "plain"))
         assert served["inputs"][0]["columns"] == (names or [])
+
+
+def test_scores_that_differ_little_are_compared_by_their_spread(tmp_path: Path) -> None:
+    data = xgboost.DMatrix(FULL, 511_000 + 2 * FULL[:, 0])
+    booster = xgboost.train({"max_depth": 4, "nthread": 1}, data, 100)
+    booster.save_model(tmp_path / "m.json")
+    served = convert_here(tmp_path / "m.json", tmp_path / "1")
+    with opened(tmp_path / "1") as runtime:
+        found = runtime.run({"features": FULL}, timeout=60)["scores"][:, 0]
+    wanted = booster.predict(data)
+    assert np.abs(found - wanted).max() < 0.3
+    assert served["runtime"] == "worker"
+    assert "of the spread of its values" in served["reason"]

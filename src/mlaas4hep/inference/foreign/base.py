@@ -70,6 +70,8 @@ class Native:
         cuts: for tree models: the values at which each column is split, by column.
         exact: for tree models: a value right at a cut is compared in float32, as ONNX does.
         missing: for tree models: NaN is allowed.
+        spread: differences count relative to the spread of the scores, not to their size: a sum of trees around 500 000
+            loses in float32 what tells rows apart.
         symbols: by input: names of the axes of any size; those of one name are of one size. "" where there is none.
         shapes: by input: sizes that the model is known to take; empty if none are.
     """
@@ -84,6 +86,7 @@ class Native:
     cuts: Mapping[int, NDArray[Any]] | None = None
     exact: bool = True
     missing: bool = True
+    spread: bool = False
     symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 

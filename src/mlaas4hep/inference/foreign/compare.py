@@ -17,6 +17,8 @@ from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
 __all__ = ["TOLERANCE", "Examples", "differences", "examples", "independent", "stacked"]
 
 TOLERANCE: Final = 1e-5
+STEPS: Final = 4
+"""Steps of float32 at the largest value that a sum may be off."""
 CALLS: Final = 20
 MOST: Final = (300, 64, 8, 2)
 """Rows of a call at most, until one is taken: some models say how many rows they take."""
@@ -67,13 +69,16 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
     raise failure or ValueError
 
 
-def differences(run: Run, expected: Examples) -> tuple[float, str]:
-    """Largest difference relative to the scale of the output, and what is wrong; "" if all is within `TOLERANCE`."""
+def differences(run: Run, expected: Examples, *, spread: bool = False) -> tuple[float, str]:
+    """Largest difference relative to the scale of the output, and what is wrong; "" if all is within `TOLERANCE`.
+
+    With `spread` the scale is the spread of its values, or what float32 can tell apart if that is more.
+    """
     largest = 0.0
     for call, wanted in zip(expected.inputs, expected.outputs, strict=True):
         given = run(call)
         for name, values in wanted.items():
-            difference, wrong = _difference(np.asarray(given[name]), np.asarray(values), name)
+            difference, wrong = _difference(np.asarray(given[name]), np.asarray(values), name, spread=spread)
             if wrong:
                 return difference, wrong
             largest = max(largest, difference)
@@ -108,9 +113,14 @@ def independent(run: Run, expected: Examples) -> bool:
 
 
 def _difference(
-    given: NDArray[Any], wanted: NDArray[Any], name: str, whole: NDArray[Any] | None = None
+    given: NDArray[Any],
+    wanted: NDArray[Any],
+    name: str,
+    whole: NDArray[Any] | None = None,
+    *,
+    spread: bool = False,
 ) -> tuple[float, str]:
-    """Relative to the largest value of `whole`, by default of `wanted`."""
+    """Relative to the largest value of `whole`, by default of `wanted`, or to its spread."""
     if given.shape != wanted.shape:
         return math.inf, f"{name} has the shape {list(given.shape)} instead of {list(wanted.shape)}"
     if wanted.dtype.kind not in "fiu" or given.dtype.kind not in "fiu":
@@ -122,9 +132,13 @@ def _difference(
         return math.inf, f"{name} is NaN or infinite for other rows"
     scale = b if whole is None else whole.astype(np.float64)
     size = float(np.abs(scale[np.isfinite(scale)]).max(initial=0.0))
+    if spread and size:
+        values = scale[np.isfinite(scale)]
+        size = max(float(np.ptp(values)), STEPS * float(np.finfo(np.float32).eps) / TOLERANCE * size)
     difference = float(np.abs(a[~odd] - b[~odd]).max(initial=0.0)) / (size or 1.0)
     if difference > TOLERANCE:
-        return difference, f"{name} differs by {difference:.2g} of its largest value"
+        of = "the spread of its values" if spread else "its largest value"
+        return difference, f"{name} differs by {difference:.2g} of {of}"
     return difference, ""
 
 

@@ -94,7 +94,7 @@ def _converted(
         def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
             return runtime.run({name: np.asarray(array, order="C") for name, array in inputs.items()})
 
-        difference, wrong = differences(run, expected)
+        difference, wrong = differences(run, expected, spread=native.spread)
     except MemoryError:
         raise
     except MLaaS4HEPError as error:

@@ -39,6 +39,7 @@ def tree_native(
         batched=True,
         model=model,
         cuts=cuts,
+        spread=True,
     )
 
 
