@@ -79,8 +79,8 @@ class Work:
         """Arguments of a training in one YAML file; changes replace or add sections, None removes one."""
         sections: dict[str, Any] = {
             "samples": [
-                {"name": "sig", "files": "sig.root", "label": "signal"},
-                {"name": "bkg", "files": "bkg.root", "label": "background"},
+                {"name": name, "files": f"{name}.root", **({} if "label_branch" in changes else {"label": label})}
+                for name, label in (("sig", "signal"), ("bkg", "background"))
             ],
             "training": {"model": str(MODELS / "decision_tree.py")},
             **changes,

@@ -128,10 +128,10 @@ def test_both_forms_of_configuration(work: Work) -> None:
 
 
 def test_no_configuration(work: Work) -> None:
-    says = ["--files, --labels, --model, --params not given", "name a workflow.yaml"]
+    says = ["--files, --labels, --model not given", "name a workflow.yaml"]
     work.refused("train", "--fout", work.fout, says=says)
     arguments = ["--files", "a.root", "--labels", "1"]
-    work.refused("workflow", *arguments, says=["--model, --params not given"])
+    work.refused("workflow", *arguments, says=["--model not given"])
 
 
 @pytest.mark.parametrize(

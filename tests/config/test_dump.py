@@ -21,7 +21,7 @@ from mlaas4hep.config import (
     to_yaml,
 )
 
-WORDS = st.text(min_size=1, max_size=12)
+WORDS = st.text(min_size=1, max_size=12).filter(lambda text: "nan" not in text.lower() and "inf" not in text.lower())
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 LABELS = st.integers() | NUMBERS | WORDS | st.sampled_from(["no", "1e-3", "010", "1", "null"])
 BRANCHES = st.text("abcJet_*?[]0", min_size=1, max_size=8)
@@ -50,7 +50,9 @@ def workflows(draw: st.DrawFn) -> Workflow:
         ),
         weights=Weights(branch=draw(st.none() | WORDS), balance=draw(st.none() | st.booleans())),
         split=Split(validation=draw(st.floats(0.0, 0.49)), test=draw(st.floats(0.0, 0.49))),
-        reading=Reading(chunk_size=draw(st.sampled_from([-1, 5])), memory_limit=draw(st.none() | st.integers(1))),
+        reading=Reading(
+            chunk_size=draw(st.sampled_from([-1, 5])), memory_limit=draw(st.none() | st.integers(1, 2**62))
+        ),
         training=draw(
             st.none() | st.builds(Training, model=st.just(Path("/analysis/model.py")), signal=st.none() | LABELS)
         ),

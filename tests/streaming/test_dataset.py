@@ -72,7 +72,8 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @contextmanager
 def dataset_of(paths: Mapping[str, Path], *, target: int = 30, events: int = -1, **wishes: Any) -> Iterator[Dataset]:
     """A dataset whose files have several ranges."""
-    workflow = workflow_of({name: (path, name) for name, path in paths.items()})
+    own = "label_branch" not in wishes  # labels of files, else of a branch
+    workflow = workflow_of({name: (path, name if own else None) for name, path in paths.items()})
     pipeline = Pipeline(
         Preprocessing(),
         features=("met", "Jet_pt", "cells"),

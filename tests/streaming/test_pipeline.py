@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ def pipeline_of(file: DataFile, **changes: Any) -> Pipeline:
         "missing": (-999.0,),
     }
     return Pipeline(**{**values, **changes})
+
+
+def unlabelled(file: DataFile) -> DataFile:
+    """The same file without a label of its own, as where a branch holds the labels."""
+    return replace(file, sample=file.sample.model_copy(update={"label": None}))
 
 
 def expected(start: int, stop: int) -> list[tuple[int, Event]]:
@@ -156,7 +162,7 @@ def test_drop_selects_even_without_cuts(file: DataFile) -> None:
 def test_weight_and_label_may_be_variables(file: DataFile) -> None:
     variables = {**VARIABLES, "double": "2 * w", "kind": "charge > 0"}
     pipeline = pipeline_of(file, settings={"variables": variables}, weight_branch="double", label_branch="kind")
-    found = pipeline.apply(file, 0, 150)
+    found = pipeline.apply(unlabelled(file), 0, 150)
     kept = [event for _, event in expected(0, 150)]
     np.testing.assert_array_equal(found.weight, [2 * event["w"] * WEIGHT for event in kept])
     assert found.label is not None
@@ -201,7 +207,7 @@ def test_jagged_where_one_number_is_needed(
     file: DataFile, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as caught:
-        pipeline_of(file, **changes).apply(file, 0, 150)
+        pipeline_of(file, **changes).apply(unlabelled(file), 0, 150)
     assert str(caught.value).startswith(file.path)
 
 
@@ -214,7 +220,7 @@ def test_lists_of_different_lengths_name_the_entry(file: DataFile) -> None:
 
 
 def test_some_of_the_selected(file: DataFile) -> None:
-    found = pipeline_of(file, label_branch="charge").apply(file, 0, 150)
+    found = pipeline_of(file, label_branch="charge").apply(unlabelled(file), 0, 150)
     keep = found.part == 1
     some = found.where(keep)
     assert isinstance(some, Selected)

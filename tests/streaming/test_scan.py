@@ -59,6 +59,11 @@ def files(paths: dict[str, Path]) -> Iterator[tuple[DataFile, ...]]:
     close_files(opened)
 
 
+def unlabelled(files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
+    """The same files without labels of their own, as where a branch holds them."""
+    return tuple(replace(file, sample=file.sample.model_copy(update={"label": None})) for file in files)
+
+
 def pipeline_of(files: tuple[DataFile, ...], **changes: Any) -> Pipeline:
     settings = {"selection": list(CUTS)} | changes.pop("settings", {})
     workflow = workflow_of({file.sample.name: (Path(file.path), "x") for file in files}, **settings)
@@ -175,6 +180,7 @@ def test_all_events_asked_for_is_the_same_as_no_limit(files: tuple[DataFile, ...
 
 @pytest.mark.usefixtures("target")
 def test_labels_from_a_branch(files: tuple[DataFile, ...]) -> None:
+    files = unlabelled(files)
     found = scan(files, pipeline_of(files, label_branch="charge"), monitor=Collector())
     kept = [event for name in SAMPLES for event in survivors(name)]
     assert {label: count.events for label, count in found.labels.items()} == {
@@ -184,7 +190,19 @@ def test_labels_from_a_branch(files: tuple[DataFile, ...]) -> None:
     assert all(isinstance(label, int) for label in found.labels)
 
 
+def test_a_label_of_the_sample_comes_before_the_branch(files: tuple[DataFile, ...]) -> None:
+    """As documented: the branch is for samples without a label."""
+    found = scan(files, pipeline_of(files, label_branch="charge"), monitor=Collector())
+    assert set(found.labels) == {"s", "b"}
+    first, *others = sorted(files, key=lambda file: file.sample.name != "signal")
+    mixed = (first, *unlabelled(tuple(others)))
+    found = scan(mixed, pipeline_of(files, label_branch="charge"), monitor=Collector())
+    charges = {event["charge"] for file in others for event in survivors(file.sample.name)}
+    assert set(found.labels) == {first.sample.label, *charges}
+
+
 def test_regression_keeps_no_counts_by_label(files: tuple[DataFile, ...]) -> None:
+    files = unlabelled(files)
     found = scan(files, pipeline_of(files, label_branch="target"), count_labels=False, monitor=Collector())
     assert list(found.labels) == [None]
     assert sum(found.labels[None].events) == found.used
@@ -278,6 +296,7 @@ def test_a_limit_reads_features_only_until_it_is_reached(
 ) -> None:
     """What lies beyond the limit counts for the cutflow and the sums of weights, not for the features."""
     monkeypatch.setattr(module, "target_events", lambda _files: 7)
+    files = unlabelled(files) if label else files
     wrapped, read_of = counting(files)
     pipeline = pipeline_of(files, settings={"selection": selection}, label_branch=label)
     found = scan(wrapped, pipeline, events=30, monitor=Collector())

@@ -41,7 +41,7 @@ def workflow(paths: dict[str, Path], names: tuple[str, ...] = tuple(SAMPLES), **
         {
             "name": name,
             "files": str(paths[name]),
-            "label": "signal" if name == "signal" else "background",
+            "label": None if "label_branch" in settings else "signal" if name == "signal" else "background",
             "weight": FILE_WEIGHTS[name],
         }
         for name in names

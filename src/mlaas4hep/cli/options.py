@@ -40,7 +40,9 @@ Labels = Annotated[
     typer.Option(help="labels.txt with a label a line, labels with commas between, or the branch that holds it."),
 ]
 Model = Annotated[Path | None, typer.Option(help="Python file with model() or model(idim).")]
-Params = Annotated[Path | None, typer.Option(help="params.json.")]
+Params = Annotated[
+    Path | None, typer.Option(help="params.json; default: that of the working folder, or of the model file's.")
+]
 Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branches and cuts.")]
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
@@ -66,11 +68,10 @@ def legacy_workflow(
     """
     from mlaas4hep.config.legacy import read_legacy
 
-    given = {"--files": files, "--labels": labels, "--model": model, "--params": params}
+    given = {"--files": files, "--labels": labels, "--model": model}
     missing = [option for option, value in given.items() if value is None]
-    if missing or files is None or labels is None or model is None or params is None:
+    if missing or files is None or labels is None or model is None:
         raise ConfigError(
-            f"{', '.join(missing)} not given",
-            hint="name a workflow.yaml, or give --files, --labels, --model and --params",
+            f"{', '.join(missing)} not given", hint="name a workflow.yaml, or give --files, --labels and --model"
         )
     return read_legacy(files, labels, params, model, preproc, specs, dtype.value if dtype else None, name)

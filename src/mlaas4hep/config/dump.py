@@ -6,6 +6,7 @@ from typing import Any
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.config.yaml_text import dump_yaml
+from mlaas4hep.errors import without_credentials
 
 __all__ = ["provenance", "to_yaml"]
 
@@ -15,7 +16,7 @@ _OF_THE_RUN = {"reading": {"cache", "cache_limit"}}
 
 def provenance(workflow: Workflow) -> dict[str, Any]:
     """All settings that say what was trained, as JSON values: those of the cache are left out."""
-    data: dict[str, Any] = workflow.model_dump(mode="json", exclude=_OF_THE_RUN)
+    data: dict[str, Any] = _shown(workflow.model_dump(mode="json", exclude=_OF_THE_RUN))
     return data
 
 
@@ -25,5 +26,13 @@ def to_yaml(workflow: Workflow) -> str:
     Settings that are not set (None) are left out. Paths are written as they are; those of a workflow that was read
     from files are absolute, so `read_yaml` of this text gives an equal workflow wherever it lies.
     """
-    data: dict[str, Any] = workflow.model_dump(mode="json", exclude_none=True, exclude=_OF_THE_RUN)
-    return dump_yaml(data)
+    return dump_yaml(_shown(workflow.model_dump(mode="json", exclude_none=True, exclude=_OF_THE_RUN)))
+
+
+def _shown(value: Any) -> Any:
+    """The same data with no credentials in its texts."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return without_credentials(value) if isinstance(value, str) else value

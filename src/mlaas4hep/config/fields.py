@@ -11,7 +11,21 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-__all__ = ["Bytes", "Count", "Files", "Label", "LabelValue", "Lengths", "Name", "Names", "Numbers", "names_of"]
+__all__ = [
+    "Bytes",
+    "Count",
+    "Files",
+    "Label",
+    "LabelValue",
+    "Lengths",
+    "Name",
+    "Names",
+    "Numbers",
+    "Real",
+    "Seed",
+    "Whole",
+    "names_of",
+]
 
 Label: TypeAlias = int | float | str
 
@@ -23,6 +37,9 @@ _UNITS = {
 } | {"": 1, "b": 1}
 
 
+_NO_NUMBERS = {"nan", "inf", "infinity"}
+
+
 def names_of(value: object) -> object:
     """A list of names from one string with commas; anything else unchanged.
 
@@ -32,6 +49,13 @@ def names_of(value: object) -> object:
     """
     if isinstance(value, str):
         return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        msg = "should be a number, not true or false"
+        raise ValueError(msg)
     return value
 
 
@@ -62,6 +86,9 @@ def _label(value: object) -> object:
     if value == "":
         msg = "is empty"
         raise ValueError(msg)
+    if isinstance(value, str) and value.strip().lower().lstrip("+-.") in _NO_NUMBERS:
+        msg = "should be a finite number or a name"
+        raise ValueError(msg)
     return value
 
 
@@ -73,8 +100,8 @@ def _count(value: int) -> int:
 
 
 def _bytes(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    if isinstance(value, bool) or not isinstance(value, str):
+        return _no_truth(value)
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)\s*", value)
     unit = match[2].lower() if match else "?"
     if match is None or unit not in _UNITS:
@@ -84,12 +111,26 @@ def _bytes(value: object) -> object:
 
 
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
-Count: TypeAlias = Annotated[int, AfterValidator(_count)]
+Whole: TypeAlias = Annotated[
+    int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_no_truth, json_schema_input_type=int)
+]
+"""An integer; in YAML and JSON ``true`` is not one."""
+
+Real: TypeAlias = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_truth, json_schema_input_type=float)]
+"""A finite number; in YAML and JSON ``true`` is not one."""
+
+Seed: TypeAlias = Annotated[Whole, Field(ge=0, le=2**32 - 1)]
+"""What numpy and all frameworks take as a seed."""
+
+Count: TypeAlias = Annotated[Whole, AfterValidator(_count)]
 LabelValue: TypeAlias = Annotated[Label, BeforeValidator(_label, json_schema_input_type=Label)]
 Files: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str])]
 Names: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(names_of, json_schema_input_type=str | list[str])]
-Numbers: TypeAlias = Annotated[tuple[float, ...], BeforeValidator(_numbers, json_schema_input_type=float | list[float])]
-Lengths: TypeAlias = Annotated[
-    dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_lengths, json_schema_input_type=int | dict[str, int])
+Numbers: TypeAlias = Annotated[
+    tuple[Annotated[float, BeforeValidator(_no_truth, json_schema_input_type=float)], ...],
+    BeforeValidator(_numbers, json_schema_input_type=float | list[float]),
 ]
-Bytes: TypeAlias = Annotated[int, Field(gt=0), BeforeValidator(_bytes, json_schema_input_type=int | str)]
+Lengths: TypeAlias = Annotated[
+    dict[str, Annotated[Whole, Field(ge=1)]], BeforeValidator(_lengths, json_schema_input_type=int | dict[str, int])
+]
+Bytes: TypeAlias = Annotated[Whole, Field(gt=0), BeforeValidator(_bytes, json_schema_input_type=int | str)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,8 +13,8 @@ from mlaas4hep.config.legacy_lists import read_files, read_labels
 from mlaas4hep.config.legacy_params import Parameters, read_params
 from mlaas4hep.config.legacy_preproc import Preprocessing, read_preproc
 from mlaas4hep.config.legacy_samples import CMS_REDIRECTOR, count, default_redirector, pair
-from mlaas4hep.config.places import absolute
-from mlaas4hep.config.problems import Place, config_error
+from mlaas4hep.config.places import absolute, home, is_file
+from mlaas4hep.config.problems import ConfigWarning, Place, config_error
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.formats import FORMATS
@@ -24,7 +25,7 @@ __all__ = ["CMS_REDIRECTOR", "read_legacy"]
 def read_legacy(
     files: str,
     labels: str,
-    params: Path,
+    params: Path | None,
     model: Path,
     preproc: Path | None = None,
     specs: Path | None = None,
@@ -37,7 +38,8 @@ def read_legacy(
         files: file with one data file a line, or paths with commas between. Relative paths start in the working
             folder; if there is no such file, in the folder of the list. URLs and logical names stay as they are.
         labels: file with one label a line in the same order, labels with commas between, or the name of a branch.
-        params: JSON file of parameters.
+        params: JSON file of parameters; None: ``params.json`` in the working folder or that of the model file, else
+            the defaults. Which of them is told as a `ConfigWarning`.
         model: Python file that defines ``model``.
         preproc: JSON file of new branches and cuts.
         specs: specs computed earlier.
@@ -52,6 +54,8 @@ def read_legacy(
         LabelError: not one label a file.
         FileReadError: a file named here or in the list does not exist.
     """
+    if params is None:
+        params = _params_beside(model)
     parameters = read_params(params)
     preprocessing = read_preproc(preproc) if preproc else None
     if dtype is not None and dtype not in FORMATS:
@@ -86,8 +90,18 @@ def read_legacy(
     try:
         workflow = Workflow.model_validate(sections)
     except ValidationError as problem:
-        raise config_error(problem, params, where=where) from problem
+        raise config_error(problem, parameters.path, where=where) from problem
     return _preprocessed(workflow, preprocessing, str(preproc))
+
+
+def _params_beside(model: Path) -> Path | None:
+    """The params.json that is taken where none is named."""
+    for folder in (Path.cwd(), home(model).absolute().parent):
+        if is_file(folder / "params.json"):
+            warnings.warn(f"--params is not given: {folder / 'params.json'} is taken", ConfigWarning, stacklevel=3)
+            return folder / "params.json"
+    warnings.warn("--params is not given, and there is no params.json: defaults are taken", ConfigWarning, stacklevel=3)
+    return None
 
 
 def _two_labels(parameters: Parameters, other: str) -> None:

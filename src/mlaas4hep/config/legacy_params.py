@@ -97,8 +97,8 @@ class Parameters:
         return str(self.path)
 
 
-def read_params(path: Path) -> Parameters:
-    """Read a params.json and give each value its place in `Workflow`.
+def read_params(path: Path | None) -> Parameters:
+    """Read a params.json and give each value its place in `Workflow`; without one, the defaults.
 
     A value ``null`` is as good as absent. Warns (`ConfigWarning`) of values that mean something else than they seem to.
 
@@ -106,7 +106,8 @@ def read_params(path: Path) -> Parameters:
         FileReadError: no such file.
         ConfigError: not valid JSON, or an unknown key.
     """
-    given = read_json(path)
+    given = read_json(path) if path else {}
+    path = path or Path("params.json")
     for key in given:
         if key not in KEYS:
             raise unknown_key(key, KEYS, str(path))

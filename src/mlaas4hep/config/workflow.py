@@ -12,7 +12,20 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from mlaas4hep.config.fields import Bytes, Count, Files, Label, LabelValue, Lengths, Name, Names, Numbers
+from mlaas4hep.config.fields import (
+    Bytes,
+    Count,
+    Files,
+    Label,
+    LabelValue,
+    Lengths,
+    Name,
+    Names,
+    Numbers,
+    Real,
+    Seed,
+    Whole,
+)
 from mlaas4hep.formats import FormatName
 
 __all__ = [
@@ -30,7 +43,7 @@ __all__ = [
 
 _MOST_THREADS = 4
 
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[Real, Field(ge=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
@@ -47,11 +60,10 @@ class Sample(Section):
         min_length=1, description="Paths, URLs, or logical names behind `redirector`; `file.root:tree` names a tree."
     )
     label: LabelValue | None = Field(
-        default=None, description="Class name or number; for regression a number. None: `label_branch`."
+        default=None, description="Class name or number; for regression a number. None: `label_branch` holds it."
     )
-    weight: float = Field(
+    weight: Real = Field(
         default=1.0,
-        allow_inf_nan=False,
         description="Factor for every event, e.g. cross-section x luminosity / events.",
     )
     tree: Name | None = Field(
@@ -125,7 +137,7 @@ class Features(Section):
     include: Names = Field(default=(), description="Branches or glob patterns; empty: all numeric branches.")
     exclude: Names = Field(default=(), description="Branches or glob patterns that are no features.")
     length: Lengths = Field(default={}, description="Number of columns for a jagged branch; `default` for all others.")
-    quantile: float | None = Field(
+    quantile: Real | None = Field(
         default=None,
         gt=0.0,
         le=1.0,
@@ -146,7 +158,7 @@ class Split(Section):
 
     validation: Share = 0.2
     test: Share = 0.2
-    seed: int = Field(default=0, ge=0, description="Another seed gives another split.")
+    seed: Seed = Field(default=0, description="Another seed gives another split.")
 
     @model_validator(mode="after")
     def _train_is_left(self) -> Split:
@@ -165,7 +177,7 @@ class Reading(Section):
     """How events are read. It changes no feature and no split; chunks decide in which order a network sees events."""
 
     chunk_size: Count = Field(default=10_000, description="Events a chunk; -1: all in one.")
-    workers: int | None = Field(
+    workers: Whole | None = Field(
         default=None, ge=1, description="Threads that read. Default: one for each core, at most 4."
     )
     memory_limit: Bytes | None = Field(
@@ -195,29 +207,28 @@ class Training(Section):
     signal: LabelValue | None = Field(
         default=None, description="Binary: the class whose probability is the score. Default: see docs."
     )
-    epochs: int | None = Field(default=None, ge=1)
-    batch_size: int = Field(default=256, ge=1)
+    epochs: Whole | None = Field(default=None, ge=1)
+    batch_size: Whole = Field(default=256, ge=1)
     shuffle: bool = True
     order: Literal["standard", "chunk"] = Field(
         default="standard",
         description="standard: each epoch goes over all chunks. chunk: all epochs on one chunk, then the next.",
     )
-    early_stopping: int | None = Field(
+    early_stopping: Whole | None = Field(
         default=None, ge=1, description="Epochs without better validation loss before it stops."
     )
-    seed: int = Field(default=0, ge=0)
-    threads: int | None = Field(
+    seed: Seed = 0
+    threads: Whole | None = Field(
         default=None, ge=1, description="Threads of the framework; 1 for bit-by-bit repeatability."
     )
-    verbose: int = Field(default=0, ge=0, le=2)
-    threshold: float | None = Field(
+    verbose: Whole = Field(default=0, ge=0, le=2)
+    threshold: Real | None = Field(
         default=None,
-        allow_inf_nan=False,
         description="Score from which an event counts as signal in reports. Default: 0.5; for decision values what the "
         "model's loss cuts at, e.g. 0.",
     )
     classification_report: bool = True
-    importance: int = Field(
+    importance: Whole = Field(
         default=-1,
         ge=-1,
         description="Branches whose permutation importance is computed; 0: none; -1: all, or those of the groups of "
@@ -231,7 +242,9 @@ class Workflow(Section):
     name: Name = "model"
     samples: tuple[Sample, ...] = Field(min_length=1)
     tree: str = Field(default="Events", description="Path of the tree in the file, e.g. Events or folder/events.")
-    label_branch: str | None = Field(default=None, description="Branch that holds the label or regression target.")
+    label_branch: str | None = Field(
+        default=None, description="Branch that holds the label or regression target, for samples without a label."
+    )
     identifier: Names | None = Field(
         default=None,
         description="Branches that identify an event. Default: run, event, luminosityBlock if all are there.",

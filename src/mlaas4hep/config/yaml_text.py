@@ -24,6 +24,10 @@ _FLOAT = re.compile(
 )
 
 
+_MOST = 1_000_000
+"""Values in one file; a workflow with the names of all files of an experiment has fewer."""
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
 
@@ -77,6 +81,9 @@ def load_yaml(text: str, file: str) -> Any:
         ConfigError: syntax error, duplicate key, or a tag for anything else than plain data; with line and column.
     """
     try:
+        node = yaml.compose(text, Loader=_Loader)
+        if node is not None and _size(node, {}) > _MOST:
+            raise ConfigError(f"its aliases stand for more than {_MOST:,} values", where=file)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -88,6 +95,19 @@ def load_yaml(text: str, file: str) -> Any:
         raise ConfigError(f"not valid YAML: {error.reason}", where=f"{file}:{line}:{column}") from error
     except RecursionError:
         raise ConfigError("is nested too deeply", where=file) from None
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the values that a node stands for with its aliases written out; more than `_MOST` if it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = _MOST + 1  # while it is looked at: what holds itself has no end
+        size = 1
+        if isinstance(node, yaml.SequenceNode):
+            size += sum(_size(item, known) for item in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            size += sum(_size(key, known) + _size(value, known) for key, value in node.value)
+        known[id(node)] = size
+    return known[id(node)]
 
 
 def dump_yaml(data: Any) -> str:

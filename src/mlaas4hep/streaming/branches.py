@@ -115,10 +115,11 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
     known = [*union, *(variable.name for variable in workflow.variables)]
     unmatched = tuple(pattern for pattern in workflow.features.exclude if not Patterns((pattern,)).match_any(known))
-    extra = [name for name in (workflow.weights.branch, workflow.label_branch) if name]
-    needed = preprocessing.needed([*features, *identifier, *extra])
+    used = [*features, *identifier, *filter(None, [workflow.weights.branch])]
+    needed = preprocessing.needed([*used, *filter(None, [workflow.label_branch])])
     for file in files:
-        _require(file, needed, union, skip_kind=workflow.label_branch)
+        labelled = file.sample.label is not None
+        _require(file, preprocessing.needed(used) if labelled else needed, union, skip_kind=workflow.label_branch)
     found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
     text = f"identifiers, which are not features: {', '.join(found)} (features.include takes one by its name)"
     check_meaning(files, needed)

@@ -12,21 +12,31 @@ from mlaas4hep.streaming.cache import content_key
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.location import is_remote, local_path
 from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.remote_version import version_of
 
-__all__ = ["rows_key", "scan_key"]
+__all__ = ["UnknownVersionError", "rows_key", "scan_key"]
 
 STATISTICS = 2
 """Grows when statistics or the split of the same events become others."""
 
 
+class UnknownVersionError(Exception):
+    """A server does not tell the version of a file, so that nothing of it may be kept; the message is its path."""
+
+
 def scan_key(files: Sequence[DataFile], pipeline: Pipeline, *, events: int, count_labels: bool) -> str:
     """Key of the first pass: files, selection, split, weights, features.
+
+    It must be made before anything of the files is read: what a server puts in their place meanwhile has another key.
 
     Args:
         files: in canonical order.
         pipeline: what is done to every range.
         events: events to use; -1: all.
         count_labels: see `scan`.
+
+    Raises:
+        UnknownVersionError: a server does not tell the version of a file.
     """
     return content_key(
         {
@@ -71,7 +81,10 @@ def _file(file: DataFile) -> dict[str, Any]:
         "weight": file.sample.weight,
     }
     if is_remote(file.source.location):
-        found["path"] = file.path
+        version = version_of(file.source.location)
+        if version is None:
+            raise UnknownVersionError(file.path)
+        found |= {"path": file.path, "version": version}
     else:
         state = local_path(file.source.location).stat()
         found |= {"size": state.st_size, "changed": state.st_mtime_ns}

@@ -122,7 +122,8 @@ class Pipeline:
             names.append(DROP_NEGATIVE)
             passing = np.concatenate([passing, (weight >= 0)[np.newaxis]])
         keep = np.flatnonzero(passing.all(axis=0))
-        label = None if self.label_branch is None else self._labels(file, start, stop)
+        by_branch = self.label_branch is not None and file.sample.label is None
+        label = self._labels(file, start, stop) if by_branch else None
         finite = np.isfinite(weight)
         return Selected(
             columns={name: computed[name] for name in self.features},

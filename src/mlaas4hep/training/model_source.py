@@ -57,7 +57,7 @@ def _trees(path: Path) -> Iterator[ast.Module]:
 
 def _parsed(file: Path) -> ast.Module:
     try:
-        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        return ast.parse(file.read_bytes(), filename=str(file))
     except (FileNotFoundError, IsADirectoryError):
         raise ModelFileError("no such model file", where=str(file), hint=MODEL_WANTED) from None
     except OSError as error:

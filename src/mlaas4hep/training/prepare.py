@@ -18,7 +18,7 @@ from mlaas4hep.features.normalisation import LayoutChoice, build_layout, layout_
 from mlaas4hep.streaming.branches import BranchChoice, choose_branches
 from mlaas4hep.streaming.cache import Cache
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
-from mlaas4hep.streaming.keys import scan_key
+from mlaas4hep.streaming.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.streaming.scan import Scan, cutflows_of, scan
@@ -135,8 +135,12 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     key = ""
     found = None
     if cache is not None:
-        key = scan_key(files, pipeline, events=workflow.events, count_labels=not regression)
-        found = cached_scan(cache, key, monitor)
+        try:
+            key = scan_key(files, pipeline, events=workflow.events, count_labels=not regression)
+            found = cached_scan(cache, key, monitor)
+        except UnknownVersionError as error:
+            monitor.alert(f"cache {cache.folder}: not used, since the server tells no version of {error}")
+            cache = None
     if found is None:
         found = scan(
             files,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -254,7 +256,7 @@ def test_a_column_that_is_not_contiguous() -> None:
     [
         ("pt + muon", "pt", "muon"),
         ("n * (pt - muon)", "pt", "muon"),
-        ("any((pt > 30) & (n > 1) & (2 * muon > 5))", "(pt > 30) & (n > 1)", "2 * muon > 5"),
+        ("any((pt > 30) & (n > 1) & (2 * muon > 5))", "pt > 30", "2 * muon > 5"),
         ("pt > 1 > muon", "pt", "muon"),
         ("pt[muon > 1]", "pt", "muon > 1"),
         ("where(tight, 1, muon)", "tight", "muon"),
@@ -311,3 +313,46 @@ def test_no_events() -> None:
     empty: dict[str, Column] = {branch: slice_column(column, 0, 0) for branch, column in COLUMNS.items()}
     for text in ("met + 1", "sum(pt[pt > 1])", "pt[0]", "max(pt)", "any(pt > n)", "pt * met", "3"):
         assert len(parse(text).evaluate(empty)) == 0
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*", "&", "|", "<"])
+def test_a_long_flat_expression_is_not_nested(operator: str) -> None:
+    term = "(x > 0)" if operator in "&|" else "x"
+    text = f" {operator} ".join([term] * 700)
+    x = np.array([1.0, 1.0])
+    expected = {"+": 700.0, "-": -698.0, "*": 1.0, "&": True, "|": True, "<": False}[operator]
+    np.testing.assert_array_equal(parse(text).evaluate({"x": x}), [expected] * 2)
+
+
+def test_too_many_operators_are_not_called_nesting() -> None:
+    with pytest.raises(ExpressionError, match="combines 5000 names and numbers") as caught:
+        parse("+".join(["x"] * 5000))
+    assert "nested" not in str(caught.value)
+
+
+def test_real_nesting_is_called_so() -> None:
+    with pytest.raises(ExpressionError, match="brackets"):
+        parse("(" * 150 + "x" + ")" * 150)
+    with pytest.raises(ExpressionError, match="nested"):
+        parse("-" * 150 + "x")
+
+
+@given(
+    operators=st.lists(st.sampled_from(["+", "-", "*", "/"]), min_size=1, max_size=30),
+    values=st.lists(st.floats(0.5, 2.0), min_size=31, max_size=31),
+)
+def test_chains_are_evaluated_from_left_to_right_as_python_does(operators: list[str], values: list[float]) -> None:
+    columns = {f"x{i}": np.array([value]) for i, value in enumerate(values)}
+    text = "x0" + "".join(f" {operator} x{i}" for i, operator in enumerate(operators, start=1))
+    numbers = iter(values)
+    plain = repr(next(numbers)) + "".join(f" {operator} {next(numbers)!r}" for operator in operators)
+    assert parse(text).evaluate(columns)[0] == _python(ast.parse(plain, mode="eval").body)
+
+
+def _python(tree: ast.expr) -> float:
+    if isinstance(tree, ast.Constant):
+        return float(tree.value)  # type: ignore[arg-type]
+    assert isinstance(tree, ast.BinOp)
+    left, right = _python(tree.left), _python(tree.right)
+    operation = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+    return float(operation[type(tree.op)](left, right))

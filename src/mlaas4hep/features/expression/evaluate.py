@@ -17,8 +17,8 @@ from mlaas4hep.features.columns import Column, Columns, Jagged, length_of
 from mlaas4hep.features.expression.functions import FUNCTIONS, REDUCERS, truth
 from mlaas4hep.features.expression.kinds import not_a_list
 from mlaas4hep.features.expression.nodes import (
-    Binary,
     Call,
+    Chain,
     Compare,
     Constant,
     Index,
@@ -27,6 +27,7 @@ from mlaas4hep.features.expression.nodes import (
     Name,
     Node,
     Not,
+    Place,
     Reduce,
     Unary,
 )
@@ -134,9 +135,11 @@ class _Evaluation:
     def _constant(self, node: Constant) -> Value:
         return node.value
 
-    def _binary(self, node: Binary) -> Value:
-        nodes = node.left, node.right
-        return self._elementwise(ARITHMETIC[node.operator], nodes, (self.number(node.left), self.number(node.right)))
+    def _chain(self, node: Chain) -> Value:
+        value = self.number(node.operands[0])
+        for part, operator, operand in zip(node.parts, node.operators, node.operands[1:], strict=True):
+            value = self._elementwise(ARITHMETIC[operator], (part, operand), (value, self.number(operand)))
+        return value
 
     def _unary(self, node: Unary) -> Value:
         function = np.negative if node.operator == "-" else np.positive
@@ -161,7 +164,7 @@ class _Evaluation:
     def _index(self, node: Index) -> Value:
         return _element(self._lists(node.operand, self.number(node.operand), "an index"), node.index, node.fill)
 
-    def _elementwise(self, function: Callable[..., Any], nodes: Sequence[Node], values: Sequence[Value]) -> Value:
+    def _elementwise(self, function: Callable[..., Any], nodes: Sequence[Place], values: Sequence[Value]) -> Value:
         """Apply a function of arrays, with flat values repeated for each element of the lists, if there are any."""
         lists: Jagged | None = None
         owner = nodes[0]
@@ -186,7 +189,7 @@ class _Evaluation:
                 arguments.append(value)
         return Jagged(lists.offsets, function(*arguments))
 
-    def _same_lengths(self, left: Node, first: Jagged, right: Node, second: Jagged) -> None:
+    def _same_lengths(self, left: Place, first: Jagged, right: Place, second: Jagged) -> None:
         if first.offsets is second.offsets or np.array_equal(first.offsets, second.offsets):
             return
         counts = first.counts, second.counts
@@ -232,7 +235,7 @@ class _Evaluation:
 _VALUE: dict[type[Node], Callable[[_Evaluation, Any], Value]] = {
     Name: _Evaluation._name,
     Constant: _Evaluation._constant,
-    Binary: _Evaluation._binary,
+    Chain: _Evaluation._chain,
     Unary: _Evaluation._unary,
     Compare: _Evaluation._compare,
     Not: _Evaluation._not,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 __all__ = [
-    "Binary",
     "Call",
+    "Chain",
     "Compare",
     "Constant",
     "Index",
@@ -21,6 +21,7 @@ __all__ = [
     "Name",
     "Node",
     "Not",
+    "Place",
     "Reduce",
     "Unary",
     "children",
@@ -63,12 +64,15 @@ class Unary(Place):
 
 
 @dataclass(frozen=True, slots=True)
-class Binary(Place):
-    """Arithmetic on two operands: ``+ - * / // % **``."""
+class Chain(Place):
+    """Arithmetic from left to right, ``((a + b) - c) / d``; the operators are ``+ - * / // % **``.
 
-    operator: str
-    left: Node
-    right: Node
+    Operands are one more than operators. ``parts[i]`` is the text of what stands left of ``operators[i]``.
+    """
+
+    operands: tuple[Node, ...]
+    operators: tuple[str, ...]
+    parts: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Mask(Place):
     mask: Node
 
 
-Node: TypeAlias = Constant | Name | Unary | Binary | Compare | Not | Logic | Call | Reduce | Index | Mask
+Node: TypeAlias = Constant | Name | Unary | Chain | Compare | Not | Logic | Call | Reduce | Index | Mask
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -137,9 +141,7 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
         case Unary(operand=operand) | Not(operand=operand) | Index(operand=operand):
             return (operand,)
-        case Binary(left=left, right=right):
-            return (left, right)
-        case Compare(operands=operands) | Logic(operands=operands):
+        case Chain(operands=operands) | Compare(operands=operands) | Logic(operands=operands):
             return operands
         case Call(arguments=arguments):
             return arguments
@@ -164,4 +166,4 @@ def is_condition(node: Node) -> bool:
     """
     if isinstance(node, Constant):
         return isinstance(node.value, bool)
-    return not isinstance(node, Unary | Binary)
+    return not isinstance(node, Unary | Chain)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import pairwise
 from typing import Literal
 
 from mlaas4hep.errors import ExpressionError
 from mlaas4hep.features.expression.functions import CONSTANTS, FUNCTIONS, REDUCERS
 from mlaas4hep.features.expression.nodes import (
-    Binary,
     Call,
+    Chain,
     Compare,
     Constant,
     Index,
@@ -20,6 +21,7 @@ from mlaas4hep.features.expression.nodes import (
     Name,
     Node,
     Not,
+    Place,
     Reduce,
     Unary,
     is_condition,
@@ -35,6 +37,7 @@ _COMPARISON: dict[type[ast.cmpop], str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 _OTHER_NAMES = {"ln": "log", "pow": "power", "fmod": "mod", "count": "len", "size": "len", "average": "mean"}
+_SIGNS = "+-*/%<>=!&|~()[].,"
 _MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
 
 
@@ -54,7 +57,12 @@ def parse_tree(text: str) -> Node:
     try:
         tree = ast.parse(scanned.source.rstrip(), mode="eval")
     except (RecursionError, MemoryError):
-        raise _too_deep() from None
+        words = scanned.source.split()
+        operands = sum(w[0] not in _SIGNS and before not in "[." for before, w in pairwise(["(", *words]))
+        if operands <= MAX_NESTING:
+            raise _too_deep() from None
+        what = f"the expression combines {operands} names and numbers, more than can be read at once"
+        raise ExpressionError(what, hint="split it into several variables") from None
     except SyntaxError as error:
         start, end = scanned.token((error.offset or 1) - 1)
         raise ExpressionError(f"'{text[start:end]}' is unexpected", text=text, position=start) from None
@@ -71,6 +79,14 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
 def _too_deep() -> ExpressionError:
     what = f"the expression is nested more than {MAX_NESTING} levels deep"
     return ExpressionError(what, hint="split it into several variables")
+
+
+def _links(tree: ast.BinOp, operators: Container[type[ast.operator]]) -> tuple[ast.expr, list[ast.BinOp]]:
+    """The leftmost operand of operations that stand one after another, and the operations from left to right."""
+    links = [tree]
+    while isinstance(left := links[-1].left, ast.BinOp) and type(left.op) in operators:
+        links.append(left)
+    return links[-1].left, links[::-1]
 
 
 class _Converter:
@@ -98,10 +114,11 @@ class _Converter:
                 return self._signed(start, end, sign, self.node(inner, below))
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr() as operator):
                 word: Literal["and", "or"] = "and" if isinstance(operator, ast.BitAnd) else "or"
-                return Logic(start, end, word, tuple(self._condition(x, below) for x in (tree.left, tree.right)))
+                first, links = _links(tree, {type(operator)})
+                sides = [first, *(link.right for link in links)]
+                return Logic(start, end, word, tuple(self._condition(side, below) for side in sides))
             case ast.BinOp(op=operator) if type(operator) in _ARITHMETIC:
-                left, right = self.node(tree.left, below), self.node(tree.right, below)
-                return Binary(start, end, _ARITHMETIC[type(operator)], left, right)
+                return self._chain(tree, below)
             case ast.BoolOp(op=operator, values=values):
                 word = "and" if isinstance(operator, ast.And) else "or"
                 return Logic(start, end, word, tuple(self._condition(value, below) for value in values))
@@ -178,6 +195,13 @@ class _Converter:
         if words[0] in CONSTANTS and len(words) == 1:
             return Constant(start, end, CONSTANTS[words[0]], words[0])
         return Name(start, end, "_".join(words))
+
+    def _chain(self, tree: ast.BinOp, depth: int) -> Node:
+        first, links = _links(tree, _ARITHMETIC)
+        operands = tuple(self.node(operand, depth) for operand in (first, *(link.right for link in links)))
+        operators = tuple(_ARITHMETIC[type(link.op)] for link in links)
+        parts = tuple(Place(*self._place(link.left)) for link in links)
+        return Chain(*self._place(tree), operands, operators, parts)
 
     def _compare(self, tree: ast.Compare, depth: int) -> Node:
         operands = (tree.left, *tree.comparators)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Cache:
 
     Args:
         folder: made for this user alone if it is not there. Leftovers of runs that were killed are removed from it.
-        limit: bytes of all files in it; what was not used for longest makes room for what is new.
+        limit: bytes of all files in it, now and later; what was not used for longest makes room for what is new.
         note: gets sentences for the log. None is said twice.
         warn: gets those about damage and failures; default: ``note``.
         mapped: read through memory maps or into buffers, see `Blocks`; default: maps on local file systems. On network
@@ -53,8 +53,8 @@ class Cache:
         self._tell = {"note": note, "warn": warn or note}
         self._said: set[str] = set()
         try:
-            with self._alone():
-                pass
+            with self._alone(), suppress(NoRoom):
+                self._make_room(0)
         except OSError as error:
             self._warn(f"cannot be used ({reason(error)}); the run goes on without it")
         self._mapped = not is_network(self.folder) if mapped is None else mapped
