@@ -92,8 +92,8 @@ MEANINGS = {
     "training.batch_size": "Events a training step.",
     "training.shuffle": "Another order of the events in each epoch.",
     "training.seed": "Of all random numbers of the training.",
-    "training.verbose": "How much the framework itself prints.",
-    "training.classification_report": "Show purity, efficiency and F1 of each class.",
+    "training.verbose": "1: a line with the figures of each epoch or boosting round. 2: of each chunk as well.",
+    "training.classification_report": "Show purity, efficiency and F1 of each class, and the confusion matrix.",
 }
 """What the code does not say itself."""
 

@@ -127,7 +127,7 @@ def train(
                 verbose=training.verbose,
                 checkpoint=checkpoint,
                 resume=resume,
-                progress=_progress(events[TRAIN].size, advance),
+                progress=_progress(events[TRAIN].size, advance, monitor.note, training.verbose),
                 warn=monitor.warn,
                 alert=monitor.alert,
                 module=module,
@@ -199,8 +199,11 @@ def _total(training: Training, backend: Backend, train: PartEvents) -> int | Non
     return train.size * training.epochs if training.epochs and backend.name in NETWORKS else None
 
 
-def _progress(size: int, advance: Callable[[int, str], None]) -> Progress:
-    """What a backend calls; counts on from the place it reached, of ``size`` events an epoch."""
+def _progress(size: int, advance: Callable[[int, str], None], note: Callable[[str], None], verbose: int) -> Progress:
+    """What a backend calls; counts on from the place it reached, of ``size`` events an epoch.
+
+    With ``verbose`` 1 the figures of each epoch get a line of their own, with 2 those of each chunk as well.
+    """
     reached = 0
 
     def progress(epoch: int, events_done: int, metrics: dict[str, float]) -> None:
@@ -209,5 +212,7 @@ def _progress(size: int, advance: Callable[[int, str], None]) -> Progress:
         text = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         advance(max(now - reached, 0), f"epoch {epoch + 1} {text}".rstrip())
         reached = max(now, reached)
+        if metrics and (verbose > 1 or (verbose and events_done >= size)):
+            note(f"epoch {epoch + 1}, {events_done:,} events: {text}")
 
     return progress

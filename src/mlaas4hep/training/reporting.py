@@ -74,6 +74,7 @@ def report_of(
         packages=package_versions(),
         details=details,
         target=workflow.label_branch or "target",
+        class_report=workflow.training is None or workflow.training.classification_report,
     )
     return render_report(data)
 

@@ -100,6 +100,7 @@ class ReportData:
         details: further facts by name, e.g. framework, seed, split.
         target: regression: name of the target.
         unit: regression: unit of the target, e.g. ``GeV``.
+        class_report: show purity, efficiency and F1 of each class, and the confusion matrix.
     """
 
     title: str
@@ -121,3 +122,9 @@ class ReportData:
     details: Mapping[str, str] = field(default_factory=dict)
     target: str = "target"
     unit: str = ""
+    class_report: bool = True
+
+    @property
+    def shows_classes(self) -> bool:
+        """Whether there is anything to show class by class, and it is wanted."""
+        return self.class_report and self.task != "regression"

@@ -49,7 +49,7 @@ def render_report(report: ReportData) -> str:
     scores: list[_Picture] = []
     if main is not None:
         quality, scores = _pictures(report, parts, main, weighted)
-    confusion = _confusion(report, measured, weighted)
+    confusion = _confusion(report, measured, weighted) if report.shows_classes else []
     named = [row for row in report.importance if row.get("importance") is not None]
     label = general.IMPORTANCE_LABELS[report.task]
     return _template().render(
@@ -61,7 +61,7 @@ def render_report(report: ReportData) -> str:
         undefined=report.metrics.get("undefined", []),
         figures=tables.figure_rows(report),
         events=tables.part_rows(report),
-        classes=tables.class_rows(report, measured, weighted) if measured and report.task != "regression" else [],
+        classes=tables.class_rows(report, measured, weighted) if measured and report.shows_classes else [],
         per_class=report.task == "multiclass",
         ks=report.metrics.get("ks") or {},
         ams=report.metrics.get("ams"),
