@@ -141,7 +141,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 y = np.where(rng.random(events) < 0.2, -999.0, rng.normal(-mean, 1, events))
                 counts = rng.integers(0, 4, events)
                 lists = np.split(rng.exponential(1 + mean, counts.sum()), np.cumsum(counts)[:-1])
-                columns = {
+                columns: dict[str, Any] = {
                     "x": x,
                     "y": y,
                     "j": lists,
@@ -218,7 +218,7 @@ def no_report(*_arguments: object) -> str:
     return ""
 
 
-PARTNERS = {
+PARTNERS: dict[str, dict[str, Any]] = {
     "samples.weight": {"weights": {"branch": "w"}},
     "variables.name": {"variables": [{"name": "v", "expression": "x * y"}]},
     "variables.expression": {"variables": [{"name": "v", "expression": "x * y"}]},

@@ -184,7 +184,7 @@ def _check_nan(value: object, where: str) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"should be NaN or a number, is {value!r}", where=where)
-    if not math.isnan(value):
+    if isinstance(value, int) or not math.isnan(value):
         warnings.warn(
             f"{where}: padding is always NaN here, so {value} is not used; `missing` lists values that mean missing",
             ConfigWarning,

@@ -112,10 +112,11 @@ def _hint(key: str, place: Place, model: type[BaseModel]) -> str:
     known = list(here.model_fields) if here else []
     if difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6):
         return suggestion(key, known)
-    elsewhere = {path[-1]: dotted(path) for path in _all_keys(model) if path[:-1] != place}
-    if key in elsewhere:
-        return f"did you mean {elsewhere[key]!r}?"
-    return suggestion(key, known)
+    elsewhere = {path[-1]: path for path in _all_keys(model) if path[:-1] != place}
+    if key not in elsewhere:
+        return suggestion(key, known)
+    *above, _ = elsewhere[key]
+    return f"did you mean {dotted(elsewhere[key])!r}?" if above else f"{key!r} stands at the top of the file, not here"
 
 
 def _model_at(place: Place, model: type[BaseModel]) -> type[BaseModel] | None:

@@ -157,6 +157,6 @@ def _density(part: Scored, group: _Group, axis: _Axis) -> tuple[hist.Hist[Any] |
     if not total > 0.0:
         return None, np.zeros(axis.bins)
     factor = axis.bins / (axis.high - axis.low) / total
-    density = hist.Hist(hist.axis.Regular(axis.bins, axis.low, axis.high, flow=False), storage=hist.storage.Double())
-    density[...] = values * factor
+    density = hist.Hist(hist.axis.Regular(axis.bins, axis.low, axis.high, flow=False), storage=hist.storage.Weight())
+    density[...] = np.stack([values * factor, squares * factor**2], axis=-1)
     return density, np.asarray(np.sqrt(squares) * factor, dtype=np.float64)
