@@ -107,3 +107,19 @@ def test_types_are_those_of_pyarrow(tmp_path_factory: pytest.TempPathFactory, va
         )
     elif str(expected.type) == "string":
         assert found.dtype == "string"
+
+
+def test_decimal_commas_are_numbers(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", "x;n;label\n1,5; 2;a,b\n-0,25;3;c\n7;4;d\n"), None)
+    columns = source.read(["x", "n"], 0, 3)
+    np.testing.assert_array_equal(columns["x"], [1.5, -0.25, 7.0])
+    np.testing.assert_array_equal(columns["n"], [2, 3, 4])
+    assert source.remark is not None
+    assert "decimal commas" in source.remark
+    assert list(source.read_labels("label", 0, 1)) == ["a,b"]
+
+
+def test_commas_in_text_are_not_decimal(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", "x;label\n1.5;1,5\n2.5;x\n"), None)
+    np.testing.assert_array_equal(source.read(["x"], 0, 2)["x"], [1.5, 2.5])
+    assert list(source.read_labels("label", 0, 2)) == ["1,5", "x"]

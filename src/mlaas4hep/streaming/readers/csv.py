@@ -100,6 +100,7 @@ def _batches(path: str, header: Header, types: dict[str, Any], columns: list[str
                 parse_options=csv.ParseOptions(delimiter=header.separator, invalid_row_handler=ragged),
                 convert_options=csv.ConvertOptions(
                     column_types=types,
+                    decimal_point=header.decimal,
                     include_columns=columns,
                     null_values=[
                         *nulls,
@@ -138,6 +139,7 @@ def _header(path: str) -> Header:
 def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
     """Types of the columns, the ends of the blocks, and the columns with missing values."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     kinds = [pa.int64(), pa.uint64(), pa.float64(), pa.bool_()]
     names = list(header.names)
@@ -148,7 +150,8 @@ def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], s
         ends.append(ends[-1] + batch.num_rows)
         for name, column in zip(names, batch.columns, strict=True):
             missing[name] += column.null_count
-            left[name] = [kind for kind in left[name] if _fits(column, kind)]
+            numbers = column if header.decimal == "." else pc.replace_substring(column, header.decimal, ".")
+            left[name] = [kind for kind in left[name] if _fits(numbers, kind)]
     entries = ends[-1]
     types = {
         name: pa.float64() if missing[name] == entries else left[name][0] if left[name] else pa.string()

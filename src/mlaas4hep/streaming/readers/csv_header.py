@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,22 +14,26 @@ __all__ = ["LINES", "SEPARATORS", "Header", "read_header"]
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 """What may stand between columns, and how it is called; the first of several that fit equally well is taken."""
 
+_COMMA, _POINT = (re.compile(rf"\s*[-+]?\d*{sign}\d+(?:[eE][-+]?\d+)?\s*") for sign in (",", r"\."))
+
 LINES = 20
 """Lines that are looked at for the separator."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Names of the columns, without blanks around them, and the character between them."""
+    """Names of the columns, without blanks around them, the character between them, and the decimal sign of numbers."""
 
     names: tuple[str, ...]
     separator: str
+    decimal: str = "."
 
     @property
     def between(self) -> str:
         """The separator in words, e.g. ``semicolons (;) between columns``."""
         shown = {"\t": "\\t", " ": "' '"}.get(self.separator, self.separator)
-        return f"{SEPARATORS[self.separator]} ({shown}) between columns"
+        decimal = ", decimal commas" if self.decimal == "," else ""
+        return f"{SEPARATORS[self.separator]} ({shown}) between columns{decimal}"
 
 
 def read_header(lines: Iterable[str], path: str) -> Header:
@@ -50,7 +55,7 @@ def read_header(lines: Iterable[str], path: str) -> Header:
     names = [name.strip() for name in _split(found[0], separator)]
     if not any(names):
         raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
-    header = Header(tuple(names), separator)
+    header = Header(tuple(names), separator, _decimal(found[1:], separator))
     if all(map(_is_number, names)):
         what = f"has no header line: the first one holds numbers (with {header.between})"
         raise FileReadError(what, where=path, hint="the first line must name the columns")
@@ -59,6 +64,13 @@ def read_header(lines: Iterable[str], path: str) -> Header:
         what = f"two columns are named {twice!r} (with {header.between})"
         raise FileReadError(what, where=path, hint="rename one in the header")
     return header
+
+
+def _decimal(lines: list[str], separator: str) -> str:
+    """A comma where some number has one and none has a point; never where commas stand between the columns."""
+    cells = [cell for line in lines for cell in _split(line, separator)]
+    commas, points = (any(sign.fullmatch(cell) for cell in cells) for sign in (_COMMA, _POINT))
+    return "," if separator != "," and commas and not points else "."
 
 
 def _columns(lines: list[str], separator: str) -> int:
