@@ -43,7 +43,7 @@ def test_the_partial_file_goes_away(tmp_path: Path, error: type[BaseException]) 
 
 def test_what_was_renamed_stays(tmp_path: Path) -> None:
     with beside(tmp_path / "out") as partial:
-        assert partial.parent == tmp_path
+        assert partial.parent.parent == tmp_path
         partial.write_text("whole")
         replace(partial, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "whole"

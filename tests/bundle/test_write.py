@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.bundle import BundleContents, Manifest, check_destination, load_bundle, write_bundle
+from mlaas4hep.bundle import BundleContents, Manifest, check_destination, files, load_bundle, write_bundle
 from mlaas4hep.bundle import write as module
 from mlaas4hep.errors import BundleError, OutputError
 
@@ -153,10 +153,22 @@ def test_a_folder_in_place_of_an_archive(contents: BundleContents, out: Path) ->
         write_bundle(out / "model.tar.gz", contents)
 
 
-def test_a_link_is_not_followed(contents: BundleContents, out: Path) -> None:
+def test_a_link_stays_and_the_bundle_is_where_it_leads(contents: BundleContents, out: Path) -> None:
     (out / "model").symlink_to(out / "elsewhere")
-    with pytest.raises(OutputError, match="there is a link of this name"):
-        write_bundle(out / "model", contents)
+    write_bundle(out / "model", contents)
+    write_bundle(out / "model", replace(contents, report="new"))
+    assert (out / "model").readlink() == out / "elsewhere"
+    with load_bundle(out / "elsewhere") as bundle:
+        assert (bundle.folder / "report.html").read_text() == "new"
+    assert len(list(out.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.tar.gz"])
+def test_a_pipe_is_no_place_for_a_bundle(contents: BundleContents, out: Path, name: str) -> None:
+    os.mkfifo(out / name)
+    with pytest.raises(OutputError, match=f"{name}: is a pipe or a device"):
+        write_bundle(out / name, contents)
+    assert (out / name).is_fifo()
 
 
 def test_a_file_on_the_way(contents: BundleContents, out: Path) -> None:
@@ -229,10 +241,11 @@ def test_an_interrupt_between_the_two_renames_puts_the_old_bundle_back(
     rename = Path.rename
 
     def interrupted(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
+        if self.name == "new":
             raise KeyboardInterrupt
         return rename(self, target)
 
+    monkeypatch.setattr(files, "exchange", lambda _one, _other: False)
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_bundle(out / "model", replace(contents, report="new"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,41 +67,118 @@ def model(idim):
 """
 
 
+STOPS = [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGHUP, "stopped by SIGHUP")]
+
+
 def _heed_interrupts() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number, _ in STOPS:
+        signal.signal(number, signal.SIG_DFL)
 
 
-def interrupt(arguments: list[str | Path], word: str, **environment: str) -> tuple[int, str]:
-    """Start the command, send SIGINT once it has printed a word; exit code and standard error."""
+def interrupt(
+    arguments: list[str | Path], word: str, number: signal.Signals = signal.SIGINT, **environment: str
+) -> tuple[int, str]:
+    """Start the command, send a signal once it has printed a word; exit code and standard error."""
+    with started(arguments, **environment) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if line.strip() == word:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert line.strip() == word, errors
+    return process.returncode, errors
+
+
+@contextmanager
+def started(arguments: list[str | Path], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process, which does not outlive the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "mlaas4hep.cli.main", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the call is safe between fork and exec
     )
-    assert process.stdout is not None
     try:
-        line = process.stdout.readline()
-        if line.strip() == word:
-            process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        yield process
     finally:
         process.kill()
-    assert line.strip() == word, errors
-    return process.returncode, errors
+        process.communicate()
 
 
-def test_an_interrupted_training_leaves_nothing(work: Work) -> None:
+@pytest.mark.parametrize(("number", "word"), STOPS)
+def test_an_interrupted_training_leaves_nothing(work: Work, tmp_path: Path, number: signal.Signals, word: str) -> None:
     arguments = work.legacy(model=work.model(STOPS_IN_FIT))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     before = work.everything()
-    code, errors = interrupt(arguments, "fitting")
-    assert code == 130
-    assert errors.splitlines()[-1] == "interrupted"
+    code, errors = interrupt(arguments, "fitting", number, TMPDIR=str(temporary))
+    assert code == 128 + number
+    assert errors.splitlines()[-1] == word
     assert "Traceback" not in errors
     assert work.everything() == before
+
+
+@pytest.mark.parametrize(("number", "word"), STOPS)
+@pytest.mark.parametrize("command", ["predict", "evaluate", "specs", "throughput"])
+def test_other_commands_stop_as_trainings_do(
+    work: Work, trained: Path, tmp_path: Path, command: str, number: signal.Signals, word: str
+) -> None:
+    """While the command waits for a server that never answers."""
+    (tmp_path / "temporary").mkdir()
+    labels = work.write("labels.txt", "signal\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        data = f"http://127.0.0.1:{server.getsockname()[1]}/sig.root"
+        arguments: dict[str, list[str | Path]] = {
+            "predict": [trained, data, "-o", work.outputs / "scores.csv"],
+            "evaluate": [trained, "--files", data, "--labels", labels, "--report", work.outputs / "report.html"],
+            "specs": [data, "-o", work.outputs / "specs.json"],
+            "throughput": [data],
+        }
+        before = sorted(tmp_path.rglob("*"))
+        with started([command, *arguments[command]], TMPDIR=str(tmp_path / "temporary")) as process:
+            connection, _ = server.accept()
+            with connection:
+                process.send_signal(number)
+                _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, errors
+    assert errors.splitlines() == [word]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+STAYS_IN_FIT = """
+import ctypes
+from sklearn.tree import DecisionTreeClassifier
+
+
+class Deaf(DecisionTreeClassifier):
+    def fit(self, x, y, sample_weight=None):
+        # one call that tells that it has begun and does not come back to Python
+        ctypes.CDLL(None).system(b"echo fitting; read forever")
+
+
+def model():
+    return Deaf()
+"""
+
+
+def test_a_second_signal_ends_what_does_not_come_back(work: Work) -> None:
+    """Signals that come together, as from `timeout`, count as one: the second is sent until it is heeded."""
+    arguments = work.legacy(model=work.model(STAYS_IN_FIT))
+    with started(arguments) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "fitting\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+        _, errors = process.communicate()
+    assert process.returncode == 143
+    assert errors.splitlines()[-1] == "ended at once by a second SIGTERM"
 
 
 def test_an_interrupted_training_is_resumed(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

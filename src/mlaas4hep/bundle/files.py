@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mlaas4hep.bundle.exchange import exchange
+from mlaas4hep.bundle.scratch import LONGEST, NEW, OLD, remove, scratch, workspace
+from mlaas4hep.bundle.through import copy_through, final, is_open_end
 from mlaas4hep.errors import OutputError
 
 __all__ = ["beside", "check_place", "flush_file", "flush_folder", "output_error", "remove", "replace"]
@@ -23,12 +25,16 @@ REASONS = {
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another place"),
     errno.EEXIST: ("a part of the path is a file, not a folder", "choose another place"),
     errno.EISDIR: ("there is a folder of this name", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is longer than the file system takes", "choose a shorter name"),
+    errno.ELOOP: ("its links lead in a circle", "choose another name"),
+    errno.EPIPE: ("nobody reads from this pipe any more", None),
 }
 
 
-def output_error(error: OSError, path: Path | str) -> OutputError:
-    """What a failure to write means to a user."""
-    what, hint = REASONS.get(error.errno or 0, (f"cannot be written ({error.strerror or error})", None))
+def output_error(error: OSError | ValueError, path: Path | str) -> OutputError:
+    """What a failure to write means to a user; a ValueError is that of a name that cannot be one."""
+    number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (0, None)
+    what, hint = REASONS.get(number or 0, (f"cannot be written ({text or error})", None))
     return OutputError(what, where=str(path), hint=hint)
 
 
@@ -40,74 +46,92 @@ def check_place(path: Path, *, file: bool = False) -> None:
         file: it is to be a file.
 
     Raises:
-        OutputError: the nearest folder that exists is not writable or no folder, or a folder is where a file is to be.
+        OutputError: the nearest folder that exists is not writable or no folder, or a folder is where a file is to be;
+            a pipe or device where a folder is to be; what is there belongs to another user and may not be replaced.
     """
     try:
         if file and path.is_dir():
             raise output_error(OSError(errno.EISDIR, ""), path)
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
-        writable = os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
-    except OSError as error:
+        if is_open_end(path):
+            if not file:
+                raise OutputError("is a pipe or a device, not a folder", where=str(path), hint="choose another name")
+            if not _may(path, os.W_OK):
+                raise output_error(OSError(errno.EACCES, ""), path)
+            return
+        place = final(path)
+        parent = next(folder for folder in place.parents if folder.exists())
+        writable = _may(parent, os.W_OK | os.X_OK) and not _kept_by_another(place, parent)
+        long = any(len(os.fsencode(part)) > LONGEST for part in place.parts)
+    except (OSError, ValueError) as error:
         raise output_error(error, path) from error
+    if long:
+        raise output_error(OSError(errno.ENAMETOOLONG, ""), path)
     if not parent.is_dir():
         raise output_error(OSError(errno.ENOTDIR, ""), path)
     if not writable:
         raise output_error(OSError(errno.EACCES, ""), path)
 
 
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _kept_by_another(place: Path, parent: Path) -> bool:
+    """In a folder such as /tmp only its owner and that of a file may rename the file."""
+    if not os.path.lexists(place):
+        return False
+    folder, there, user = parent.stat(), place.lstat(), os.geteuid()
+    return bool(folder.st_mode & stat.S_ISVTX) and user not in {0, folder.st_uid, there.st_uid}
+
+
 @contextmanager
 def beside(destination: Path, *, told: Path | None = None) -> Iterator[Path]:
-    """A free name in the destination's folder (made if need be), and removed at the end if something is there still.
+    """A free name in a folder of its own on the destination's disk, which is removed at the end.
 
     Args:
-        destination: the output.
+        destination: the output; a link is followed.
         told: the path that an error names; default: the destination.
 
     Raises:
         OutputError: instead of any OSError inside.
     """
-    if not destination.name:
+    place = final(destination)
+    if not place.name:
         what = "this is no name for an output"
         raise OutputError(what, where=str(destination))
-    partial = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(4)}.partial")
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
+        with scratch() if is_open_end(destination) else workspace(place.parent, place.name) as folder:
+            yield folder / NEW
     except OSError as error:
         raise output_error(error, told or destination) from error
-    finally:
-        remove(partial)
 
 
 def replace(partial: Path, destination: Path) -> None:
-    """Rename to the destination. What is there already goes only when the new one has taken its place.
+    """Let what was made under a name of `beside` take its place.
 
-    A folder replaces a folder, a file never does.
+    Both change places at once where there was something, so that a kill at any time leaves the old or the new. Where
+    the file system cannot do that with folders, the old one is put aside for a moment; after a kill in this moment
+    `sweep` puts the new one in its place. Links stay and what they lead to is replaced; pipes and devices are written
+    to. A folder replaces a folder, a file never does.
 
     Raises:
         OSError: the system refuses, or a file would replace a folder.
     """
-    if not destination.is_dir() or not partial.is_dir() or destination.is_symlink():
+    if is_open_end(destination):
+        copy_through(partial, destination)
+        return
+    destination = final(destination)
+    if not destination.is_dir() or not partial.is_dir():
         partial.replace(destination)
-    else:
-        aside = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(4)}.old")
+    elif not exchange(partial, destination):
+        aside = partial.with_name(OLD)
         destination.rename(aside)
         try:
             partial.rename(destination)
         except BaseException:
             aside.rename(destination)
             raise
-        remove(aside)
     flush_folder(destination.parent)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there and as far as it can be removed."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def flush_file(path: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+import weakref
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mlaas4hep.bundle.archive import unpack
+from mlaas4hep.bundle.files import output_error
 from mlaas4hep.bundle.manifest import Manifest, read_manifest
 from mlaas4hep.bundle.scoring import Scorer
+from mlaas4hep.bundle.scratch import scratch
 from mlaas4hep.bundle.write import record
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
@@ -28,13 +32,11 @@ class Bundle:
         path: where the bundle was loaded from, for messages.
     """
 
-    def __init__(
-        self, manifest: Manifest, folder: Path, path: Path, temporary: tempfile.TemporaryDirectory[str] | None = None
-    ) -> None:
+    def __init__(self, manifest: Manifest, folder: Path, path: Path, temporary: ExitStack | None = None) -> None:
         self.manifest = manifest
         self.folder = folder
         self.path = path
-        self._temporary = temporary
+        self._end = None if temporary is None else weakref.finalize(self, temporary.close)
 
     @cached_property
     def layout(self) -> Layout:
@@ -81,8 +83,8 @@ class Bundle:
 
     def close(self) -> None:
         """Remove the temporary folder, if there is one."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        if self._end is not None:
+            self._end()
 
     def __enter__(self) -> Bundle:
         return self
@@ -120,13 +122,12 @@ def load_bundle(path: Path | str) -> Bundle:
     if not path.exists():
         what = "there is no such bundle"
         raise BundleError(what, where=str(path))
-    temporary = tempfile.TemporaryDirectory(prefix="mlaas4hep-", ignore_cleanup_errors=True)
-    try:
-        folder = unpack(path, Path(temporary.name))
-        return Bundle(_verified(folder, path), folder, path, temporary)
-    except BaseException:
-        temporary.cleanup()
-        raise
+    with ExitStack() as stack:
+        try:
+            folder = unpack(path, stack.enter_context(scratch()))
+        except OSError as error:
+            raise output_error(error, error.filename or tempfile.gettempdir()) from error
+        return Bundle(_verified(folder, path), folder, path, stack.pop_all())
 
 
 def _verified(folder: Path, path: Path) -> Manifest:

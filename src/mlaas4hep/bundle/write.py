@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from mlaas4hep.bundle.clients import config_pbtxt, labels_txt, params_json
 from mlaas4hep.bundle.files import beside, check_place, flush_file, flush_folder, output_error, replace
 from mlaas4hep.bundle.manifest import Manifest, read_manifest
 from mlaas4hep.bundle.sections import FileRecord
+from mlaas4hep.bundle.through import is_open_end
 from mlaas4hep.errors import BundleError, OutputError
 
 __all__ = ["BundleContents", "check_destination", "write_bundle"]
@@ -64,7 +64,6 @@ def write_bundle(destination: Path, contents: BundleContents, proof: Callable[[P
         BundleError: the contents contradict each other.
     """
     _check(contents)
-    destination = Path(os.path.abspath(destination))  # noqa: PTH100 - a link at the end is kept
     check_destination(destination)
     with beside(destination) as partial:
         if is_archive_name(destination):
@@ -95,14 +94,13 @@ def check_destination(destination: Path) -> None:
         OutputError: something is there that is no bundle, or the place is not writable.
     """
     try:
-        if destination.is_symlink():
-            what = "there is a link of this name"
-            raise OutputError(what, where=str(destination), hint="choose another name or remove it")
-        if destination.exists():
+        if destination.exists() and not is_open_end(destination):
             _check_replaceable(destination)
     except OSError as error:
         raise output_error(error, destination) from error
     check_place(destination)
+    if is_open_end(destination):
+        raise OutputError("is a pipe or a device; a bundle is a folder or a file", where=str(destination))
 
 
 def _check_replaceable(destination: Path) -> None:
@@ -116,6 +114,8 @@ def _check_replaceable(destination: Path) -> None:
             return
         file = destination / "manifest.json"
         text = file.read_bytes() if file.is_file() else None
+        for folder in (destination, *(path for path in destination.rglob("*") if path.is_dir())):
+            check_place(folder / "new")
     else:
         there = set()
         text = read_member(destination, "manifest.json") if is_archive_name(destination) else None

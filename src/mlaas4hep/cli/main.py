@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ import typer
 
 from mlaas4hep import __version__
 from mlaas4hep.cli import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
+from mlaas4hep.cli.stopping import say_stopped, stop_code, stopping
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.extras import missing_package
 
 __all__ = ["app", "main"]
 
 USER_ERROR = 2
-INTERRUPTED = 130
 # typer brings a copy of click or depends on it, by its version; the class above BadParameter is there in both.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -53,13 +54,18 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 for success, 2 for a user's mistake or a fault of the world, 130 when interrupted."""
+    """Run a command and exit.
+
+    The code is 0 for success, 2 for a user's mistake or a fault of the world, and 128 and the signal's number when
+    stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
+    """
     atexit.register(gc.freeze)  # or the collector walks once more over all that large frameworks have made
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
     wanted = [argument for argument in arguments if argument != "--traceback"]
     try:
-        code = app(wanted or ["--help"], prog_name="mlaas4hep", standalone_mode=False)
+        with stopping():
+            code = app(wanted or ["--help"], prog_name="mlaas4hep", standalone_mode=False)
     except (MLaaS4HEPError, OSError, MemoryError) as error:
         if show_traceback:
             traceback.print_exception(error)
@@ -71,8 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(found))
     except _UsageError as error:
         _fail(_usage(error))
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        code = stop_code()
+    if code in {128 + signal.SIGINT, stop_code()}:  # typer makes the first of any KeyboardInterrupt
+        say_stopped()
+        sys.exit(stop_code())
     if isinstance(code, int) and code:
         sys.exit(code)
 

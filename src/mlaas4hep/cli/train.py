@@ -24,6 +24,7 @@ from mlaas4hep.cli.options import (
     Specs,
     legacy_workflow,
 )
+from mlaas4hep.cli.stopping import say_stopped, stop_code
 
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Workflow
@@ -104,8 +105,8 @@ def _train(
         result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)
     except KeyboardInterrupt:
         more = "; the same command with --resume continues from the last checkpoint"
-        typer.secho(f"interrupted{more if checkpoint_folder(fout).exists() else ''}", fg="yellow", err=True)
-        raise typer.Exit(130) from None
+        say_stopped(more if checkpoint_folder(fout).exists() else "")
+        raise typer.Exit(stop_code()) from None
     if as_json:
         facts = {"bundle": str(result.bundle), "served": result.served, "waiting": result.waiting}
         typer.echo(json.dumps({**facts, "metrics": result.metrics}))

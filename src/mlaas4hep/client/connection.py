@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,7 +115,8 @@ def partial_file(file: Path) -> Iterator[Any]:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    file = Path(os.path.realpath(file))  # a link stays, what it leads to is replaced
+    partial = file.with_name(f".mlaas4hep.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("wb") as out:
             yield out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,7 +30,7 @@ def find_token() -> str | None:
     if named:
         return _read(Path(named), "look at BEARER_TOKEN_FILE")
     name = f"bt_u{os.getuid()}"
-    for folder in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+    for folder in (os.environ.get("XDG_RUNTIME_DIR"), _temporary()):
         path = Path(folder or "", name)
         if folder and path.is_file() and path.stat().st_uid == os.getuid():
             return _read(path, "renew or remove the file")
@@ -57,7 +56,7 @@ def is_loopback(url: str) -> bool:
 
 def certificate() -> str | None:
     """The X.509 proxy in X509_USER_PROXY, or the usual file of this user, if it is there."""
-    for place in (os.environ.get("X509_USER_PROXY"), str(Path(tempfile.gettempdir(), f"x509up_u{os.getuid()}"))):
+    for place in (os.environ.get("X509_USER_PROXY"), str(Path(_temporary(), f"x509up_u{os.getuid()}"))):
         if place and Path(place).is_file() and Path(place).stat().st_uid == os.getuid():
             return place
     return None
@@ -90,3 +89,8 @@ def _read(path: Path, hint: str) -> str | None:
     except UnicodeDecodeError:
         reason = "it is no text"
     raise ConfigError(f"the token cannot be read ({reason})", where=str(path), hint=hint)
+
+
+def _temporary() -> Path:
+    """The folder for temporary files of the session, where logins leave tokens; not one of this process's own."""
+    return Path(os.environ.get("TMPDIR") or "/tmp")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlaas4hep.bundle.files import output_error
+from mlaas4hep.bundle.files import beside, replace
+from mlaas4hep.bundle.scratch import fitting
+from mlaas4hep.bundle.through import final
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.streaming.files import DataFile
@@ -24,8 +24,8 @@ _KEY = "training.json"
 
 def checkpoint_folder(destination: Path) -> Path:
     """The folder beside the bundle-to-be."""
-    place = Path(os.path.abspath(destination))  # noqa: PTH100 - a link at the end is kept
-    return place.with_name(f"{place.name}.checkpoint")
+    place = final(destination)
+    return place.with_name(fitting(place.name, behind=".checkpoint"))
 
 
 @contextmanager
@@ -67,16 +67,10 @@ def _open(folder: Path, key: dict[str, str], monitor: Monitor, *, resume: bool) 
         return
     if resume:
         monitor.note(f"{folder}: no checkpoint is there, so the training starts from the beginning")
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    try:
-        beside.mkdir(parents=True)
-        (beside / _KEY).write_text(json.dumps(key), encoding="utf-8")
-        if there:
-            shutil.rmtree(folder)
-        beside.rename(folder)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise output_error(error, folder) from error
+    with beside(folder) as partial:
+        partial.mkdir()
+        (partial / _KEY).write_text(json.dumps(key), encoding="utf-8")
+        replace(partial, folder)
 
 
 def _used(folder: Path) -> bool:

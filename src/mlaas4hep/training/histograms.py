@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.files import beside
 from mlaas4hep.errors import OutputError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 
@@ -189,21 +188,18 @@ class Histograms:
 def write_histograms(folder: Path, content: Mapping[str, Any], pictures: Iterable[tuple[str, bytes]]) -> list[Path]:
     """Write pictures, by file name, and ``histograms.json``; see `Histograms.write`."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with beside(folder) as partial:
+            partial.mkdir()
             for name, picture in pictures:
-                (beside / name).write_bytes(picture)
+                (partial / name).write_bytes(picture)
             text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-            (beside / "histograms.json").write_text(text, encoding="utf-8")
+            (partial / "histograms.json").write_text(text, encoding="utf-8")
             folder.mkdir(exist_ok=True)
-            written = [folder / path.name for path in sorted(beside.iterdir())]
+            written = [folder / path.name for path in sorted(partial.iterdir())]
             for path in written:
-                (beside / path.name).replace(path)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        what = f"histograms cannot be written: {error.strerror or error}"
+                (partial / path.name).replace(path)
+    except OutputError as error:
+        what = f"histograms cannot be written: {error.what}"
         raise OutputError(what, where=str(folder), hint="choose another folder for the histograms") from error
     return written
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlaas4hep.bundle.alone import alone
 from mlaas4hep.bundle.files import check_place
 from mlaas4hep.bundle.scoring.onnx import OnnxScorer
+from mlaas4hep.bundle.scratch import temporary_files
 from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
@@ -98,12 +100,24 @@ def run_training(
     if workflow.training is None:
         raise ConfigError("there is no training section", hint="name the model file under training.model")
     check_destination(destination)
+    with alone(destination, monitor.alert), temporary_files():
+        return _run(workflow, destination, _Recorder(monitor), notices, resume=resume, split_out=split_out)
+
+
+def _run(
+    workflow: Workflow,
+    destination: Path,
+    monitor: _Recorder,
+    notices: Sequence[str],
+    *,
+    resume: bool,
+    split_out: Path | None,
+) -> Result:
     for place in (split_out, workflow.histograms):
         if place is not None:
             check_place(place, file=place is split_out)
     if workflow.specs is not None:
         read_legacy_specs(workflow.specs)
-    monitor = _Recorder(monitor)
     for notice in notices:
         monitor.warn(notice)
     paths = (resolve(path, workflow.reading.redirector) for sample in workflow.samples for path in sample.files)

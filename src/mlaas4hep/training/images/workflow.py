@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.alone import alone
 from mlaas4hep.bundle.files import check_place
+from mlaas4hep.bundle.scratch import temporary_files
 from mlaas4hep.config.workflow import Split
 from mlaas4hep.errors import SplitError
 from mlaas4hep.features.split import PARTS, TEST, identity_hash, parts_of
@@ -44,7 +46,13 @@ def train_on_images(settings: ImageSettings, monitor: Monitor) -> ImageResult:
     Raises:
         MLaaS4HEPError: a mistake in settings, table or images; nothing is written then.
     """
-    check_place(settings.models / settings.name)
+    place = settings.models / settings.name
+    check_place(place)
+    with alone(place, monitor.alert), temporary_files():
+        return _train(settings, monitor)
+
+
+def _train(settings: ImageSettings, monitor: Monitor) -> ImageResult:
     table = read_table(settings.labels, settings.folder)
     if table.unlisted:
         monitor.warn(f"{table.unlisted} images in {settings.folder} stand in no line of {settings.labels}")
