@@ -45,12 +45,11 @@ def expected(written: dict[str, dict[str, Any]], training: dict[str, NDArray[np.
             [np.ravel(ak.to_numpy(ak.flatten(written[f][name][training[f]], axis=None))) for f in ("sig", "bkg")]
         )
         count[name] = int(np.isnan(values).sum()), int(np.isinf(values).sum()), len(values)
+    missing = [f"{name} ({count[name][0]} of {count[name][2]})" for name in ("MET_pt", "Jet_pt")]
     return {
-        f"MET_pt has {count['MET_pt'][0]} missing values (of {count['MET_pt'][2]}) in training",
-        f"mass has {count['mass'][1]} infinite values in training: treated as missing",
-        f"Jet_pt has {count['Jet_pt'][0]} missing values (of {count['Jet_pt'][2]}) in training",
-        f"Jet_pt has {count['Jet_pt'][1]} infinite values in training: treated as missing",
-        "dead is missing in every training event: left out of the features",
+        f"missing values in training: {', '.join(missing)}",
+        f"infinite values in training, treated as missing: mass ({count['mass'][1]}), Jet_pt ({count['Jet_pt'][1]})",
+        "missing in every training event, so left out of the features: dead",
     }
 
 

@@ -98,8 +98,8 @@ def test_outlier_in_length_is_cut_with_a_warning() -> None:
     assert choice.layout.branches[0].length == 3
     assert choice.warnings == (
         (
-            "j has up to 400 values an event, but 3 are enough for 99.9 %: 3 columns, 1 training events lose values "
-            "(set features.length to choose)"
+            "lists cut at what is enough for 99.9 % of the events (set features.length to choose): j (3 columns for up "
+            "to 400 values, 1 training events lose some)"
         ),
     )
 
@@ -118,15 +118,15 @@ def test_branch_missing_everywhere_is_left_out() -> None:
         "gone": "missing in every training event",
         "empty": "missing in every training event",
     }
-    assert "gone is missing in every training event: left out of the features" in choice.warnings
+    assert "missing in every training event, so left out of the features: gone, empty" in choice.warnings
 
 
 def test_missing_and_infinite_values_are_counted() -> None:
     columns = {"x": np.array([1.0, 2.0, math.nan, math.inf, -math.inf])}
     warnings = build_layout(specs_of(columns), Features(), nan=False).warnings
     assert warnings == (
-        "x has 2 infinite values in training: treated as missing",
-        "x has 1 missing values (of 5) in training",
+        "infinite values in training, treated as missing: x (2)",
+        "missing values in training: x (1 of 5)",
     )
 
 
@@ -169,14 +169,15 @@ def test_robust_says_when_it_does_not_know_its_quantiles() -> None:
     x = np.where(RNG.random(50_000) < 0.05, 10.0 ** RNG.uniform(-6, 6, 50_000), peak)
     choice = build_layout(specs_of({"x": x}), Features(normalisation="robust"), nan=True)
     (warning,) = choice.warnings
-    assert warning.startswith("x: normalisation robust knows its quantiles to 16 only, its range is ")
+    assert warning.startswith("normalisation robust knows these quantiles badly (")
+    assert ": x (to 16, its range is " in warning
 
 
 def test_values_beyond_float32_are_said() -> None:
     x = np.array([1.0, 2.0, 1e300, -1e39])
     choice = build_layout(specs_of({"x": x}), Features(), nan=False)
     (warning,) = choice.warnings
-    assert warning.startswith("x has 2 values beyond what float32 can hold in training (as far as 1e+300)")
+    assert warning == "values beyond what float32 can hold in training, treated as missing: x (2, as far as 1e+300)"
     assert choice.layout.transform(x[:2, np.newaxis].astype(np.float32)).ravel().tolist() == [0.0, 1.0]
     legacy = LegacySpecs.model_validate(legacy_specs(specs_of({"x": x}), {"f": 4}))
     with pytest.raises(
@@ -191,8 +192,8 @@ def test_columns_that_are_nearly_all_padding() -> None:
     column = Jagged.from_counts(lengths, np.ones(int(lengths.sum()), dtype=np.float32))
     (warning,) = build_layout(specs_of({"hit": column}), Features(), nan=True).warnings
     assert warning == (
-        "hit: 100000 columns, of which 99.8 % are padding: 12 of 6000 training events have more than 3 values; "
-        "features: length: {hit: 3} is enough for 99.8 % of the events"
+        "columns that are nearly all padding (set features.length to choose): hit (100000 columns, 99.8 % of them "
+        "padding; 3 are enough for 99.8 % of the training events, 12 of 6000 have more values)"
     )
     chosen = build_layout(specs_of({"hit": column}), Features(length={"hit": 3}), nan=True)
     assert (chosen.layout.width, chosen.warnings) == (3, ())
@@ -207,6 +208,7 @@ def test_lists_of_ordinary_lengths_are_no_padding() -> None:
 def test_values_that_float32_makes_zero() -> None:
     x = RNG.normal(0.0, 1e-300, 500)
     (warning,) = build_layout(specs_of({"x": x}), Features(), nan=True).warnings
-    assert warning.startswith("x is nearly zero as float32 (up to ")
+    assert warning.startswith("nearly zero as float32 (")
+    assert ": x (up to " in warning
     for other in (np.zeros(500), RNG.normal(0.0, 1e-30, 500), RNG.normal(0.0, 1e-3, 500)):
         assert build_layout(specs_of({"x": other}), Features(), nan=True).warnings == ()

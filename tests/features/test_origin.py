@@ -62,7 +62,7 @@ def test_what_separates_the_classes_in_double_precision_does_so_in_the_features(
     assert exact > 0.9 > auc(stored.astype(np.float32))
     assert auc(seen) == pytest.approx(exact, abs=1e-3)
     (note,) = choice.notes
-    assert f"t from {branch.origin!r}" in note
+    assert f"t (from {branch.origin!r})" in note
     if normalisation == "minmax":
         assert (seen.min(), seen.max()) == pytest.approx((0.0, 1.0), abs=1e-3)
     if normalisation in {"standard", "robust"}:

@@ -73,7 +73,7 @@ def test_other_events_are_told_by_branch_with_their_number(ranges: Ranges) -> No
     assert told["when"]["share"] == told["when"]["values"] / SIZE
     assert "jets" not in told
     warning = found.warning() or ""
-    assert "(25.1 %), mostly 1600001000.0; pt: 30" in warning
+    assert "25.1 %, mostly 1600001000.0), pt (30" in warning
     assert "eta" not in warning
 
 
@@ -81,7 +81,7 @@ def test_what_the_training_did_not_declare(ranges: Ranges) -> None:
     events = columns(2)
     events["eta"] = Jagged.from_counts(np.full(SIZE, 2), np.where(np.arange(2 * SIZE) % 50 == 0, -99.0, 0.0))
     (text,) = [counted(ranges, events).warning()]
-    assert "eta: 80 (2 %), mostly -99.0" in (text or "")
+    assert "eta (80, 2 %, mostly -99.0)" in (text or "")
 
 
 @given(hnp.arrays(np.float32, (8, 5), elements=st.floats(width=32)), st.integers(0, 8))

@@ -149,7 +149,7 @@ def test_the_warning_names_branch_value_share_and_the_line_to_add() -> None:
         "value, declare it: features: missing: [-999]"
     )
     assert build_layout(Specs.of({"pt": pt}, SIZE, [-999.0]), Features(missing=(-999.0,)), nan=True).warnings == (
-        "pt has 1000 missing values (of 4000) in training",
+        "missing values in training: pt (1000 of 4000)",
     )
     pt[:1000] = -1.0
     text = warning_of(Specs.of({"pt": pt, "charge": charge}, SIZE).values, [-25.0]) or ""

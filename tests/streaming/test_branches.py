@@ -58,7 +58,7 @@ def test_all_numbers_are_features_but_identifiers_and_counters(paths: dict[str, 
     assert found.features == ALL
     assert found.identifier == DEFAULT_IDENTIFIER
     assert found.left_out == {"text": "holds char*, not numbers"}
-    assert found.unmatched == ()
+    assert found.warnings == ()
 
 
 def test_a_tree_and_an_rntuple_have_the_same_features(paths: dict[str, Path]) -> None:
@@ -120,7 +120,7 @@ def test_patterns(paths: dict[str, Path], include: list[str], exclude: list[str]
 def test_excludes_that_match_nothing_are_reported(paths: dict[str, Path]) -> None:
     settings = {"exclude": ["met", "Muon_*", "x", "double"]}
     found = choose(paths, "tree", features=settings, variables={"double": "2*met"})
-    assert found.unmatched == ("Muon_*", "x")
+    assert found.warnings == ("exclude names what matches no branch: Muon_*, x",)
 
 
 def test_variables_are_features_unless_excluded(paths: dict[str, Path]) -> None:
@@ -199,7 +199,7 @@ def test_a_feature_by_name_that_has_another_role(
         return
     assert set(found.features) == {"met", name}
     assert found.left_out == {}
-    assert found.warnings == (f"{name} is {role}, and a feature because features.include names it",)
+    assert found.warnings == (f"a feature because features.include names it: {name} (it is {role})",)
 
 
 EVENT_NAMES = [

@@ -43,7 +43,7 @@ def test_every_event_counts(paths: list[Path]) -> None:
     assert met.mean == pytest.approx(float(np.mean(np.array(real, dtype=np.float64))), rel=1e-12)
     cells = found.specs.branches["cells"]
     assert (cells.kind, cells.values.count) == ("jagged", 450)
-    assert monitor.notes == ["left out: text (holds char*, not numbers)"]
+    assert monitor.notes == ["left out (holds char*, not numbers): text"]
     assert not {"run", "event", "luminosityBlock", "nJet_pt", "text"} & set(found.specs.branches)
 
 
@@ -91,7 +91,7 @@ def test_a_branch_without_values_has_no_figures(tmp_path: Path) -> None:
 def test_patterns_that_match_nothing(paths: list[Path]) -> None:
     monitor = Collector()
     specs_of_files(configured(paths, features={"exclude": ["Muon_*"], "missing": [-999]}), monitor)
-    assert monitor.warnings == ["exclude: Muon_* matches no branch"]
+    assert monitor.warnings == ["exclude names what matches no branch: Muon_*"]
     with pytest.raises(BranchNotFoundError, match="no branch Muon_pt"):
         specs_of_files(configured(paths, features={"include": ["Muon_pt"]}), Collector())
 

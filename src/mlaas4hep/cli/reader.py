@@ -12,6 +12,8 @@ from mlaas4hep.cli.specs import names_of, run_specs
 
 __all__ = ["register"]
 
+IDENTIFIERS = "run,event,luminosityBlock"
+
 EXAMPLES = """
 Examples:
 
@@ -36,7 +38,7 @@ def register(app: typer.Typer) -> None:
         branch: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
         branches: Annotated[str, typer.Option(help="Branches to read: names with commas between, or a file.")] = "",
         exclude_branches: Annotated[str, typer.Option(help="Branches to leave out, in the same form.")] = "",
-        identifier: Annotated[str, typer.Option(help="Branches that identify an event.")] = "run,event,luminosityBlock",
+        identifier: Annotated[str, typer.Option(help="Branches that identify an event.")] = IDENTIFIERS,
         chunk_size: Annotated[int, typer.Option(help="Accepted; no figure depends on it.")] = 1000,
         specs: Annotated[Path | None, typer.Option(help="Specs computed earlier; they are not needed.")] = None,
         fout: Annotated[Path | None, typer.Option(help="Write specs.json here.")] = None,
@@ -57,6 +59,9 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.streaming.location import resolve
 
         del chunk_size, specs
+        include = names_of(branches)
+        # Identifiers with usual names are no features anyway, unless they are named.
+        known = [name for name in names_of(identifier) if identifier != IDENTIFIERS or name in include]
         files = [path for _, path in read_files(fin, redirector)]
         redirector = redirector or default_redirector(files)
         if info:
@@ -71,8 +76,8 @@ def register(app: typer.Typer) -> None:
                 "identifier": [],
                 "events": nevts,
                 "features": {
-                    "include": names_of(branches),
-                    "exclude": [*names_of(exclude_branches), *names_of(identifier)],
+                    "include": include,
+                    "exclude": [*names_of(exclude_branches), *known],
                 },
                 "reading": {"redirector": redirector, "format": dtype.value if dtype else None},
             },

@@ -76,7 +76,7 @@ def run_specs(
     from mlaas4hep.cli.outputs import write_text
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
-    from mlaas4hep.streaming.readers.common import few
+    from mlaas4hep.findings import few
     from mlaas4hep.streaming.summary import scanned
 
     try:

@@ -18,6 +18,7 @@ from mlaas4hep.features.origin import origin_of, origin_of_range
 from mlaas4hep.features.sentinels import warning_of
 from mlaas4hep.features.specs import BranchSpecs, Specs
 from mlaas4hep.features.statistics import Lengths, Number
+from mlaas4hep.findings import Findings
 
 __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"]
 
@@ -57,46 +58,45 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
     """
     branches: list[FeatureBranch] = []
     left_out: dict[str, str] = {}
-    warnings: list[str] = []
+    found = Findings()
     for pattern in features.length:
         if pattern != "default" and not any(fnmatchcase(name, pattern) for name in specs.branches):
-            warnings.append(f"features.length: {pattern} matches no feature")
+            found.add("features.length names what matches no feature", pattern)
     for name, part in specs.branches.items():
         if part.values.real == 0:
             left_out[name] = "missing in every training event"
-            warnings.append(f"{name} is missing in every training event: left out of the features")
+            found.add("missing in every training event, so left out of the features", name)
             continue
         length = 1
         if part.lengths is not None:
-            length, warning = choose_length(name, part.lengths, features)
-            if warning:
-                warnings.append(warning)
+            length = choose_length(name, part.lengths, features, found)
         if part.values.infinite:
-            warnings.append(f"{name} has {part.values.infinite} infinite values in training: treated as missing")
+            found.add("infinite values in training, treated as missing", name, str(part.values.infinite))
         if part.values.large is not None:
-            warnings.append(
-                f"{name} has {part.values.large.count} values beyond what float32 can hold in training (as far as "
-                f"{max(part.values.large.high, -part.values.large.low):g}): treated as missing"
-            )
+            furthest = max(part.values.large.high, -part.values.large.low)
+            text = f"{part.values.large.count}, as far as {furthest:g}"
+            found.add("values beyond what float32 can hold in training, treated as missing", name, text)
         if part.values.missing:
-            warnings.append(f"{name} has {part.values.missing} missing values (of {part.values.count}) in training")
+            found.add("missing values in training", name, f"{part.values.missing} of {part.values.count}")
         if features.normalisation == "robust":
             error = max(part.values.features.quantile_error(q) for q in (0.16, 0.5, 0.84))
             spread = _robust_spread(part)
             if error > ROBUST_ERROR * spread and spread > 0:
-                warnings.append(
-                    f"{name}: normalisation robust knows its quantiles to {error:.3g} only, its range is {spread:.3g}: "
-                    "use minmax or standard, or cut the tails away"
+                text = f"to {error:.3g}, its range is {spread:.3g}"
+                found.add(
+                    "normalisation robust knows these quantiles badly (use minmax or standard, or cut the tails away)",
+                    name,
+                    text,
                 )
         branches.append(_branch(name, part, length, features, nan=nan))
         if part.values.features.rounded and max(-part.values.low, part.values.high) < TINY:
-            warnings.append(
-                f"{name} is nearly zero as float32 (up to {max(-part.values.low, part.values.high):.3g}): "
-                "multiply it, in a variable, by what makes it about 1"
+            found.add(
+                "nearly zero as float32 (multiply it, in a variable, by what makes it about 1)",
+                name,
+                f"up to {max(-part.values.low, part.values.high):.3g}",
             )
-    warning = warning_of(specs.values, features.missing)
-    if warning:
-        warnings.append(warning)
+    suspicion = warning_of(specs.values, features.missing)
+    warnings = (*found.lines(), *([suspicion] if suspicion else []))
     layout = Layout(
         branches=tuple(branches),
         missing=features.missing,
@@ -104,7 +104,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
         mask=features.mask,
         normalisation=features.normalisation,
     )
-    return LayoutChoice(layout, left_out, tuple(warnings), _origins(layout))
+    return LayoutChoice(layout, left_out, warnings, _origins(layout))
 
 
 def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Features, *, nan: bool) -> Layout:
@@ -140,8 +140,8 @@ def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Featu
     return Layout(tuple(branches), features.missing, nan, features.mask, "minmax")
 
 
-def choose_length(name: str, lengths: Lengths, features: Features) -> tuple[int, str | None]:
-    """Number of columns of a jagged branch, and a warning where events lose values.
+def choose_length(name: str, lengths: Lengths, features: Features, found: Findings) -> int:
+    """Number of columns of a jagged branch; where events lose values, or most columns are padding, that is found.
 
     The user's length for this branch or pattern, else `default`, else the quantile asked for, else the maximum; if the
     maximum is more than twice the 99.9 % quantile, that quantile.
@@ -153,37 +153,37 @@ def choose_length(name: str, lengths: Lengths, features: Features) -> tuple[int,
         wanted = features.length.get("default")
     maximum = max(lengths.maximum, 1)
     if wanted is not None:
-        return min(wanted, maximum), None
+        return min(wanted, maximum)
     if features.quantile is not None:
-        return max(lengths.quantile(features.quantile), 1), None
+        return max(lengths.quantile(features.quantile), 1)
     usual = max(lengths.quantile(OUTLIER_QUANTILE), 1)
     if maximum > OUTLIER_FACTOR * usual:
         cut = int(lengths.counts[lengths.lengths > usual].sum())
-        text = (
-            f"{name} has up to {maximum} values an event, but {usual} are enough for 99.9 %: {usual} columns, "
-            f"{cut} training events lose values (set features.length to choose)"
-        )
-        padding = _padding(name, lengths, usual)
-        return usual, f"{text}; {padding}" if padding else text
-    return maximum, _padding(name, lengths, maximum)
+        text = f"{usual} columns for up to {maximum} values, {cut} training events lose some"
+        found.add("lists cut at what is enough for 99.9 % of the events (set features.length to choose)", name, text)
+        maximum = usual
+    padding = _padding(lengths, maximum)
+    if padding:
+        found.add("columns that are nearly all padding (set features.length to choose)", name, padding)
+    return maximum
 
 
-def _padding(name: str, lengths: Lengths, length: int) -> str | None:
-    """A warning where nearly all of many columns are padding, with a length that is enough for nearly all events."""
+def _padding(lengths: Lengths, length: int) -> str | None:
+    """What is said where nearly all of many columns are padding, with a length that is enough for nearly all events."""
     events = int(lengths.counts.sum())
     filled = lengths.kept(length) / max(events * length, 1)
     if length < PADDED_COLUMNS or filled >= PADDED_SHARE:
         return None
-    text = f"{name}: {length} columns, of which {100 * (1 - filled):.4g} % are padding"
+    text = f"{length} columns, {100 * (1 - filled):.4g} % of them padding"
     for share in SHORTER:
         shorter = max(lengths.quantile(share), 1)
         if length > OUTLIER_FACTOR * shorter:
             enough = int(lengths.counts[lengths.lengths <= shorter].sum())
             return (
-                f"{text}: {events - enough} of {events} training events have more than {shorter} values; "
-                f"features: length: {{{name}: {shorter}}} is enough for {100 * enough / events:.4g} % of the events"
+                f"{text}; {shorter} are enough for {100 * enough / events:.4g} % of the training events, "
+                f"{events - enough} of {events} have more values"
             )
-    return f"{text}: set features.length to choose"
+    return text
 
 
 def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, nan: bool) -> FeatureBranch:
@@ -212,11 +212,12 @@ def _less(number: Number | Fraction, origin: float) -> float:
 
 def _origins(layout: Layout) -> tuple[str, ...]:
     """What is said of the branches that have an origin."""
-    texts = [f"{branch.name} from {branch.origin!r}" for branch in layout.branches if branch.origin]
-    if not texts:
-        return ()
-    what = "float32 cannot tell their values apart, so they are counted from an origin of their own"
-    return (f"{what}: {', '.join(texts)}",)
+    found = Findings()
+    for branch in layout.branches:
+        if branch.origin:
+            what = "float32 cannot tell their values apart, so they are counted from an origin of their own"
+            found.add(what, branch.name, f"from {branch.origin!r}")
+    return found.lines()
 
 
 def _robust_spread(specs: BranchSpecs) -> float:

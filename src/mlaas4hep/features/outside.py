@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.statistics import number_text
+from mlaas4hep.findings import NAMED, few
 
 __all__ = ["Outside", "Ranges"]
 
-NAMED = 10
 USUAL = 10.0
 """So many times what events like those of the training have outside is still nothing to be told."""
 
@@ -88,13 +88,11 @@ class Outside:
             return None
         ordered = sorted(telling.items(), key=lambda pair: -pair[1].outside / pair[1].values)
         texts = []
-        for name, count in ordered[:NAMED]:
-            share = f"{name}: {count.outside} ({100 * count.outside / count.values:.3g} %)"
+        for name, count in ordered:
             mostly = "" if count.repeated is None else f", mostly {number_text(count.repeated)}"
-            texts.append(share + mostly)
-        more = f" and {len(ordered) - NAMED} branches more" if len(ordered) > NAMED else ""
+            texts.append(f"{name} ({count.outside}, {100 * count.outside / count.values:.3g} %{mostly})")
         return (
-            f"values outside of the range that the model was trained on: {'; '.join(texts)}{more}. "
+            f"values outside of the range that the model was trained on: {few(texts, NAMED)}. "
             "The model was never told what to make of them"
         )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.sketch import Sketch
 from mlaas4hep.features.statistics import ValueStatistics, number_text
+from mlaas4hep.findings import NAMED, few
 
 __all__ = ["Suspect", "suspects", "warning_of"]
 
@@ -36,8 +37,6 @@ FAR = 0.3
 WIDTHS = 8.0
 DISTANCE = 50.0
 """A category lies this many ranges of all others apart, and this far, to be suspected."""
-
-NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]
     if not texts:
         return None
     numbers = sorted({one.value for ones in found.values() for one in ones} | set(missing))
-    named = ", ".join(texts[:NAMED]) + (f" and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
+    named = few(texts, NAMED)
     line = ", ".join(map(_shown, numbers))
     clashes = [
         f"{_shown(number)} is an ordinary value of {name}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mlaas4hep.errors import BranchReadError, ConfigError
+from mlaas4hep.findings import few
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.readers.base import Branch
-from mlaas4hep.streaming.readers.common import few
 
 __all__ = ["check_meaning", "contested", "lost_branches", "lost_error"]
 

@@ -11,6 +11,7 @@ from typing import Literal
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, MLaaS4HEPError, UnsupportedBranchError
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.findings import Findings, few
 from mlaas4hep.streaming.agreement import check_meaning, contested, lost_branches, lost_error
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.patterns import Patterns
@@ -42,7 +43,6 @@ class BranchChoice:
         features: branches and variables that become feature columns, in order.
         identifier: branches whose values identify an event; empty: file and entry do.
         left_out: branches that are no features although nobody excluded them, with the reason.
-        unmatched: exclude patterns that match nothing.
         notes: what was decided and may be of interest.
         warnings: what the user asked for and may regret.
         lost: branches that would be features, but whose numbers are missing or damaged, with what is wrong.
@@ -52,7 +52,6 @@ class BranchChoice:
     features: tuple[str, ...]
     identifier: tuple[str, ...]
     left_out: dict[str, str]
-    unmatched: tuple[str, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lost: dict[str, str] = field(default_factory=dict)
@@ -104,7 +103,8 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
         workflow.weights.branch: "the weight",
         workflow.label_branch: "the label",
     }
-    features, left_out, warnings = _features(union, workflow, files[0].path, special, lost)
+    warned = Findings()
+    features, left_out = _features(union, workflow, files[0].path, special, lost, warned)
     gone = {name: lost[name] for name in features if name in lost}
     if gone and (not without_lost or len(gone) == len(features)):
         raise lost_error(gone)
@@ -114,14 +114,16 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
     if not features:
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
     known = [*union, *(variable.name for variable in workflow.variables)]
-    unmatched = tuple(pattern for pattern in workflow.features.exclude if not Patterns((pattern,)).match_any(known))
+    for pattern in workflow.features.exclude:
+        if not Patterns((pattern,)).match_any(known):
+            warned.add("exclude names what matches no branch", pattern)
     used = [*features, *identifier, *filter(None, [workflow.weights.branch])]
     needed = preprocessing.needed([*used, *filter(None, [workflow.label_branch])])
     for file in files:
         labelled = file.sample.label is not None
         _require(file, preprocessing.needed(used) if labelled else needed, union, skip_kind=workflow.label_branch)
     found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
-    text = f"identifiers, which are not features: {', '.join(found)} (features.include takes one by its name)"
+    text = f"identifiers, which are not features: {few(found)} (features.include takes one by its name)"
     check_meaning(files, needed)
     notes = [*([text] if found else []), *filter(None, [contested(union, features)])]
     return BranchChoice(
@@ -129,9 +131,8 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
         tuple(features),
         identifier,
         left_out,
-        unmatched,
         tuple(notes),
-        tuple(warnings),
+        warned.lines(),
         {name: problem for name, (_, problem) in gone.items()},
     )
 
@@ -142,11 +143,11 @@ def _features(
     path: str,
     special: Mapping[str | None, str],
     lost: Container[str],
-) -> tuple[list[str], dict[str, str], list[str]]:
+    warned: Findings,
+) -> tuple[list[str], dict[str, str]]:
     include, exclude = workflow.features.include, workflow.features.exclude
     chosen: list[str] = []
     left_out: dict[str, str] = {}
-    warnings: list[str] = []
     for pattern in include:
         if pattern not in branches and not Patterns((pattern,)).match_any(branches):
             if any(variable.name == pattern for variable in workflow.variables):
@@ -173,8 +174,8 @@ def _features(
         elif not branch.hidden or asked:
             chosen.append(name)
             if name in special:
-                warnings.append(f"{name} is {special[name]}, and a feature because features.include names it")
-    return chosen, left_out, warnings
+                warned.add("a feature because features.include names it", name, f"it is {special[name]}")
+    return chosen, left_out
 
 
 def _identifier(files: Sequence[DataFile], workflow: Workflow) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlaas4hep.errors import FileReadError, TreeNotFoundError, without_credentials
+from mlaas4hep.findings import few
 from mlaas4hep.streaming.location import is_remote, local_path, split_tree
 from mlaas4hep.streaming.readers import Branch, open_source
-from mlaas4hep.streaming.readers.common import few
 from mlaas4hep.streaming.readers.factory import format_of
 
 __all__ = ["BranchInfo", "Inspection", "TreeInfo", "inspect", "render"]

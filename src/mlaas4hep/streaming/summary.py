@@ -16,6 +16,7 @@ from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.sentinels import warning_of
 from mlaas4hep.features.specs import Specs, legacy_specs
 from mlaas4hep.features.statistics import number_text
+from mlaas4hep.findings import Findings
 from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
@@ -119,11 +120,10 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
     files = open_files(workflow.samples, workflow.tree, workflow.reading, note=monitor.note)
     try:
         branches = choose_branches(files, workflow, without_lost=True)
-        for pattern in branches.unmatched:
-            monitor.warn(f"exclude: {pattern} matches no branch")
+        left_out = Findings()
         for name, reason in branches.left_out.items():
-            monitor.note(f"left out: {name} ({reason})")
-        for line in branches.notes:
+            left_out.add(f"left out ({reason})", name)
+        for line in (*left_out.lines(), *branches.notes):
             monitor.note(line)
         for warning in branches.warnings:
             monitor.warn(warning)

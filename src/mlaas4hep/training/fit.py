@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Training, Workflow
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.features.split import TRAIN, VALIDATION
@@ -39,9 +39,6 @@ from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.user_model import build_model, load_model_file
 
 __all__ = ["Trained", "load_user_module", "open_dataset", "train"]
-
-NETWORKS = ("keras", "torch")
-"""Backends whose work is epochs times events."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +110,8 @@ def train(
             monitor.warn(given_away)
         check_memory(dataset)
         events = {part: _part(workflow, prepared, dataset, part) for part in (TRAIN, VALIDATION)}
-        with monitor.stage("training", _total(training, backend, events[TRAIN])) as advance:
+        passes = backend.passes(model, training.epochs, module)
+        with monitor.stage("training", events[TRAIN].size * passes if passes else None) as advance:
             settings = FitSettings(
                 task=prepared.labels.task,
                 classes=len(prepared.labels.classes),
@@ -192,11 +190,6 @@ def _part(workflow: Workflow, prepared: Prepared, dataset: Dataset, part: int) -
         seed=training.seed,
         memory_limit=memory_limit(workflow),
     )
-
-
-def _total(training: Training, backend: Backend, train: PartEvents) -> int | None:
-    """Events that will be seen; None where it is not known."""
-    return train.size * training.epochs if training.epochs and backend.name in NETWORKS else None
 
 
 def _progress(size: int, advance: Callable[[int, str], None], note: Callable[[str], None], verbose: int) -> Progress:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.split import TRAIN
+from mlaas4hep.findings import NAMED, few
 from mlaas4hep.streaming.dataset import Dataset
 from mlaas4hep.training.labels import Labelling
 from mlaas4hep.training.metrics.curves import roc_auc
@@ -28,7 +29,6 @@ CATEGORIES = 256
 LEAST = 50
 """Events of a class in each half, without which nothing is said."""
 
-NAMED = 10
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def warning_of(dataset: Dataset, labels: Labelling) -> str | None:
         return None
     ordered = sorted(found.items(), key=lambda pair: -pair[1])
     texts = [f"{name} (AUC {area:.4f})" for name, area in ordered]
-    named = ", ".join(texts[:NAMED]) + (f" and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
+    named = few(texts, NAMED)
     names = ", ".join(name for name, _ in ordered[:NAMED])
     return (
         f"one branch alone tells the classes apart: {named}. If it says where an event comes from, and not what "

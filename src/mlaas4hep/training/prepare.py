@@ -123,8 +123,6 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
     assert workflow.training is not None
     check_labels(workflow)
     branches = choose_branches(files, workflow)
-    for pattern in branches.unmatched:
-        monitor.warn(f"features.exclude: {pattern} matches no branch")
     for note in branches.notes:
         monitor.note(note)
     for warning in branches.warnings:

@@ -21,7 +21,7 @@ from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.xrootd import configure, is_xrootd
 from mlaas4hep.training.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
 from mlaas4hep.training.checkpoint import checkpointing
-from mlaas4hep.training.fit import NETWORKS, Trained, load_user_module, train
+from mlaas4hep.training.fit import Trained, load_user_module, train
 from mlaas4hep.training.histograms import Histograms
 from mlaas4hep.training.importance import ScoreFunction, affordable, permutation_importance
 from mlaas4hep.training.imports import modules_left_alone
@@ -33,6 +33,9 @@ from mlaas4hep.training.reporting import report_of
 from mlaas4hep.training.split_table import write_split
 
 __all__ = ["Result", "run_training"]
+
+NETWORKS = ("keras", "torch")
+"""Backends that ONNX Runtime outpaces on few rows."""
 
 ROWS_AT_A_TIME = 1024
 """For importance: what a network makes of so many rows stays in the processor's caches."""
@@ -223,11 +226,9 @@ def _report(
     monitor: _Recorder,
 ) -> str:
     importance = _importance(workflow, prepared, trained, assessment, converted, monitor)
-    with monitor.stage("report", None, "pages") as advance:
+    with monitor.stage("report", None):
         warnings = tuple(monitor.warnings)
-        page = report_of(workflow, prepared, trained, assessment, converted, metrics, importance, warnings)
-        advance(1, "")
-    return page
+        return report_of(workflow, prepared, trained, assessment, converted, metrics, importance, warnings)
 
 
 def _importance(

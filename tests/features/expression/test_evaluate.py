@@ -346,7 +346,9 @@ def test_chains_are_evaluated_from_left_to_right_as_python_does(operators: list[
     text = "x0" + "".join(f" {operator} x{i}" for i, operator in enumerate(operators, start=1))
     numbers = iter(values)
     plain = repr(next(numbers)) + "".join(f" {operator} {next(numbers)!r}" for operator in operators)
-    assert parse(text).evaluate(columns)[0] == _python(ast.parse(plain, mode="eval").body)
+    found = parse(text).evaluate(columns)
+    assert isinstance(found, np.ndarray)
+    assert found[0] == _python(ast.parse(plain, mode="eval").body)
 
 
 def _python(tree: ast.expr) -> float:

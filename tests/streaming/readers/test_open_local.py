@@ -91,3 +91,27 @@ def test_an_error_of_too_many_files_names_the_limit() -> None:
     assert text is not None
     assert str(open_limit()) in text
     assert too_many_open(OSError(errno.ENOENT, "x")) is None
+
+
+SPECS = """
+import resource, sys
+limit = int(sys.argv[1])
+if limit:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+from mlaas4hep.__main__ import main
+sys.argv = ["mlaas4hep", "specs", "--output", sys.argv[2], *sys.argv[3:]]
+main()
+"""
+
+
+def test_specs_of_more_files_than_may_be_open_are_those_of_all(folder: Path, tmp_path: Path) -> None:
+    written = []
+    for limit in (0, 100):
+        output = tmp_path / f"{limit}.json"
+        for suffix in ("root", "parquet", "csv"):
+            names = [str(folder / f"{number}.{suffix}") for number in range(200)]
+            command = [sys.executable, "-c", SPECS, str(limit), str(output), *names]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            written.append(output.read_text())
+    assert written[:3] == written[3:]

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.features.columns import Jagged
+from mlaas4hep.findings import few
 from mlaas4hep.streaming.readers.arrays import from_awkward, is_number, native
-from mlaas4hep.streaming.readers.common import clusters_of, few, one_line
+from mlaas4hep.streaming.readers.common import clusters_of, one_line
 from mlaas4hep.streaming.readers.cursor import Cursors
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError, without_credentials
 from mlaas4hep.features.columns import Column, Jagged
+from mlaas4hep.findings import few
 from mlaas4hep.streaming.readers.base import Branch, Source
 
-__all__ = ["LabelSource", "Reader", "clusters_of", "few", "one_line"]
+__all__ = ["LabelSource", "Reader", "clusters_of", "one_line"]
 
 
 class LabelSource(Source, Protocol):
@@ -144,14 +145,6 @@ class Reader:
 def clusters_of(bounds: Iterable[int], entries: int) -> tuple[int, ...]:
     """Entry numbers in ascending order, each once, with 0 and ``entries``; those outside are left out."""
     return tuple(sorted({0, entries} | {int(bound) for bound in bounds if 0 < bound < entries}))
-
-
-def few(names: Sequence[str], most: int = 12) -> str:
-    """Names for a message: at most ``most`` of them."""
-    if not names:
-        return "none at all"
-    text = ", ".join(names[:most])
-    return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
 def one_line(error: BaseException, most: int = 160) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import TreeNotFoundError
-from mlaas4hep.streaming.readers.common import LabelSource, few
+from mlaas4hep.findings import few
+from mlaas4hep.streaming.readers.common import LabelSource
 from mlaas4hep.streaming.readers.root_open import damage, open_directory
 
 if TYPE_CHECKING:

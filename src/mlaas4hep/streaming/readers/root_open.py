@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlaas4hep.errors import BranchReadError, FileReadError, FrameworkMissingError
+from mlaas4hep.findings import few
 from mlaas4hep.streaming.location import is_remote, local_path
-from mlaas4hep.streaming.readers.common import few, one_line
+from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.files import check_local
 from mlaas4hep.streaming.readers.open_local import LocalBytes, too_many_open
 from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error

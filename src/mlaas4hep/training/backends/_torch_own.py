@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def own_training(
     The loaders give (x, y): x float32 [B, width]; y float32 [B, 1], for multiclass int64 [B]. What it returns is the
     trained module if it is one, else the module itself is.
     """
-    loop = own_loop(model, settings)
+    loop = own_loop(model, settings.module)
     if loop is None:
         return None
     name = loop.__name__
@@ -36,7 +37,8 @@ def own_training(
         settings.warn(f"{name} in the model file gets no weights: all events count the same in training")
     if settings.order == "chunk" or settings.early_stopping or settings.epochs:
         settings.warn(f"{name} in the model file decides epochs, order and when to stop")
-    train_loader = _loader(train, settings)
+    count = _Count(train.size, settings)
+    train_loader = _loader(train, settings, count)
     val_loader = _loader(validation, settings)
     # Published model files speak of self.model within such a method: for the time of the call it is the module itself.
     borrowed = getattr(loop, "__self__", None) is model and not hasattr(model, "model")
@@ -52,13 +54,13 @@ def own_training(
     trained.to("cpu")
     set_mode(trained, training=False)
     curves = _curves(trained, train, validation, settings)
-    settings.progress(0, train.size, {key: values[-1] for key, values in curves.items()})
+    count.tell({key: values[-1] for key, values in curves.items()})
     return trained, History(curves=curves, epochs=1)
 
 
-def own_loop(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | None:
+def own_loop(model: nn.Module, module: ModuleType | None) -> Callable[..., Any] | None:
     """``train_clf`` or ``torch_train`` of the module or of its file, if there is one."""
-    for owner in (model, settings.module):
+    for owner in (model, module):
         for name in ("train_clf", "torch_train"):
             loop = getattr(owner, name, None)
             if callable(loop):
@@ -66,9 +68,30 @@ def own_loop(model: nn.Module, settings: FitSettings) -> Callable[..., Any] | No
     return None
 
 
-def _loader(events: Events, settings: FitSettings) -> DataLoader[Any]:
+class _Count:
+    """Training events that were handed to the user's loop, told 20 times an epoch."""
+
+    def __init__(self, size: int, settings: FitSettings) -> None:
+        self._size = size
+        self._settings = settings
+        self._done = self._told = 0
+
+    def add(self, events: int) -> None:
+        """Count the events of a batch."""
+        self._done += events
+        if self._done - self._told >= self._size / 20:
+            self.tell({})
+
+    def tell(self, figures: dict[str, float]) -> None:
+        """Say how far the loop is."""
+        self._told = self._done
+        epoch = max(self._done - 1, 0) // max(self._size, 1)
+        self._settings.progress(epoch, self._done - epoch * self._size, figures)
+
+
+def _loader(events: Events, settings: FitSettings, count: _Count | None = None) -> DataLoader[Any]:
     """A loader of the events' own batches: the same ones whether or not the events fit in memory."""
-    return _Loader(_Batches(events, settings), batch_size=None)
+    return _Loader(_Batches(events, settings, count), batch_size=None)
 
 
 class _Loader(DataLoader[Any]):
@@ -87,8 +110,9 @@ def _labels(y: Any, task: Task) -> Tensor:
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """Batches as they are read; each time through is the next epoch."""
 
-    def __init__(self, events: Events, settings: FitSettings) -> None:
+    def __init__(self, events: Events, settings: FitSettings, count: _Count | None) -> None:
         self._events = events
+        self._count = count
         self._task = settings.task
         self.batch_size = settings.batch_size
         self._epoch = 0
@@ -101,6 +125,8 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self._epoch += 1
         for batch in joined(self._events.batches(self.batch_size, epoch), self.batch_size):
             yield torch.from_numpy(np.array(batch.x)), _labels(batch.y, self._task)
+            if self._count is not None:
+                self._count.add(len(batch))
 
 
 def _curves(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> dict[str, list[float]]:

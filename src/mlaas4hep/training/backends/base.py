@@ -83,6 +83,15 @@ class Backend(Protocol):
     def takes_missing(self, model: Any) -> bool:
         """True if the model understands NaN among its inputs (XGBoost, HistGradientBoosting)."""
 
+    def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:
+        """How many times `fit` will go through the training events: epochs or rounds; None if that is not known.
+
+        Args:
+            model: untrained.
+            epochs: as the user gave them.
+            module: the namespace of the user's model file.
+        """
+
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train, and return the trained model with its learning curves."""
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlaas4hep.bundle.scoring.keras import strange_layers
 from mlaas4hep.training.backends._files import rewrite_zip, write_beside
 from mlaas4hep.training.backends._links import shifts_along
 from mlaas4hep.training.backends._numbers import sigmoid, softmax
+from mlaas4hep.training.backends._passes import DEFAULT_EPOCHS
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
@@ -69,6 +71,12 @@ class KerasBackend:
     def takes_missing(self, model: Any) -> bool:  # noqa: ARG002
         """False: a network turns NaN into NaN."""
         return False
+
+    def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
+        """The epochs; None for a ``fit`` of the user's own."""
+        from mlaas4hep.training.backends._keras_outputs import has_own_fit
+
+        return None if has_own_fit(model) else epochs or DEFAULT_EPOCHS
 
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train by epochs over batches; a subclass with its own ``fit`` gets all events in memory instead.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,11 @@ class SklearnBackend:
             )
             return through and self.takes_missing(steps[-1])
         return type(model).__name__ in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+
+    def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
+        """The epochs of ``partial_fit``; None for one call of ``fit``, which says nothing before its end."""
+        streamed = hasattr(model, "partial_fit") and not getattr(model, "early_stopping", False)
+        return epochs if streamed else None
 
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train with `fit`, or with `partial_fit` if the events do not fit in memory, epochs are given, or by chunks.

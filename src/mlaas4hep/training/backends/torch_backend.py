@@ -6,12 +6,14 @@ import random
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training.backends._links import shifts_along
+from mlaas4hep.training.backends._passes import DEFAULT_EPOCHS
 from mlaas4hep.training.backends._warnings import passed_on
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
@@ -57,6 +59,12 @@ class TorchBackend:
     def takes_missing(self, model: Any) -> bool:  # noqa: ARG002
         """False: a network turns NaN into NaN."""
         return False
+
+    def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:
+        """The epochs; None for a loop of the user's own."""
+        from mlaas4hep.training.backends._torch_own import own_loop
+
+        return None if own_loop(model, module) else epochs or DEFAULT_EPOCHS
 
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train with the user's own loop if there is one, else by epochs over batches.
@@ -115,7 +123,7 @@ class TorchBackend:
 
         x = np.random.default_rng(0).normal(scale=10.0, size=(512, width)).astype(np.float32)
         raw = self.predict(model, x, settings.task)
-        if not (raw < 0).any() or not (raw > 0).any() or own_loop(model, settings) is not None:
+        if not (raw < 0).any() or not (raw > 0).any() or own_loop(model, settings.module) is not None:
             return False
         return shifts_along(loss_function(model, settings, "value"))
 

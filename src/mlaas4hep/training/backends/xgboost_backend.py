@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,10 @@ class XGBoostBackend:
     def takes_missing(self, model: Any) -> bool:
         """True for trees whose ``missing`` is NaN."""
         return model.booster != "gblinear" and model.missing is not None and math.isnan(model.missing)
+
+    def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
+        """The rounds."""
+        return int(model.get_num_boosting_rounds())
 
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:
         """Train for the model's number of rounds, with the validation events as evaluation set.
