@@ -69,3 +69,34 @@ def test_a_label_branch_is_enough() -> None:
     found = workflow(samples=[{"name": "s", "files": "s.root"}], training={"model": "m.py"}, label_branch="isSignal")
     assert found.samples == (Sample(name="s", files=("s.root",)),)
     assert found.samples[0].label is None
+
+
+@pytest.mark.parametrize(
+    ("sections", "names"),
+    [
+        ({"features": {"quantile": 0.9, "length": 3}}, ["features.quantile", "features.length"]),
+        ({"specs": "specs.json", "features": {"length": {"Jet_*": 2}}}, ["specs", "features.length"]),
+        ({"specs": "specs.json", "features": {"quantile": 0.9}}, ["specs", "features.quantile"]),
+        ({"training": {"model": "m.py", "task": "regression", "signal": 1}}, ["training.signal", "training.task"]),
+        ({"training": {"model": "m.py", "task": "multiclass", "threshold": 0.3}}, ["training.threshold", "multiclass"]),
+        (
+            {"training": {"model": "m.py", "task": "regression"}, "weights": {"balance": True}},
+            ["weights.balance", "regression"],
+        ),
+        (
+            {"training": {"model": "m.py", "early_stopping": 3}, "split": {"validation": 0}},
+            ["training.early_stopping", "split.validation"],
+        ),
+    ],
+)
+def test_settings_of_which_one_would_have_no_effect_are_refused(sections: dict[str, Any], names: list[str]) -> None:
+    samples = [{"name": "s", "files": "s.root", "label": 1}]
+    with pytest.raises(ValidationError) as caught:
+        Workflow.model_validate({"samples": samples, **sections})
+    assert all(name in str(caught.value) for name in (*names, "contradict"))
+
+
+def test_a_length_of_one_branch_and_a_quantile_for_all_others_agree() -> None:
+    features = {"quantile": 0.9, "length": {"Jet_pt": 3}}
+    found = Workflow.model_validate({"samples": [{"name": "s", "files": "s.root"}], "features": features})
+    assert found.features.quantile == 0.9

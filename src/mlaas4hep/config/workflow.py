@@ -7,6 +7,7 @@ into a `Workflow`. Everything after this point reads nothing else.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -268,9 +269,33 @@ class Workflow(Section):
         if self.training and self.label_branch is None and unlabelled:
             msg = f"sample {unlabelled[0]} has no label, and no label_branch is given"
             raise ValueError(msg)
+        for one, other, why in self._contradictions():
+            msg = f"{one} and {other} contradict each other: {why}"
+            raise ValueError(msg)
         _refuse_twice("samples", [sample.name for sample in self.samples])
         _refuse_twice("variables", [variable.name for variable in self.variables])
         return self
+
+    def _contradictions(self) -> Iterator[tuple[str, str, str]]:
+        """Pairs of settings of which one would have no effect, with the reason."""
+        features, training = self.features, self.training
+        if features.quantile is not None and "default" in features.length:
+            yield (
+                "features.quantile",
+                "the default of features.length",
+                "either decides about all other branches",
+            )
+        if self.specs is not None and (features.length or features.quantile is not None):
+            given = "features.length" if features.length else "features.quantile"
+            yield "specs", given, "the specs say how long the lists are"
+        if training is not None and training.task in ("regression", "multiclass"):
+            for name in ("signal", "threshold"):
+                if getattr(training, name) is not None:
+                    yield f"training.{name}", f"training.task: {training.task}", "it is for two classes"
+        if training is not None and training.task == "regression" and self.weights.balance:
+            yield "weights.balance", "training.task: regression", "there are no classes to balance"
+        if training is not None and training.early_stopping and self.split.validation == 0:
+            yield "training.early_stopping", "split.validation: 0", "there are no events to watch"
 
 
 def _refuse_twice(things: str, names: list[str]) -> None:

@@ -23,15 +23,18 @@ __all__ = ["fit_at_once", "fit_by_passes", "streams"]
 
 def streams(model: Any, train: Events, settings: FitSettings) -> bool:
     """True if the model is to be trained with ``partial_fit``; says why not where that was asked for."""
-    asked = settings.epochs is not None or settings.order == "chunk"
-    if not asked and train.fits():
-        return False
     name = type(model).__name__
     if not hasattr(model, "partial_fit"):
         if settings.order == "chunk":
             settings.warn(f"{name} cannot be trained chunk by chunk: it is trained on all events at once")
-        elif settings.early_stopping:
-            settings.warn(f"{name} knows no epochs: early stopping has no effect")
+        elif settings.early_stopping or settings.epochs is not None:
+            what = "early stopping has" if settings.epochs is None else "their number has"
+            settings.warn(f"{name} knows no epochs: {what} no effect")
+        return False
+    asked = settings.epochs is not None or settings.order == "chunk"
+    if not asked and train.fits():
+        if settings.early_stopping:
+            settings.warn(f"{name} is trained on all events at once: early stopping has no effect without epochs")
         return False
     if getattr(model, "early_stopping", False):
         if train.fits():
