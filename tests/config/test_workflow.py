@@ -100,3 +100,32 @@ def test_a_length_of_one_branch_and_a_quantile_for_all_others_agree() -> None:
     features = {"quantile": 0.9, "length": {"Jet_pt": 3}}
     found = Workflow.model_validate({"samples": [{"name": "s", "files": "s.root"}], "features": features})
     assert found.features.quantile == 0.9
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("training", "batch_size", 0),
+        ("training", "epochs", -1),
+        ("training", "early_stopping", 0),
+        ("training", "threads", 0),
+        ("training", "verbose", 3),
+        ("training", "importance", -2),
+        ("training", "seed", -1),
+        ("reading", "workers", 0),
+        ("reading", "memory_limit", 0),
+        ("reading", "chunk_size", 0),
+        ("features", "quantile", 1.5),
+        ("features", "length", 0),
+        ("split", "validation", 1.0),
+        ("split", "seed", -1),
+    ],
+)
+def test_a_number_out_of_its_range(section: str, key: str, value: float) -> None:
+    sections: dict[str, Any] = {
+        "samples": [{"name": "s", "files": "s.root", "label": 1}],
+        "training": {"model": "m.py"},
+    }
+    sections.setdefault(section, {})[key] = value
+    with pytest.raises(ValidationError):
+        Workflow.model_validate(sections)

@@ -28,7 +28,6 @@ selection:
   - {name: two leptons, expression: len(Lepton_pt) >= 2}
 features:
   exclude: [gen*]
-  length: {Jet_pt: 4, default: 2}
   normalisation: robust
   missing: -999
   mask: true
@@ -88,7 +87,6 @@ def test_everything(folder: Path) -> None:
         ),
         features=Features(
             exclude=("gen*",),
-            length={"Jet_pt": 4, "default": 2},
             normalisation="robust",
             missing=(-999.0,),
             mask=True,

@@ -59,6 +59,14 @@ def _no_truth(value: object) -> object:
     return value
 
 
+def _within_64_bits(value: int) -> int:
+    """A check of its own: of two bounds in one annotation pydantic keeps one."""
+    if not -(2**63) <= value < 2**63:
+        msg = "should fit into 64 bits"
+        raise ValueError(msg)
+    return value
+
+
 def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -112,7 +120,7 @@ def _bytes(value: object) -> object:
 
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Whole: TypeAlias = Annotated[
-    int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_no_truth, json_schema_input_type=int)
+    int, AfterValidator(_within_64_bits), BeforeValidator(_no_truth, json_schema_input_type=int)
 ]
 """An integer; in YAML and JSON ``true`` is not one."""
 

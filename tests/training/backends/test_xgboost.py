@@ -95,7 +95,7 @@ def test_resuming_gives_the_same_model(patience: int | None, limited: bool, tmp_
 
 def test_a_model_that_draws_starts_anew(tmp_path: Path) -> None:
     warnings: list[str] = []
-    settings = fit_settings(tmp_path, warn=warnings.append)
+    settings = replace(fit_settings(tmp_path), alert=warnings.append)
     data = train_and_validation()
     x = make_sample(300, seed=9).x
     whole, _ = BACKEND.fit(make("binary", subsample=0.5), *data, settings)

@@ -28,7 +28,7 @@ def streams(model: Any, train: Events, settings: FitSettings) -> bool:
         if settings.order == "chunk":
             settings.warn(f"{name} cannot be trained chunk by chunk: it is trained on all events at once")
         elif settings.early_stopping or settings.epochs is not None:
-            what = "early stopping has" if settings.epochs is None else "their number has"
+            what = "early stopping has" if settings.early_stopping else "their number has"
             settings.warn(f"{name} knows no epochs: {what} no effect")
         return False
     asked = settings.epochs is not None or settings.order == "chunk"

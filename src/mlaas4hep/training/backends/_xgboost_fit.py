@@ -51,10 +51,6 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
         else:
             settings.alert(f"{type(model).__name__} draws at random, so it starts anew instead of resuming")
     patience = settings.early_stopping if validation.size and model.early_stopping_rounds is None else None
-    if settings.epochs is not None:
-        settings.warn(
-            f"{type(model).__name__} counts boosting rounds (n_estimators): the number of epochs has no effect"
-        )
     if settings.early_stopping and not validation.size:
         settings.warn("early stopping needs validation events, and there are none: all rounds are trained")
     watch = _Watch(settings, progression, rounds, train.size, patience)
