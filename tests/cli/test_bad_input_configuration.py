@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import tempfile
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mlaas4hep.training import workflow
 from tests.cli.conftest import MODELS
 from tests.support.cli import run
 
@@ -202,14 +204,17 @@ def test_traceback_shows_where_it_was_raised(work: Work, place: str) -> None:
 
 
 def test_a_fault_of_the_machine_nobody_foresaw(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder for temporary files is gone: no error of ours, but one line all the same."""
-    gone = work.inputs / "gone"
-    monkeypatch.setattr(tempfile, "tempdir", str(gone))
+    """A medium that fails in the midst of the work: no error of ours, but one line all the same."""
+
+    def fails(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/somewhere/file")
+
+    monkeypatch.setattr(workflow, "publish", fails)
     outcome = run(*work.legacy())
     assert outcome.code == 2
-    assert outcome.error.startswith(f"error: {gone}")
-    assert "No such file or directory; --traceback shows where it happened" in outcome.error
-    assert list(work.outputs.iterdir()) == []
+    assert outcome.error.startswith("error: /somewhere/file")
+    assert "--traceback shows where it happened" in outcome.error
+    assert not work.fout.exists()
 
 
 def test_bytes_of_a_model_are_no_configuration(work: Work) -> None:
