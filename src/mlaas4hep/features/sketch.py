@@ -10,6 +10,7 @@ of values alone, so that merging in any order gives the same buckets.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -57,11 +58,10 @@ class Sketch:
             found: the sweep.
             keys: all keys of it, int64 [real]; called only where they are needed.
         """
-        single = found.first == found.last
         if len(found.first) > FEW_BUCKETS:
-            return Sketch(SHIFT, found.first, found.counts, single)
-        if single.all():
-            return Sketch(0, found.first, found.counts, single)
+            return Sketch(SHIFT, found.first, found.counts, found.single)
+        if found.single.all():
+            return Sketch(0, found.first, found.counts, found.single)
         every = keys()
         return reduce(Sketch.__add__, (_sorted(every[a : a + _BLOCK]) for a in range(0, len(every), _BLOCK)))
 
@@ -72,12 +72,8 @@ class Sketch:
 
     def coarser(self, level: int) -> Sketch:
         """The same values with buckets of a higher level."""
-        starts = np.flatnonzero(np.diff(self.first >> level, prepend=np.iinfo(np.int64).min))
-        if not len(starts):
-            return Sketch(level, self.first, self.counts, self.single)
-        counts = np.add.reduceat(self.counts, starts)
-        single = self.single[starts] & (np.diff(starts, append=len(self.first)) == 1)
-        return Sketch(level, self.first[starts], counts, single)
+        size = len(self.first)
+        return _ROOM.sketch(level, _coarsen(level, size, *_places(self), *_ROOM.grow(size)))
 
     def quantile(self, q: float) -> tuple[float, float]:
         """Value below which a share ``q`` of the values lies, and by how much it may be wrong at most.
@@ -105,23 +101,15 @@ class Sketch:
 
 def _sorted(keys: Int64s) -> Sketch:
     ordered = np.sort(keys)
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
-    counts = np.diff(starts, append=len(ordered))
-    return _fitting(Sketch(0, ordered[starts], counts, np.ones(len(starts), dtype=np.bool_)))
+    used = _group(len(ordered), address_of_vector(ordered), *_ROOM.grow(len(ordered)))
+    return _fitting(_ROOM.sketch(0, used))
 
 
 def _fitting(sketch: Sketch) -> Sketch:
     """The lowest level that is allowed, if it is higher than that of the sketch."""
     if sketch.level >= SHIFT or len(sketch.first) <= FEW_BUCKETS:
         return sketch
-    # Keys that follow each other share a bucket from the level on at which their highest differing bit is dropped.
-    differing = np.bitwise_xor(sketch.first[1:], sketch.first[:-1]).view(np.uint64)
-    bits = np.frexp(differing.astype(np.float64))[1]  # may be one too many, of keys that nearly share no bit
-    exact = np.where((differing >> np.maximum(bits - 1, 0).astype(np.uint64)) == 0, bits - 1, bits)
-    buckets = 1 + len(exact) - np.cumsum(np.bincount(np.minimum(exact, SHIFT + 1), minlength=SHIFT + 2))
-    if buckets[SHIFT] > FEW_BUCKETS:
-        return sketch.coarser(SHIFT)
-    level = int(np.flatnonzero(buckets <= MOST_BUCKETS)[0])
+    level = _lowest_level(len(sketch.first), address_of_vector(sketch.first))
     return sketch.coarser(level) if level > sketch.level else sketch
 
 
@@ -129,12 +117,99 @@ def _merged(a: Sketch, b: Sketch) -> Sketch:
     """Both of the same level."""
     if not len(a.first) or not len(b.first):
         return a if len(a.first) else b
-    size = len(a.first) + len(b.first)
-    first, counts, single = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.bool_)
-    arrays = [np.ascontiguousarray(array) for part in (a, b) for array in (part.first, part.counts, part.single)]
-    places = [address_of_vector(array) for array in (*arrays, first, counts, single)]
-    used = _merge(a.level, len(a.first), len(b.first), *places)
-    return Sketch(a.level, first[:used].copy(), counts[:used].copy(), single[:used].copy())
+    sizes = len(a.first), len(b.first)
+    return _ROOM.sketch(a.level, _merge(a.level, *sizes, *_places(a), *_places(b), *_ROOM.grow(sum(sizes))))
+
+
+def _places(sketch: Sketch) -> tuple[int, int, int]:
+    return address_of_vector(sketch.first), address_of_vector(sketch.counts), address_of_vector(sketch.single)
+
+
+class _Room(threading.local):
+    """Tables of one thread that results are written to before it is known how long they are."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.grow(2 * _BLOCK)
+
+    def grow(self, size: int) -> list[int]:
+        """Where tables of at least so many buckets lie."""
+        if size > self.size:
+            self.size = size
+            self.first, self.counts = np.empty(size, np.int64), np.empty(size, np.int64)
+            self.single = np.empty(size, np.bool_)
+            self.places = [address_of_vector(array) for array in (self.first, self.counts, self.single)]
+        return self.places
+
+    def sketch(self, level: int, used: int) -> Sketch:
+        """What was written there."""
+        return Sketch(level, self.first[:used].copy(), self.counts[:used].copy(), self.single[:used].copy())
+
+
+_ROOM = _Room()
+
+
+@compiled
+def _group(size: int, keys: int, out: int, sums: int, flags: int) -> int:
+    """Different keys of an ascending list, and how often each occurs; how many."""
+    key = carray(pointer(keys), (size,), np.int64)
+    first = carray(pointer(out), (size,), np.int64)
+    total = carray(pointer(sums), (size,), np.int64)
+    single = carray(pointer(flags), (size,), np.uint8)
+    used = 0
+    for i in range(size):
+        if i > 0 and key[i] == key[i - 1]:
+            total[used - 1] += 1
+        else:
+            first[used], total[used], single[used] = key[i], 1, 1
+            used += 1
+    return used
+
+
+@compiled
+def _coarsen(level: int, size: int, keys: int, counts: int, singles: int, out: int, sums: int, flags: int) -> int:
+    """Buckets of a higher level; how many."""
+    key, count = carray(pointer(keys), (size,), np.int64), carray(pointer(counts), (size,), np.int64)
+    one = carray(pointer(singles), (size,), np.uint8)
+    first = carray(pointer(out), (size,), np.int64)
+    total = carray(pointer(sums), (size,), np.int64)
+    single = carray(pointer(flags), (size,), np.uint8)
+    used = 0
+    for i in range(size):
+        if i > 0 and (key[i] >> level) == (key[i - 1] >> level):
+            total[used - 1] += count[i]
+            single[used - 1] = 0
+        else:
+            first[used], total[used], single[used] = key[i], count[i], one[i]
+            used += 1
+    return used
+
+
+@compiled
+def _lowest_level(size: int, keys: int) -> int:
+    """The lowest level at which there are few enough buckets of ascending keys."""
+    key = carray(pointer(keys), (size,), np.int64)
+    edges = np.zeros(SHIFT + 2, dtype=np.int64)
+    for i in range(1, size):
+        # Keys that follow each other share a bucket from the level on at which their highest differing bit is dropped.
+        differing = key[i] ^ key[i - 1]
+        bits = 0
+        if differing < 0 or differing >> SHIFT != 0:
+            bits = SHIFT + 1
+        else:
+            for step in (32, 16, 8, 4, 2, 1):
+                if differing >> step != 0:
+                    differing >>= step
+                    bits += step
+            bits += int(differing != 0)
+        edges[bits] += 1
+    if edges[SHIFT + 1] >= FEW_BUCKETS:
+        return SHIFT
+    level, buckets = SHIFT, 1 + edges[SHIFT + 1]
+    while level > 0 and buckets + edges[level] <= MOST_BUCKETS:
+        buckets += edges[level]
+        level -= 1
+    return level
 
 
 @compiled

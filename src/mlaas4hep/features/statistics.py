@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ Int64s = NDArray[np.int64]
 Number: TypeAlias = int | float
 
 _EXACT = 2.0**53
+_SINGLE = 2**24  # whole numbers up to here are exact as float32
 _UNIT = 1074  # the smallest positive float64 is 2^-1074
 
 
@@ -43,12 +45,21 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         if not len(self.sums) or not len(other.sums):
             return self if len(self.sums) else other
+        if self.exponent == other.exponent and len(self.sums) == len(other.sums):
+            return Moments(self.exponent, self.sums + other.sums)
         first = min(self.exponent, other.exponent)
         last = max(self.exponent + len(self.sums), other.exponent + len(other.sums))
         sums = np.zeros((last - first, SUMS), dtype=np.int64)
         for part in (self, other):
             sums[part.exponent - first : part.exponent - first + len(part.sums)] += part.sums
         return Moments(first, sums)
+
+    def rows(self) -> list[list[int]]:
+        """Exponent and sums of the rows that are not zero; the same whatever the order of merging."""
+        sums = self.sums.copy()
+        sums[:, 2::2] += sums[:, 3::2] >> LOW
+        sums[:, 3::2] &= (1 << LOW) - 1
+        return [[self.exponent + n, *row] for n, row in enumerate(sums.tolist()) if any(row)]
 
     def total(self) -> Fraction:
         """The exact sum of the values."""
@@ -184,14 +195,14 @@ class ValueStatistics:
             IndexError: a range reaches beyond the values.
         """
         wanted = np.array([[0, len(values)]]) if ranges is None else ranges.reshape(-1, 2)
-        numbers = np.ascontiguousarray(values, dtype=np.float64)
+        numbers = np.ascontiguousarray(values, dtype=_type_for(values))
         absent = sentinels(missing)
         found, features = _real(numbers, absent, wanted, FEATURES)
         if values.dtype.kind in "biu" and found.real:
             low, high = _exact(values, absent, wanted, found.low, found.high)
             features = replace(features, low=low, high=high)
         large = _real(numbers, absent, wanted, LARGE)[1] if found.other else None
-        count = int((wanted[:, 1] - wanted[:, 0]).sum())
+        count = found.missing + found.infinite + found.other + found.real
         return ValueStatistics(count, found.missing, found.infinite, features, large)
 
     def __add__(self, other: ValueStatistics) -> ValueStatistics:
@@ -241,9 +252,13 @@ class ValueStatistics:
 
 def sentinels(missing: Any) -> NDArray[np.float64]:
     """The values that mean missing, float64 [k]: as they are, and as a file of float32 has them."""
-    exact = np.asarray(missing, dtype=np.float64).reshape(-1)
-    if not len(exact):
-        return exact
+    exact: NDArray[np.float64] = np.asarray(missing, dtype=np.float64).reshape(-1)
+    return _sentinels(exact.tobytes()) if len(exact) else exact
+
+
+@lru_cache(maxsize=16)
+def _sentinels(content: bytes) -> NDArray[np.float64]:
+    exact = np.frombuffer(content)
     with np.errstate(over="ignore"):
         both = np.concatenate([exact, exact.astype(np.float32).astype(np.float64)])
     return np.unique(both[~np.isnan(both)])
@@ -259,12 +274,21 @@ def number_text(number: Number) -> str:
 
 
 def _real(
-    numbers: NDArray[np.float64], absent: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int]
+    numbers: NDArray[Any], absent: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int]
 ) -> tuple[Swept, Real]:
     found = sweep(numbers, absent, ranges, wanted)
-    sketch = Sketch.of(found, lambda: keys_of(numbers, absent, ranges, wanted))
+    sketch = Sketch.of(found, lambda: keys_of(numbers, absent, ranges, found.real, wanted))
     moments = Moments(found.exponent, found.sums)
     return found, Real(found.real, found.rounded, found.low, found.high, moments, sketch)
+
+
+def _type_for(values: NDArray[Any]) -> type[np.float32] | type[np.float64]:
+    """The smaller type that holds all of them exactly, where that is quickly told."""
+    if np.can_cast(values.dtype, np.float32):
+        return np.float32
+    if values.dtype.kind in "iu" and len(values) and values.max() <= _SINGLE and values.min() >= -_SINGLE:
+        return np.float32
+    return np.float64
 
 
 def _exact(

@@ -50,7 +50,7 @@ def values_from_state(state: object) -> ValueStatistics:
 
 
 def _real_to_state(values: Real) -> dict[str, Any]:
-    sketch, moments = values.sketch, values.moments
+    sketch = values.sketch
     rests = _rests(sketch.first, sketch.level)
     unused = _trailing_zeros(rests)
     buckets = sketch.first >> sketch.level
@@ -58,7 +58,7 @@ def _real_to_state(values: Real) -> dict[str, Any]:
         "count": values.count,
         "rounded": values.rounded,
         "range": [values.low, values.high] if values.count else None,
-        "moments": [[moments.exponent + n, *row] for n, row in enumerate(moments.sums.tolist()) if any(row)],
+        "moments": values.moments.rows(),
         "level": sketch.level,
         "start": int(buckets[0]) if len(buckets) else 0,
         "unused": unused,

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.compiled import address_of_vector, carray, compiled, pointer
+from mlaas4hep.features.sweep_single import MOST_VALUES, sweep_single
 
 __all__ = ["EXPONENTS", "SHIFT", "SUMS", "Swept", "keys_of", "sweep", "value_of"]
 
@@ -31,6 +33,8 @@ SPLIT = 27
 LOW = 26
 _BUCKETS = 1 << (64 - SHIFT)
 _PAGE = 6
+_PAGES = _BUCKETS >> _PAGE
+_WORD = 8  # pages that are looked at together
 _INFINITE = 0x7FF << 52
 FEATURES = (0, np.array(2.0**128 - 2.0**103).view(np.int64).item())
 """Patterns of absolute values that are finite as float32: the first, and the first that is not."""
@@ -46,7 +50,7 @@ class _Scratch(threading.local):
 
     def __init__(self) -> None:
         self.cells = np.zeros(4 * _BUCKETS, dtype=np.int64)
-        self.pages = np.zeros(_BUCKETS >> _PAGE, dtype=np.uint8)
+        self.pages = np.zeros(_PAGES, dtype=np.uint8)
         self.sums = np.zeros(EXPONENTS * SUMS, dtype=np.int64)
         self.addresses = [address_of_vector(table) for table in (self.cells, self.pages, self.sums)]
 
@@ -54,7 +58,7 @@ class _Scratch(threading.local):
 _SCRATCH = _Scratch()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Swept:
     """What one sweep found.
 
@@ -65,11 +69,12 @@ class Swept:
         real: those that were.
         rounded: those of them that float32 does not hold exactly.
         low, high: smallest and largest; inf and -inf without any. Zero is 0.0.
-        first, last: smallest and largest key of each bucket that occurs, ascending, int64 [k].
+        first: smallest key of each bucket that occurs, ascending, int64 [k].
         counts: values in it, int64 [k].
+        single: whether all of them are equal, bool [k].
         exponent: exponent field that row 0 of ``sums`` is of.
         sums: int64 [e, 8]. A mantissa is ``a * 2^27 + b``. Sums of a and b, with sign; of a^2, a * b and b^2, each as
-            multiples of 2^26 and the rest.
+            multiples of 2^26 and the rest, which is less than that.
     """
 
     missing: int
@@ -80,19 +85,22 @@ class Swept:
     low: float
     high: float
     first: Int64s
-    last: Int64s
     counts: Int64s
+    single: NDArray[np.bool_]
     exponent: int
     sums: Int64s
 
 
 def sweep(
-    values: NDArray[np.float64], missing: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int] = FEATURES
+    values: NDArray[np.float64] | NDArray[np.float32],
+    missing: NDArray[np.float64],
+    ranges: Int64s,
+    wanted: tuple[int, int] = FEATURES,
 ) -> Swept:
     """What the values in some ranges hold.
 
     Args:
-        values: float64 [n].
+        values: float64 or float32 [n], contiguous.
         missing: values that mean missing, float64 [k].
         ranges: first and last + 1 position of each range, int64 [r, 2].
         wanted: `FEATURES` or `LARGE`.
@@ -101,32 +109,55 @@ def sweep(
         IndexError: a range reaches beyond the values.
     """
     ranges = np.ascontiguousarray(ranges, dtype=np.int64).reshape(-1)
+    if values.dtype == np.float32:
+        swept = _narrow(values, missing, ranges) if wanted == FEATURES else None
+        if swept is not None:
+            return swept
+    wide = _wide(values)
     numbers = np.zeros(8, dtype=np.int64)
     extremes = np.array([np.inf, -np.inf])
-    arrays = (values, missing, ranges, numbers, extremes)
+    arrays = (wide, missing, ranges, numbers, extremes)
     counted = len(values), len(missing), len(ranges) // 2
     if _sweep(*counted, *wanted, *[address_of_vector(array) for array in arrays], *_SCRATCH.addresses):
         msg = f"a range of values reaches beyond the {len(values)} there are"
         raise IndexError(msg)
     absent, infinite, other, real, rounded, buckets, lowest, highest = numbers.tolist()
     found = np.empty((3, buckets), dtype=np.int64)
-    exponents = highest - lowest + 1 if real else 0
+    exponents = max(highest - lowest + 1, 0)
     sums = np.empty((exponents, SUMS), dtype=np.int64)
     _drain(address_of_vector(found.reshape(-1)), buckets, address_of_vector(sums.reshape(-1)), lowest, exponents,
            *_SCRATCH.addresses)  # fmt: skip
     low, high = extremes.tolist()
-    first, last, counts = found
-    return Swept(absent, infinite, other, real, rounded, low, high, first, last, counts, lowest, sums)
+    first, counts, single = found
+    return Swept(absent, infinite, other, real, rounded, low, high, first, counts, single != 0, lowest, sums)
+
+
+def _narrow(values: NDArray[Any], missing: NDArray[np.float64], ranges: Int64s) -> Swept | None:
+    """See `sweep`; None where it has to be done as float64."""
+    if len(values) > MOST_VALUES:
+        return None
+    swept = sweep_single(values, missing, ranges)
+    if swept is None:
+        return None
+    (absent, infinite, real), (low, high), (first, counts, single), exponent, sums = swept
+    return Swept(absent, infinite, 0, real, 0, low, high, first, counts, single != 0, exponent, sums)
 
 
 def keys_of(
-    values: NDArray[np.float64], missing: NDArray[np.float64], ranges: Int64s, wanted: tuple[int, int] = FEATURES
+    values: NDArray[Any], missing: NDArray[np.float64], ranges: Int64s, real: int, wanted: tuple[int, int] = FEATURES
 ) -> Int64s:
-    """Keys of the values that `sweep` calls real, int64 [real], in their order."""
-    keys = np.empty(int((ranges[:, 1] - ranges[:, 0]).sum()), dtype=np.int64)
+    """Keys of the values that `sweep` calls real, of which there are so many, int64 [real], in their order."""
+    values = _wide(values)
+    keys = np.empty(real, dtype=np.int64)
     ranges = np.ascontiguousarray(ranges, dtype=np.int64).reshape(-1)
     places = [address_of_vector(array) for array in (values, missing, ranges, keys)]
-    return keys[: _keys(len(values), len(missing), len(ranges) // 2, *wanted, *places)]
+    _keys(len(values), len(missing), len(ranges) // 2, *wanted, *places)
+    return keys
+
+
+def _wide(values: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        return values.astype(np.float64, copy=False)
 
 
 def value_of(key: int) -> float:
@@ -148,7 +179,7 @@ def _sweep(
     word = carray(pointer(values), (size,), np.int64)
     absent = carray(pointer(missing), (sentinels,), np.float64)
     cell = carray(pointer(cells), (_BUCKETS, 4), np.int64)
-    page = carray(pointer(pages), (_BUCKETS >> _PAGE,), np.uint8)
+    page = carray(pointer(pages), (_PAGES,), np.uint8)
     total = carray(pointer(sums), (EXPONENTS, SUMS), np.int64)
     found = carray(pointer(numbers), (8,), np.int64)
     extreme = carray(pointer(extremes), (2,), np.float64)
@@ -192,6 +223,8 @@ def _sweep(
             elif key > cell[c, 2]:
                 cell[c, 2] = key
             cell[c, 0] += 1
+            if magnitude == 0:
+                continue
             e = magnitude >> 52
             mantissa = magnitude & _MANTISSA
             if e == 0:
@@ -223,28 +256,35 @@ def _sweep(
 
 @compiled
 def _drain(out: int, buckets: int, rows: int, lowest: int, exponents: int, cells: int, pages: int, sums: int) -> None:
-    """Write first, last and counts of the used buckets, int64 [3, buckets], and the sums; empty the tables."""
+    """Write first keys, counts and flags of the used buckets, int64 [3, buckets], and the sums; empty the tables."""
     found = carray(pointer(out), (3, buckets), np.int64)
     row = carray(pointer(rows), (exponents, SUMS), np.int64)
     cell = carray(pointer(cells), (_BUCKETS, 4), np.int64)
-    page = carray(pointer(pages), (_BUCKETS >> _PAGE,), np.uint8)
+    page = carray(pointer(pages), (_PAGES,), np.uint8)
     total = carray(pointer(sums), (EXPONENTS, SUMS), np.int64)
+    word = carray(pointer(pages), (_PAGES // _WORD,), np.int64)
     used = 0
-    for p in range(_BUCKETS >> _PAGE):
-        if page[p] == 0:
+    for w in range(_PAGES // _WORD):
+        if word[w] == 0:
             continue
-        page[p] = 0
-        for c in range(p << _PAGE, (p + 1) << _PAGE):
-            if cell[c, 0] != 0:
-                found[0, used] = cell[c, 1]
-                found[1, used] = cell[c, 2]
-                found[2, used] = cell[c, 0]
-                used += 1
-                cell[c, 0] = 0
+        for p in range(w * _WORD, (w + 1) * _WORD):
+            if page[p] == 0:
+                continue
+            page[p] = 0
+            for c in range(p << _PAGE, (p + 1) << _PAGE):
+                if cell[c, 0] != 0:
+                    found[0, used] = cell[c, 1]
+                    found[1, used] = cell[c, 0]
+                    found[2, used] = int(cell[c, 1] == cell[c, 2])
+                    used += 1
+                    cell[c, 0] = 0
     for e in range(exponents):
         for k in range(SUMS):
             row[e, k] = total[lowest + e, k]
             total[lowest + e, k] = 0
+        for k in range(2, SUMS, 2):
+            row[e, k] += row[e, k + 1] >> LOW
+            row[e, k + 1] &= (1 << LOW) - 1
 
 
 @compiled
