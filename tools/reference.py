@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: commands.md, workflow.md and server.md in docs/reference.
+"""Write the files of docs/reference that follow from the code: pages and the JSON Schemas.
 
 ``make reference`` writes them; a test fails when they are not what this would write.
 """
@@ -14,8 +14,10 @@ import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from mlaas4hep.bundle import manifest_schema
+from mlaas4hep.bundle.canonical import json_bytes
 from mlaas4hep.cli.main import app
-from mlaas4hep.config.schema import json_schema
+from mlaas4hep.config.schema import json_schema, schema_text
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.inference import failures
 from mlaas4hep.inference.grpc.service import SERVICE, handlers
@@ -24,7 +26,7 @@ from mlaas4hep.inference.operation.settings_file import PREFIX
 from mlaas4hep.inference.rest.openapi import document
 from mlaas4hep.inference.settings import Settings
 
-__all__ = ["commands_page", "main", "server_page", "workflow_page"]
+__all__ = ["commands_page", "files", "main", "server_page", "workflow_page"]
 
 MEBI, GIBI = 1 << 20, 1 << 30
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -257,10 +259,16 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pages."""
-    (FOLDER / "commands.md").write_text(commands_page(), encoding="utf-8")
-    (FOLDER / "workflow.md").write_text(workflow_page(), encoding="utf-8")
-    (FOLDER / "server.md").write_text(server_page(), encoding="utf-8")
+    """Write the files."""
+    for name, content in files().items():
+        (FOLDER / name).write_bytes(content)
+
+
+def files() -> dict[str, bytes]:
+    """What the files hold, by name."""
+    pages = {"commands.md": commands_page, "workflow.md": workflow_page, "server.md": server_page}
+    schemas = {"workflow.schema.json": schema_text().encode(), "manifest.schema.json": json_bytes(manifest_schema())}
+    return {name: page().encode() for name, page in pages.items()} | schemas
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from mlaas4hep.bundle.scoring.native import NativeModel
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends import backend_for
+from mlaas4hep.training.data import Arrays
 from mlaas4hep.training.native import save_native
 from mlaas4hep.training.rehearsal import few_of, rehearse
 from mlaas4hep.training.user_model import load_model_file
@@ -168,3 +172,60 @@ def test_scikit_learns_own_models_pass_the_rehearsal(module: str, name: str, opt
     trained, _ = backend_for(model).fit(model, train, validation, settings)
     assert warnings == []
     assert len(backend_for(model).predict(trained, make_sample(50).x, "binary")) == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("LGBMClassifier", "binary"),
+        ("LGBMClassifier", "multiclass"),
+        ("LGBMRegressor", "regression"),
+    ],
+)
+def test_lightgbm_within_a_pipeline_is_converted(text: str, task: Any, tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    source = LIGHTGBM.format(kind=text).replace("return ", "return make_pipeline(StandardScaler(), ").rstrip() + ")"
+    source += "\nfrom sklearn.pipeline import make_pipeline\nfrom sklearn.preprocessing import StandardScaler\n"
+    module = module_of(source, tmp_path)
+    classes = {"binary": 2, "multiclass": 3, "regression": 0}[task]
+    warnings: list[str] = []
+    settings = fit_settings(tmp_path, module=module, task=task, classes=classes, warn=warnings.append)
+    model = built(module)
+    backend = backend_for(model)
+    train, validation = train_and_validation(task)
+    few = few_of(train, classes)
+    assert few is not None
+    rehearse(backend, model, few, settings, tmp_path / "model.py")
+    assert len(warnings) == 1
+    assert "the ONNX model alone can be used" in warnings[0]
+    trained, _ = backend.fit(model, train, validation, settings)
+    x = make_sample(700, task=task, seed=9).x
+    direct = trained.predict(x) if task == "regression" else trained.predict_proba(x)
+    direct = {"binary": lambda: direct[:, 1:], "multiclass": lambda: direct}.get(task, lambda: direct[:, None])()
+    assert np.abs(run_onnx(backend.to_onnx(trained, 4, task), x) - direct).max() < 1e-5
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("classes", [3, 4])
+def test_decision_values_for_pairs_of_classes_are_refused_before_the_training(
+    classes: int, wrapped: bool, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(classes), 50)
+    x = rng.normal(size=(len(y), 4)).astype(np.float32)
+    x[np.arange(len(y)), y] += 3
+    few = few_of(MemoryEvents(Arrays(x, y, np.ones(len(y), np.float32))), classes)
+    assert few is not None
+    settings = fit_settings(tmp_path, task="multiclass", classes=classes)
+    for shape in ("ovo", "ovr"):
+        model: Any = SVC(decision_function_shape=shape)
+        if wrapped:
+            model = make_pipeline(StandardScaler(), model)
+        if shape == "ovr":
+            rehearse(backend_for(model), model, few, settings, tmp_path / "model.py")
+            continue
+        with pytest.raises(
+            ModelFileError, match=r"do not stand for the . classes but may stand for pairs of them"
+        ) as no:
+            rehearse(backend_for(model), model, few, settings, tmp_path / "model.py")
+        assert 'decision_function_shape="ovr"' in str(no.value.hint)

@@ -92,4 +92,24 @@ def test_settings_without_effect_are_announced(tmp_path: Path) -> None:
     assert warnings == [
         "train_clf in the model file gets no weights: all events count the same in training",
         "train_clf in the model file decides epochs, order and when to stop",
+        "outputs of the module that train_clf trained leave 0 to 1: they are read as logits, and sigmoid makes scores",
     ]
+
+
+@pytest.mark.parametrize(
+    ("last", "task", "outputs", "told"),
+    [("Identity", "binary", 1, "sigmoid"), ("Identity", "multiclass", 3, "softmax"), ("Sigmoid", "binary", 1, "")],
+)
+def test_reading_outputs_of_an_own_loop_as_logits_is_said_once(
+    last: str, task: Any, outputs: int, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(
+        f"import torch\ndef model(idim):\n"
+        f"    return torch.nn.Sequential(torch.nn.Linear(idim, {outputs}), torch.nn.{last}())\n"
+        "def train_clf(model, train_loader, val_loader):\n    pass\n"
+    )
+    warnings: list[str] = []
+    trained(path, tmp_path, warn=warnings.append, task=task, classes=max(outputs, 2))
+    assert len(warnings) == bool(told)
+    assert all("read as logits" in text and told in text for text in warnings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlaas4hep.training.backends._lightgbm import register
 from mlaas4hep.training.backends._onnx import ML_OPSET, OPSET, conversion, finish
 from mlaas4hep.training.backends._sklearn_thresholds import with_float32_thresholds
 from mlaas4hep.training.backends.sklearn_backend import last_step
@@ -26,6 +27,7 @@ def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
+        register()
         double = type(last_step(model)).__name__ in _DOUBLE
         kind = DoubleTensorType if double else FloatTensorType
         options: dict[int, dict[str, bool]] = {}

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mlaas4hep.training.backends._numbers import evaluate
 from mlaas4hep.training.backends._passes import joined, steps_of
-from mlaas4hep.training.backends._torch_outputs import Scores, evaluating, set_mode
+from mlaas4hep.training.backends._torch_outputs import Scores, evaluating, output_kind, set_mode
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Events, Task
 from mlaas4hep.training.user_model import user_errors
@@ -53,6 +53,12 @@ def own_training(
     trained = returned if isinstance(returned, nn.Module) else model
     trained.to("cpu")
     set_mode(trained, training=False)
+    kind, outputs = output_kind(trained, train.width, settings.task)
+    if kind == "logits":
+        means = "sigmoid" if outputs == 1 else "softmax"
+        settings.warn(
+            f"outputs of the module that {name} trained leave 0 to 1: they are read as logits, and {means} makes scores"
+        )
     curves = _curves(trained, train, validation, settings)
     count.tell({key: values[-1] for key, values in curves.items()})
     return trained, History(curves=curves, epochs=1)

@@ -88,9 +88,11 @@ class SklearnBackend:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return self.fit(clone(model), few, few, settings)[0]
+                fitted = self.fit(clone(model), few, few, settings)[0]
             except Exception:  # an estimator raises anything; if it is not for the number of events, it will again
                 return None
+            _check_columns(fitted, few, settings.task)
+            return fitted
 
     def output(self, model: Any, task: Task) -> Said:
         """Decision values, cut at 0, where there is no ``predict_proba``."""
@@ -146,6 +148,7 @@ class SklearnBackend:
         return history
 
 
+_AGREE = 0.8
 _KEEP_NAN = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SimpleImputer")
 
 
@@ -180,6 +183,28 @@ def _check_scores(model: Any, task: Task) -> None:
     """Refuse a trained classifier that can only say which class; asked after the training, as some know it then."""
     if task != "regression" and not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
         raise ModelFileError(f"{type(model).__name__} has neither predict_proba nor decision_function")
+
+
+def _check_columns(model: Any, few: Events, task: Task) -> None:
+    """Refuse a decision function whose columns are not the classes: the largest is to be that of the class predicted.
+
+    Its ties may be broken otherwise, so that a few events may differ.
+    """
+    if task != "multiclass" or hasattr(model, "predict_proba"):
+        return
+    x = few.load().x
+    values = np.asarray(model.decision_function(x))
+    columns = values.shape[1] if values.ndim == 2 else 1
+    predicted = np.searchsorted(model.classes_, model.predict(x))
+    if columns == len(model.classes_) and (values.argmax(axis=1) == predicted).mean() > _AGREE:
+        return
+    pairs = len(model.classes_) * (len(model.classes_) - 1) // 2
+    what = f"the {columns} columns of its decision_function do not stand for the {len(model.classes_)} classes"
+    why = " but may stand for pairs of them" if columns == pairs else ""
+    raise ModelFileError(
+        f"{type(model).__name__}: {what}{why}",
+        hint='scores have one column a class: decision_function_shape="ovr" for SVC and NuSVC',
+    )
 
 
 def figures_of(backend: SklearnBackend, model: Any, events: Any, task: Task) -> dict[str, float]:
