@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Overwrite, Quiet, Workers
 
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Reading, Sample
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
         workers: Workers = None,
+        overwrite: Overwrite = False,
         trust_code: Annotated[
             bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
         ] = False,
@@ -47,10 +48,9 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Score other files, compare with their labels, and print the figures."""
-        from mlaas4hep.bundle.files import check_place
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
-        from mlaas4hep.cli.outputs import write_text
+        from mlaas4hep.cli.outputs import Output, check_outputs, write_text
         from mlaas4hep.training.evaluate import evaluate_bundle, samples_for
         from mlaas4hep.training.summary import render_summary
 
@@ -58,10 +58,10 @@ def register(app: typer.Typer) -> None:
         reading = reading.model_copy(
             update={"workers": workers, **({"format": dtype.value} if dtype else {})},
         )
-        if report is not None:
-            check_place(report, file=True)
         with load_bundle(bundle) as loaded:
             workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
+            outputs = [Output("--report", report, "report")] if report else []
+            check_outputs(outputs, [bundle, files, labels, configuration], workflow, overwrite=overwrite)
             done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)
         if report is not None:
             write_text(report, done.report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlaas4hep.errors import ConfigError, FileReadError, OutputError
+from mlaas4hep.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
     from mlaas4hep.client import ModelClient
@@ -99,8 +99,9 @@ def _reading(app: typer.Typer) -> None:
         insecure: Insecure = False,
     ) -> None:
         """Fetch a version as a tar.gz."""
-        if output.exists() and not overwrite:
-            raise OutputError("exists already", where=str(output), hint="say --overwrite to replace it")
+        from mlaas4hep.cli.outputs import Output, check_outputs
+
+        check_outputs([Output("--output", output, "archive")], [], overwrite=overwrite)
         with _client(url, insecure) as client:
             typer.echo(str(client.download(model, output, version)))
 

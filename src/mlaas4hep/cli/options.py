@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "Labels",
     "Model",
+    "Overwrite",
     "Params",
     "Preproc",
     "Quiet",
@@ -48,6 +49,9 @@ Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, i
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an output file that is there, of whatever kind; never an input.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 

@@ -1,10 +1,84 @@
-"""Writing what a command was asked to write, whole or not at all."""
+"""What commands write: checked before the work against what they read and what is there; then whole or not at all."""
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["write_text"]
+if TYPE_CHECKING:
+    from mlaas4hep.config.workflow import Workflow
+
+__all__ = ["Output", "check_outputs", "write_text"]
+
+Kind = Literal["bundle", "model", "specs", "report", "split", "scores", "archive", "folder"]
+FOLDERS = ("bundle", "model", "folder")
+FILES_OF_A_MODEL = {"model.keras", "model.onnx", "labels.txt", "params.json", "metrics.json"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that a command will write.
+
+    Attributes:
+        option: that names it, for messages.
+        path: of the output.
+        kind: decides what may be replaced without being asked: outputs of the same kind alone; of the kinds scores and
+            archive nothing. To a folder files are added.
+    """
+
+    option: str
+    path: Path
+    kind: Kind
+
+
+def check_outputs(
+    outputs: Sequence[Output], given: Iterable[object], workflow: Workflow | None = None, *, overwrite: bool = False
+) -> None:
+    """See before the work that no output destroys an input, another output, a bundle, or a file of another kind.
+
+    Args:
+        outputs: all of the command.
+        given: the values of all other options and arguments; every file or folder that they name counts as read, also
+            with a tree behind. A text may be a list with commas between and hold patterns, a Path is one name.
+        workflow: its data files, model file and specs count as well.
+        overwrite: replace files of any kind, but for inputs and folders.
+
+    Raises:
+        OutputError: an output must not be written; the message names its option.
+    """
+    from mlaas4hep.bundle.files import check_place
+    from mlaas4hep.bundle.through import is_open_end
+    from mlaas4hep.errors import OutputError
+
+    for output in outputs:
+        check_place(output.path, file=output.kind not in FOLDERS)
+    inputs = set(_there([given, _of(workflow)]))
+    written = [output for output in outputs if not is_open_end(output.path)]
+    for output in written:
+        for read in inputs:
+            if _destroys(output, read):
+                what = f"{output.option} would destroy {read}, which the command reads"
+                raise OutputError(what, where=str(output.path), hint="choose another name")
+        if output.kind == "folder" and output.path.exists() and not output.path.is_dir():
+            raise OutputError(f"{output.option} is a file, not a folder", where=str(output.path))
+        bundle = _bundle_around(output.path)
+        if bundle is not None:
+            what = f"{output.option} lies in the model bundle {bundle}, which would be broken by another file"
+            raise OutputError(what, where=str(output.path), hint="choose another place")
+    for one, other in itertools.permutations(written, 2):
+        if _destroys(one, other.path):
+            raise OutputError(f"{one.option} and {other.option} cannot be written to one place", where=str(other.path))
+    for output in written:
+        if not (overwrite and output.path.is_file()) and not _replaceable(output):
+            asked = "" if output.kind == "model" else ", or say --overwrite"
+            what = "the file exists already" if output.kind in {"scores", "archive"} else _else(output)
+            raise OutputError(what, where=str(output.path), hint=f"choose another name{asked}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,3 +92,114 @@ def write_text(path: Path, text: str) -> None:
     with beside(path.absolute()) as partial:
         partial.write_text(text, encoding="utf-8")
         replace(partial, path.absolute())
+
+
+def _else(output: Output) -> str:
+    what = {"model": "a model of this command"}.get(output.kind, f"a {output.kind} file of this package")
+    return f"something that is not {what} is there already"
+
+
+def _of(workflow: Workflow | None) -> list[object]:
+    if workflow is None:
+        return []
+    model = workflow.training.model if workflow.training else None
+    return [workflow.specs, model, *(path for sample in workflow.samples for path in sample.files)]
+
+
+def _there(value: object) -> Iterator[Path]:
+    """All files and folders that a value names."""
+    from mlaas4hep.config.places import home
+    from mlaas4hep.streaming.location import is_remote, local_path, split_tree
+
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _there(part)
+    elif isinstance(value, (str, Path)):
+        text = str(value)
+        for name in {text, *(text.split(",") if isinstance(value, str) else ())}:
+            file = split_tree(name.strip())[0]
+            if not file or is_remote(file):
+                continue
+            place = home(local_path(file))
+            with suppress(OSError, ValueError):  # too long for a path
+                if place.exists():
+                    yield place
+                elif isinstance(value, str):
+                    yield from map(Path, glob(str(place), recursive=True))  # noqa: PTH207
+
+
+def _destroys(output: Output, path: Path) -> bool:
+    """Whether an output takes the place of a path, or of a folder above it."""
+    from mlaas4hep.bundle.through import final
+
+    place, other = final(output.path), final(path)
+    if output.kind == "folder":
+        return other.parent == place and (other.suffix == ".png" or other.name == "histograms.json")
+    if place == other or (place.exists() and other.exists() and place.samefile(other)):
+        return True
+    return other.is_relative_to(place)
+
+
+def _bundle_around(path: Path) -> Path | None:
+    """The bundle that a path lies in."""
+    from mlaas4hep.bundle.manifest import read_manifest
+    from mlaas4hep.bundle.through import final
+    from mlaas4hep.errors import BundleError
+
+    for folder in final(path).parents:
+        manifest = folder / "manifest.json"
+        if manifest.is_file():
+            try:
+                read_manifest(manifest.read_bytes(), str(folder))
+            except (BundleError, OSError):
+                continue
+            return folder
+    return None
+
+
+def _replaceable(output: Output) -> bool:
+    """Whether nothing is there, or something of the same kind; bundles are looked at where they are written."""
+    path = output.path
+    if output.kind in {"bundle", "folder"} or not path.exists():
+        return True
+    if output.kind == "model":
+        return _is_model(path)
+    if output.kind in {"scores", "archive"}:
+        return False
+    return path.stat().st_size == 0 or {"specs": _is_specs, "report": _is_report, "split": _is_split}[output.kind](path)
+
+
+def _is_model(path: Path) -> bool:
+    from mlaas4hep.bundle.archive import read_member
+    from mlaas4hep.errors import BundleError
+
+    if path.is_dir():
+        return {entry.name for entry in path.iterdir()} <= FILES_OF_A_MODEL
+    try:
+        return read_member(path, "params.json") is not None
+    except BundleError:
+        return False
+
+
+def _is_specs(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() >= {"events", "branches", "jdim"}
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b'<meta name="generator" content="mlaas4hep">' in file.read(4096)
+
+
+def _is_split(path: Path) -> bool:
+    from pyarrow import ArrowException, parquet
+
+    from mlaas4hep.training.split_table import NAMES
+
+    try:
+        return tuple(parquet.read_schema(path).names) == NAMES
+    except (OSError, ArrowException):
+        return False

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers
 
 __all__ = ["register"]
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         dtype: Dtype = None,
         workers: Workers = None,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
-        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+        overwrite: Overwrite = False,
         trust_code: Annotated[
             bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
         ] = False,
@@ -44,12 +44,16 @@ def register(app: typer.Typer) -> None:
         """Write one row for each entry: file, entry, selected, score, identifiers, weight."""
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.cli.outputs import Output, check_outputs
         from mlaas4hep.config.workflow import Reading
+        from mlaas4hep.inference.output import check_output
         from mlaas4hep.inference.predict import predict_files
 
         reading = Reading.model_validate(
             {"redirector": redirector, "format": dtype.value if dtype else None, "workers": workers}
         )
+        check_output(output, overwrite=True)  # its suffix
+        check_outputs([Output("--output", output, "scores")], [bundle, files], overwrite=overwrite)
         with load_bundle(bundle) as loaded:
             done = predict_files(
                 loaded,

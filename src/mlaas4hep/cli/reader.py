@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype
+from mlaas4hep.cli.options import Dtype, Overwrite
 from mlaas4hep.cli.specs import names_of, run_specs
 
 __all__ = ["register"]
@@ -50,6 +50,7 @@ def register(app: typer.Typer) -> None:
             ),
         ] = False,
         dtype: Dtype = None,
+        overwrite: Overwrite = False,
         verbose: Annotated[int, typer.Option(help="0: warnings and errors only.")] = 1,
     ) -> None:
         """Print events, branches, ranges and dimensions with the original's options."""
@@ -58,7 +59,8 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.streaming.inspection import inspect, render
         from mlaas4hep.streaming.location import resolve
 
-        del chunk_size, specs
+        del chunk_size
+        given = [fin, specs, *(Path(names) for names in (branches, exclude_branches, identifier) if names)]
         include = names_of(branches)
         # Identifiers with usual names are no features anyway, unless they are named.
         known = [name for name in names_of(identifier) if identifier != IDENTIFIERS or name in include]
@@ -84,5 +86,7 @@ def register(app: typer.Typer) -> None:
             fout,
             quiet=verbose == 0,
             as_json=False,
+            given=given,
+            overwrite=overwrite,
             hists=(fout.parent if fout else Path()) / "hists" if hists else None,
         )

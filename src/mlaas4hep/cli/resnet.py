@@ -65,12 +65,21 @@ def _resnet(
     from pydantic import ValidationError
 
     from mlaas4hep.cli.console import Terminal
+    from mlaas4hep.cli.outputs import Output, check_outputs
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Split
     from mlaas4hep.training.images.settings import ImageSettings, size_of
     from mlaas4hep.training.images.workflow import train_on_images
     from mlaas4hep.training.summary import render_summary
 
+    check_outputs(
+        [
+            Output("--mdir", mdir, "folder"),
+            Output("the model", mdir / name, "model"),
+            Output("the model's archive", mdir / f"{name}.tar.gz", "model"),
+        ],
+        [fdir, flabels],
+    )
     try:
         split = Split(validation=validation, test=test, seed=seed)
     except ValidationError as error:

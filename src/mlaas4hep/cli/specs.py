@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers
 
 __all__ = ["names_of", "register", "run_specs"]
 
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
         workers: Workers = None,
+        overwrite: Overwrite = False,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:
@@ -55,6 +57,8 @@ def register(app: typer.Typer) -> None:
             output,
             quiet=quiet,
             as_json=as_json,
+            given=[files, *(Path(names) for names in (branches, exclude) if names)],
+            overwrite=overwrite,
         )
 
 
@@ -66,14 +70,20 @@ def names_of(text: str) -> list[str]:
 
 
 def run_specs(
-    settings: dict[str, object], output: Path | None, *, quiet: bool, as_json: bool, hists: Path | None = None
+    settings: dict[str, object],
+    output: Path | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    given: Sequence[object],
+    overwrite: bool,
+    hists: Path | None = None,
 ) -> None:
     """Compute specs as configured, print them, and write them, and histograms into a folder, if asked to."""
     from pydantic import ValidationError
 
-    from mlaas4hep.bundle.files import check_place
     from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.cli.outputs import write_text
+    from mlaas4hep.cli.outputs import Output, check_outputs, write_text
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
     from mlaas4hep.findings import few
@@ -83,10 +93,9 @@ def run_specs(
         workflow = Workflow.model_validate(settings)
     except ValidationError as error:
         raise config_error(error, "options", Workflow) from error
-    if output is not None:
-        check_place(output, file=True)
-    if hists is not None:
-        check_place(hists)
+    outputs = [Output("the output", output, "specs")] if output else []
+    outputs += [Output("--hists", hists, "folder")] if hists else []
+    check_outputs(outputs, given, workflow, overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
     with scanned(workflow, terminal) as files:
         found = files.specs

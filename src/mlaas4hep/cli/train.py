@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from mlaas4hep.cli.options import (
     Json,
     Labels,
     Model,
+    Overwrite,
     Params,
     Preproc,
     Quiet,
@@ -84,6 +86,7 @@ def _train(
     resume: Resume = False,
     cache: Cache = None,
     split_out: SplitOut = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -91,6 +94,7 @@ def _train(
 
     with importing():
         from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.cli.outputs import Output, check_outputs
         from mlaas4hep.training.checkpoint import checkpoint_folder
         from mlaas4hep.training.summary import render_summary
         from mlaas4hep.training.workflow import run_training
@@ -100,6 +104,14 @@ def _train(
     if cache is not None:
         reading = workflow.reading.model_copy(update={"cache": cache.absolute()})
         workflow = workflow.model_copy(update={"reading": reading})
+    outputs = [
+        Output("--fout", fout, "bundle"),
+        *([Output("--split-out", split_out, "split")] if split_out else []),
+        *([Output("histograms", workflow.histograms, "folder")] if workflow.histograms else []),
+        *([Output("cache", workflow.reading.cache, "folder")] if workflow.reading.cache else []),
+    ]
+    given = [configuration, files, labels, model, params, preproc, specs]
+    check_outputs(outputs, given, workflow, overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
     try:
         result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)
@@ -138,7 +150,8 @@ def _configuration(
     from mlaas4hep.errors import ConfigError
 
     if configuration is None:
-        name = fout.name.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
+        text = os.fsencode(fout.name).decode(errors="replace")
+        name = text.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
         return legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
     options = {
         "--files": files, "--labels": labels, "--model": model, "--params": params, "--preproc": preproc,
