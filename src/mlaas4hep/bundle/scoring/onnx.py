@@ -42,7 +42,7 @@ class OnnxScorer:
         options.inter_op_num_threads = 1
         if threads is not None:
             options.intra_op_num_threads = threads
-        source = model if isinstance(model, bytes) else str(model)
+        source = model if isinstance(model, bytes) else _source(model)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=list(providers))
         except Exception as error:  # the bindings raise classes of their own, without a common base
@@ -65,3 +65,12 @@ class OnnxScorer:
     def _run(self, rows: NDArray[np.float32]) -> NDArray[Any]:
         result: NDArray[Any] = self._session.run([self._output], {self._input: rows})[0]
         return result
+
+
+def _source(path: Path) -> str | bytes:
+    """The path, or the content where the path is no text, which ONNX Runtime does not take."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)
