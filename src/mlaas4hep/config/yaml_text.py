@@ -81,10 +81,13 @@ def load_yaml(text: str, file: str) -> Any:
         ConfigError: syntax error, duplicate key, or a tag for anything else than plain data; with line and column.
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        if node is not None and _size(node, {}) > _MOST:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST:
             raise ConfigError(f"its aliases stand for more than {_MOST:,} values", where=file)
-        return yaml.load(text, Loader=_Loader)
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file

@@ -102,6 +102,21 @@ class Layout:
             [branch.origin != 0.0 for branch in self.branches for _ in range(branch.length)], dtype=np.bool_
         )
 
+    def real(self, raw: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say which values are there: finite ones that do not mean missing.
+
+        Args:
+            raw: raw feature columns, float32 [N, D].
+
+        Returns:
+            bool [N, D].
+        """
+        found = np.isfinite(raw)
+        with np.errstate(over="ignore"):
+            for number in np.array(self.missing, dtype=np.float32):
+                found &= (raw != number) | self.shifted
+        return found
+
     def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw feature columns to what the model sees.
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from fractions import Fraction
 
 import numpy as np
 
@@ -14,10 +13,10 @@ from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.features.origin import origin_of, origin_of_range
+from mlaas4hep.features.origin import less, origin_of, origin_of_range
 from mlaas4hep.features.sentinels import warning_of
 from mlaas4hep.features.specs import BranchSpecs, Specs
-from mlaas4hep.features.statistics import Lengths, Number
+from mlaas4hep.features.statistics import Lengths
 from mlaas4hep.findings import Findings
 
 __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"]
@@ -80,7 +79,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
             found.add("missing values in training", name, f"{part.values.missing} of {part.values.count}")
         if features.normalisation == "robust":
             error = max(part.values.features.quantile_error(q) for q in (0.16, 0.5, 0.84))
-            spread = _robust_spread(part)
+            spread = part.values.features.robust_spread
             if error > ROBUST_ERROR * spread and spread > 0:
                 text = f"to {error:.3g}, its range is {spread:.3g}"
                 found.add(
@@ -131,7 +130,7 @@ def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Featu
                 hint="cut these values away, or leave out the specs",
             )
         origin = origin_of_range(low, high)
-        low, high = _less(low, origin), _less(high, origin)
+        low, high = less(low, origin), less(high, origin)
         offset, scale = _float32_pair(low, high - low)
         floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
         branches.append(
@@ -189,13 +188,13 @@ def _padding(lengths: Lengths, length: int) -> str | None:
 def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, nan: bool) -> FeatureBranch:
     values = specs.values
     origin = origin_of(values.features)
-    low, high = _less(values.low, origin), _less(values.high, origin)
+    low, high = less(values.low, origin), less(values.high, origin)
     if features.normalisation == "minmax":
         offset, spread = low, high - low
     elif features.normalisation == "standard":
-        offset, spread = _less(values.features.moments.total() / values.real, origin), values.std
+        offset, spread = less(values.features.moments.total() / values.real, origin), values.std
     elif features.normalisation == "robust":
-        offset, spread = values.quantile(0.5) - origin, _robust_spread(specs)
+        offset, spread = values.quantile(0.5) - origin, values.features.robust_spread
     else:
         offset, spread = 0.0, 1.0
     if features.normalisation != "none" and spread < ROUNDING * abs(origin):
@@ -203,11 +202,6 @@ def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, n
     offset, scale = _float32_pair(offset, spread)
     floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
     return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill, origin)
-
-
-def _less(number: Number | Fraction, origin: float) -> float:
-    """The difference, rounded once."""
-    return float(number) if not origin else float(Fraction(number) - Fraction(origin))
 
 
 def _origins(layout: Layout) -> tuple[str, ...]:
@@ -218,11 +212,6 @@ def _origins(layout: Layout) -> tuple[str, ...]:
             what = "float32 cannot tell their values apart, so they are counted from an origin of their own"
             found.add(what, branch.name, f"from {branch.origin!r}")
     return found.lines()
-
-
-def _robust_spread(specs: BranchSpecs) -> float:
-    """Half the distance between the 16 % and 84 % quantiles."""
-    return (specs.values.quantile(0.84) - specs.values.quantile(0.16)) / 2.0
 
 
 def _float32_pair(offset: float, spread: float) -> tuple[float, float]:

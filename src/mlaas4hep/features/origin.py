@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.statistics import Number, Real, sentinels
 
-__all__ = ["from_origin", "origin_of", "origin_of_range"]
+__all__ = ["from_origin", "less", "origin_of", "origin_of_range"]
 
 STEPS = 1024
 """A branch whose spread is fewer steps of float32 than this gets an origin."""
@@ -47,12 +47,17 @@ def from_origin(values: NDArray[Any], origin: float, missing: Iterable[float]) -
     return single
 
 
+def less(number: Number | Fraction, origin: float) -> float:
+    """Subtract an origin, rounding once: integers beyond 2^53 keep what makes them different."""
+    return float(number) if not origin else float(Fraction(number) - Fraction(origin))
+
+
 def origin_of(values: Real) -> float:
     """The origin that the values of a branch need; 0.0 if float32 holds what makes them different."""
     if not values.rounded:
         return 0.0
     whole_range = float(Fraction(values.high) - Fraction(values.low))
-    spreads = [values.std, (values.quantile(0.84) - values.quantile(0.16)) / 2.0, whole_range]
+    spreads = [values.std, values.robust_spread, whole_range]
     spread = min((found for found in spreads if found > 0.0), default=0.0)
     return _origin(values.quantile(0.5), spread, whole=isinstance(values.low, int) and isinstance(values.high, int))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.features.origin import less
 from mlaas4hep.features.statistics import number_text
 from mlaas4hep.findings import NAMED, few
 
@@ -127,13 +128,13 @@ class Ranges:
         training: dict[str, int] = {}
         for branch in layout.branches:
             figures: Mapping[str, Any] = specs.get(branch.name) or {}
-            first, last = figures.get("min"), figures.get("max")
-            if not isinstance(first, int | float) or not isinstance(last, int | float):
-                first, last = -np.inf, np.inf
-            low += [float(first) - branch.origin] * branch.length
-            high += [float(last) - branch.origin] * branch.length
-            if np.isfinite([first, last]).all():
+            ends = figures.get("min"), figures.get("max")
+            first, last = -np.inf, np.inf
+            if all(isinstance(end, int | float) and np.isfinite(float(end)) for end in ends):
+                first, last = (less(end, branch.origin) for end in ends if end is not None)
                 training[branch.name] = int(figures.get("values", 0)) - int(figures.get("missing", 0))
+            low += [first] * branch.length
+            high += [last] * branch.length
         with np.errstate(over="ignore"):
             return Ranges(layout, np.array(low, np.float32), np.array(high, np.float32), training)
 
@@ -143,10 +144,7 @@ class Ranges:
         Args:
             raw: raw feature columns, float32 [N, D].
         """
-        real = np.isfinite(raw)
-        with np.errstate(over="ignore"):
-            for number in np.array(self.layout.missing, dtype=np.float32):
-                real &= (raw != number) | self.layout.shifted
+        real = self.layout.real(raw)
         below, above = real & (raw < self.low), real & (raw > self.high)
         values, outside = real.sum(axis=0), (below | above).sum(axis=0)
         found = Outside(training=self.training)

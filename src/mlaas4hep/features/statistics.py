@@ -157,6 +157,11 @@ class Real:
         """Quantile; see `Sketch.quantile`. NaN without any."""
         return min(max(self.sketch.quantile(q)[0], float(self.low)), float(self.high)) if self.count else math.nan
 
+    @property
+    def robust_spread(self) -> float:
+        """Half the distance between the 16 % and 84 % quantiles."""
+        return (self.quantile(0.84) - self.quantile(0.16)) / 2.0
+
     def quantile_error(self, q: float) -> float:
         """By how much the quantile may be wrong at most; NaN without any."""
         return self.sketch.quantile(q)[1]

@@ -114,11 +114,7 @@ class Histograms:
             raise ValueError(msg)
         one = len(self.classes) == 1
         members = [slice(None) if one else np.flatnonzero(y == index) for index in range(len(self.classes))]
-        real = raw
-        if self.layout.missing:
-            real = raw.copy()
-            for value in self.layout.missing:
-                real[(raw == np.float32(value)) & ~self.layout.shifted] = np.nan
+        real = np.where(self.layout.real(raw), raw, np.float32(np.nan)) if self.layout.missing else raw
         start = 0
         for branch in self.layout.branches:
             columns = slice(start, start + branch.length)

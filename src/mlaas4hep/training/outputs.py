@@ -21,6 +21,9 @@ __all__ = ["Kind", "OutputKind", "Said", "find_output"]
 Kind: TypeAlias = Literal["probability", "decision", "value"]
 
 _EVENTS = 100_000
+_MIDDLE = 0.02
+"""A cut so near to 0.5 is that of probabilities."""
+
 _NEAR = 1e-3
 
 
@@ -38,6 +41,11 @@ class Said:
     decision: bool = False
     threshold: float = 0.5
     raw: Literal["sigmoid", "softmax", "value"] = "value"
+
+    @staticmethod
+    def cut_at(threshold: float) -> Said:
+        """Say what scores are whose loss cuts at a threshold: decision values, unless it is about 0.5."""
+        return Said(abs(threshold - 0.5) > _MIDDLE, threshold)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from mlaas4hep.bundle.scoring.keras_vet import strange_classes
 from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.keras_vet import strange_classes
 from mlaas4hep.inference.foreign.tensorflow_common import check_operations
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle.scoring._code import built_by_code
+from mlaas4hep.bundle.scoring.keras_vet import strange_classes
 from mlaas4hep.bundle.scoring.native import Predict
 from mlaas4hep.errors import BundleError
 
 __all__ = ["load_keras", "load_keras_weights", "strange_layers"]
-
-REFUSED = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function"}
-PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__", "slice"}
 
 
 def load_keras(file: Path) -> tuple[Predict, str]:
@@ -31,9 +28,6 @@ def load_keras(file: Path) -> tuple[Predict, str]:
     Raises:
         BundleError: it holds layers of its own or a Lambda: they would run code from the file.
     """
-    with zipfile.ZipFile(file) as archive:
-        config = json.loads(archive.read("config.json"))
-    output = _output(config.pop("compile_config", None))
     strange = strange_layers(file)
     if strange:
         what = f"the native model holds layers that are not Keras' own ({', '.join(strange[:3])})"
@@ -41,8 +35,7 @@ def load_keras(file: Path) -> tuple[Predict, str]:
     import keras
 
     model: Any = keras.saving.load_model(file, compile=False, safe_mode=True)
-
-    return _predict_with(model), output
+    return _predict_with(model), _output(_config(file).get("compile_config"))
 
 
 def load_keras_weights(folder: Path, width: int, trust_code: bool) -> Predict:
@@ -60,11 +53,18 @@ def load_keras_weights(folder: Path, width: int, trust_code: bool) -> Predict:
 
 
 def strange_layers(file: Path) -> list[str]:
-    """Names of the classes in a ``.keras`` file that are not Keras' own."""
-    with zipfile.ZipFile(file) as archive:
-        config = json.loads(archive.read("config.json"))
+    """Find the classes in a ``.keras`` file that are not Keras' own, or that would run code; their names."""
+    import keras
+
+    config = _config(file)
     config.pop("compile_config", None)
-    return sorted(set(_classes(config)))
+    return sorted(set(strange_classes(config, keras)))
+
+
+def _config(file: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(file) as archive:
+        config: dict[str, Any] = json.loads(archive.read("config.json"))
+    return config
 
 
 def _predict_with(model: Any) -> Predict:
@@ -88,20 +88,3 @@ def _output(compiled: object) -> str:
     if not logits:
         return "probability"
     return "sigmoid" if "binary" in str(loss.get("class_name")).lower() else "softmax"
-
-
-def _classes(node: object) -> Iterator[str]:
-    """Names of the serialised classes that are not Keras' own."""
-    if isinstance(node, dict):
-        name = node.get("class_name")
-        module = node.get("module")
-        if isinstance(name, str) and "config" in node:
-            own = isinstance(module, str) and (module == "keras" or module.startswith("keras."))
-            plain = module in {None, "builtins"} and name in PLAIN
-            if not (own or plain) or name in REFUSED:
-                yield name
-        for value in node.values():
-            yield from _classes(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _classes(value)

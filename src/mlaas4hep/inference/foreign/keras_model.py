@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from mlaas4hep.bundle.scoring.keras_vet import strange_classes, what_is_wrong
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
-from mlaas4hep.inference.foreign.keras_vet import strange_classes, what_is_wrong
 from mlaas4hep.inference.foreign.tensorflow_common import native, tensorflow, to_onnx
 from mlaas4hep.inference.runtimes.base import TensorSpec
 

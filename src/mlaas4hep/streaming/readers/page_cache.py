@@ -23,6 +23,9 @@ __all__ = ["PageCache", "Place"]
 
 Place = tuple[int, int, int]  # cluster, column, page
 
+_FULL = 1 << 30
+"""Bytes of a temporary file after which the next one is begun: the first is gone with the last page in it."""
+
 
 class _Spill:
     """A temporary file without a name, closed when nobody has it any more.
@@ -39,6 +42,11 @@ class _Spill:
     def __del__(self) -> None:
         if hasattr(self, "_handle"):
             os.close(self._handle)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were written."""
+        return self._end
 
     def write(self, data: NDArray[Any]) -> int:
         """Append numbers; where they begin."""
@@ -141,7 +149,7 @@ class PageCache:
                 self._kept[place] = page
                 return page
             try:
-                if self._spill is None:
+                if self._spill is None or self._spill.size >= _FULL:
                     self._spill = _Spill()
                 begin = self._spill.write(data)
             except OSError:  # no room there either

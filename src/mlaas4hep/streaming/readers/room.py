@@ -20,7 +20,7 @@ class Room:
     def __init__(self, limit: int = _MOST) -> None:
         self._limit = limit
         self._taken = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a cache that is forgotten in the midst of `take` gives back what it had
 
     @property
     def taken(self) -> int:

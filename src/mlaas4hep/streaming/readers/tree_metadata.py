@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.streaming.readers.tree_bytes import Cursor, SurpriseError, require
+from mlaas4hep.streaming.readers.ttree_faults import WITHOUT_OFFSETS
 from mlaas4hep.streaming.readers.ttree_types import Type, plain_type
 
 __all__ = ["PlainBranch", "PlainTree", "plain_tree"]
@@ -21,7 +22,7 @@ __all__ = ["PlainBranch", "PlainTree", "plain_tree"]
 _WITH_FEATURES = {20, 13}  # of TTree and of TBranch
 _TREE_VERSIONS, _BRANCH_VERSIONS, _LEAF_VERSION, _NUMBERS_VERSION = (19, 20), (12, 13), 2, 1
 _ATTRIBUTES, _LINE, _FILL, _MARKER = (1, 2, 3), 6, 4, 8
-_FEATURES_VERSION, _FEATURES, _WITHOUT_OFFSETS = 0, np.dtype([("checksum", "V4"), ("bits", "u1")]), 1
+_FEATURES_VERSION, _FEATURES = 0, np.dtype([("checksum", "V4"), ("bits", "u1")])
 _TREE = np.dtype([("entries", ">i8"), ("_", "V56"), ("ranges", ">u4"), ("__", "V48")])
 _BRANCH_BEGIN = np.dtype([("_", "V12"), ("written", ">i4"), ("__", "V8")])
 _BRANCH_REST = np.dtype(
@@ -183,7 +184,7 @@ def _features(cursor: Cursor, version: int) -> None:
     """The newest versions say whether lists are stored without offsets, which is for uproot."""
     if version in _WITH_FEATURES:
         _, ends = cursor.begin(_FEATURES_VERSION)
-        require(cursor.fields(_FEATURES)["bits"] & _WITHOUT_OFFSETS == 0)
+        require(cursor.fields(_FEATURES)["bits"] & WITHOUT_OFFSETS == 0)
         cursor.end(ends)
 
 

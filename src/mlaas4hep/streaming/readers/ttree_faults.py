@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["fault_of"]
+__all__ = ["WITHOUT_OFFSETS", "fault_of"]
 
-_WITHOUT_OFFSETS = 1  # of ROOT's EIOFeatures
+WITHOUT_OFFSETS = 1
+"""Of ROOT's EIOFeatures: lists are stored without offsets, which follow from a counter."""
 
 
 def fault_of(tbranch: Any, entries: int) -> str | None:
@@ -31,7 +32,7 @@ def fault_of(tbranch: Any, entries: int) -> str | None:
 def _offsets_are_lost(tbranch: Any) -> bool:
     """The counter's basket of the same number is taken by uproot then, which may be one of other entries."""
     features = tbranch.member("fIOFeatures", none_if_missing=True)
-    if features is None or not int(features.member("fIOBits")) & _WITHOUT_OFFSETS:
+    if features is None or not int(features.member("fIOBits")) & WITHOUT_OFFSETS:
         return False
     counter = tbranch.count_branch
     return counter is not None and list(counter.entry_offsets) != list(tbranch.entry_offsets)

@@ -27,7 +27,6 @@ __all__ = [
     "said_of",
 ]
 
-_MIDDLE = 0.02
 _OF_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 _OUTPUTS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _READINGS: WeakKeyDictionary[Any, Reading] = WeakKeyDictionary()
@@ -64,7 +63,7 @@ def said_of(model: Any, task: Task, outputs: int) -> Said:
         return Said(raw="sigmoid" if activation_missing(model, task, outputs) == "Sigmoid" else "softmax")
     if outputs > 1:
         return Said()
-    return Said(decision=abs(reading.threshold - 0.5) > _MIDDLE, threshold=reading.threshold)
+    return Said.cut_at(reading.threshold)
 
 
 def loss_function(model: Any, task: Task, outputs: int) -> LossFunction:

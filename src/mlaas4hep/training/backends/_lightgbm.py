@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mlaas4hep.bundle.onnx_lightgbm import lightgbm_graph
 from mlaas4hep.training.backends._onnx import conversion, finish
 
 if TYPE_CHECKING:
@@ -27,15 +28,11 @@ def text_of(model: Any) -> str:
 
 
 def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
-    """As `Backend.to_onnx`."""
+    """As `Backend.to_onnx`; of two classes LightGBM gives one column, the probability of the second."""
     with conversion(model):
-        from onnxmltools import convert_lightgbm
-        from onnxmltools.convert.common.data_types import FloatTensorType
-
-        types = [("x", FloatTensorType([None, width]))]
-        converted = convert_lightgbm(model, initial_types=types, target_opset=15, zipmap=False)
-        outputs = 1 if task == "regression" else len(model.classes_)
-        return finish(converted, width, task, output=converted.graph.output[-1].name, outputs=outputs)
+        dumped = model.booster_.dump_model()
+        outputs = int(dumped["num_tree_per_iteration"])
+        return finish(lightgbm_graph(dumped), width, task, output="scores", outputs=outputs)
 
 
 def register() -> None:

@@ -72,10 +72,10 @@ def loss_function(model: nn.Module, settings: FitSettings, kind: Kind) -> LossFu
 
 def _read_outputs(model: nn.Module, width: int, settings: FitSettings, kind: Kind) -> Kind:
     """How the user's loss reads the outputs, where there is one; what was found is kept on the module."""
-    if settings.task == "regression" or Loss(model, settings.module, kind, settings.task, None).own is None:
+    own = None if settings.task == "regression" else Loss(model, settings.module, kind, settings.task, None).own
+    if own is None:
         return kind
     _, outputs = output_kind(model, width, settings.task)
-    own = Loss(model, settings.module, kind, settings.task, None).own
     known_logits = isinstance(own, (nn.BCEWithLogitsLoss, nn.CrossEntropyLoss, nn.MultiLabelSoftMarginLoss))
     reading = Reading(True) if known_logits else reading_of(loss_function(model, settings, kind), outputs)
     if kind in ("probability", "sigmoids"):

@@ -26,7 +26,6 @@ __all__ = ["TorchBackend"]
 
 MODEL_FILE = "model.pt"
 CODE_FILE = "model.py"
-MIDDLE = 0.02
 _BLOCK = 8192
 
 
@@ -114,7 +113,7 @@ class TorchBackend:
             return Said()
         if known.kind == "logits":
             return Said(raw="sigmoid" if known.outputs == 1 else "softmax")
-        return Said(abs(known.threshold - 0.5) > MIDDLE, known.threshold)
+        return Said.cut_at(known.threshold)
 
     def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
         """True if outputs of both signs are possible and the loss is one of the difference to the target."""

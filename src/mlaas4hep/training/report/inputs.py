@@ -62,10 +62,8 @@ def inputs_of(
         first[branch.name] = (f"{branch.name}[0]" if branch.kind == "jagged" else branch.name, start)
         start += branch.length
     chosen = [first[name] for name in dict.fromkeys([*order, *first])][:MOST]
-    values = raw[:, [column for _, column in chosen]]
-    for value in layout.missing:
-        values[values == np.float32(value)] = np.nan
-    values[~np.isfinite(values)] = np.nan
+    columns = [column for _, column in chosen]
+    values = np.where(layout.real(raw)[:, columns], raw[:, columns], np.float32(np.nan))
     return Inputs(tuple(name for name, _ in chosen), values, y, weight)
 
 
