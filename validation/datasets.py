@@ -20,7 +20,7 @@ class Dataset:
         name: folder below ``root/`` of the test data.
         tree: tree in the files.
         files: name of each file and its label.
-        exclude: branches that are no features.
+        exclude: branches that are not features.
         weight: branch of the event weight, None to count all events the same.
         missing: value that means missing.
         length: columns for each jagged branch.

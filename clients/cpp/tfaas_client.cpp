@@ -67,7 +67,7 @@ std::vector<Probability> predict(const std::string& url, const std::string& mode
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 
     const auto [scheme, host] = scheme_and_host(url);
-    if (scheme != "http" && scheme != "https") throw ServerError(url + ": is no URL of a server", 0);
+    if (scheme != "http" && scheme != "https") throw ServerError(url + ": is not a URL of a server", 0);
     const bool local = host == "localhost" || host == "127.0.0.1" || host == "[::1]";
 
     tfaaspb::Row row;

@@ -1,7 +1,7 @@
 """A fast toy simulation of pp collisions: ROOT files of any size with the branches of the Pythia sample.
 
 Resonances decay isotropically, taus share their momentum with neutrinos, jets of the initial state fall with a power of
-their transverse momentum, and a Gaussian detector smears what it sees. It is no substitute for a generator (see
+their transverse momentum, and a Gaussian detector smears what it sees. It is not a substitute for a generator (see
 ``pythia.py``), but mass peaks, jets, leptons and missing momentum behave as they should, at 100 000 events a second.
 
 The content depends on process, seed and event number alone: not on the size of the chunks written, and a longer

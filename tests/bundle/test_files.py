@@ -57,7 +57,7 @@ def test_a_long_name_is_possible(tmp_path: Path) -> None:
 
 
 def test_no_name() -> None:
-    with pytest.raises(OutputError, match="/: this is no name for an output"), beside(Path("/")):
+    with pytest.raises(OutputError, match="/: this is not a name for an output"), beside(Path("/")):
         pass
 
 

@@ -86,7 +86,7 @@ def test_a_bad_branch_is_a_validation_error(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "here: manifest.json is no JSON"),
+        ("{", "here: manifest.json is not JSON"),
         ("[]", "is not the manifest of a model bundle"),
         ('{"name": "x"}', "is not the manifest of a model bundle"),
         ('{"schema_version": 2}', "schema version 2, this release reads version 1; use the release"),

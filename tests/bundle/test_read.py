@@ -81,8 +81,8 @@ def forget_the_model(folder: Path) -> None:
         (change_one_byte, "model.onnx is not what it was"),
         (put_a_link, "specs.json is a link or no plain file"),
         (forget_the_model, "model.onnx is to be served but is not in the bundle"),
-        (lambda folder: (folder / "manifest.json").unlink(), "this is no model bundle: it has no manifest.json"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is no JSON"),
+        (lambda folder: (folder / "manifest.json").unlink(), "this is not a model bundle: it has no manifest.json"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not JSON"),
     ],
 )
 def test_damage_is_found(folder: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -106,7 +106,7 @@ def test_a_json_file_that_is_no_object(contents: BundleContents, tmp_path: Path)
     folder = write_bundle(tmp_path / "model", contents)
     bundle = load_bundle(folder)
     (folder / "specs.json").write_text("[]")
-    with pytest.raises(BundleError, match=r"specs.json is no JSON object"):
+    with pytest.raises(BundleError, match=r"specs.json is not a JSON object"):
         _ = bundle.specs
     (folder / "preproc.json").unlink()
     with pytest.raises(BundleError, match=r"preproc.json cannot be read"):

@@ -100,7 +100,7 @@ def test_further_files(contents: BundleContents, out: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "specs.json", "manifest.json", "native/x", "a//b", "./a"])
 def test_further_files_with_bad_names_are_refused(contents: BundleContents, out: Path, name: str) -> None:
-    with pytest.raises(BundleError, match="is no name for a further file of a bundle"):
+    with pytest.raises(BundleError, match="is not a name for a further file of a bundle"):
         write_bundle(out / "model", replace(contents, extra={name: b""}))
     assert list(out.iterdir()) == []
 
@@ -127,14 +127,14 @@ def test_missing_folders_above_are_made(contents: BundleContents, out: Path) -> 
 @pytest.mark.parametrize("name", ["model", "model.tar.gz"])
 def test_a_foreign_file_is_not_replaced(contents: BundleContents, out: Path, name: str) -> None:
     (out / name).write_text("my thesis")
-    with pytest.raises(OutputError, match="something that is no model bundle is there already; choose another name"):
+    with pytest.raises(OutputError, match="something that is not a model bundle is there already; choose another name"):
         write_bundle(out / name, contents)
     assert (out / name).read_text() == "my thesis"
 
 
 def test_a_foreign_folder_is_not_replaced(contents: BundleContents, out: Path) -> None:
     (out / "thesis.tex").write_text("my thesis")
-    with pytest.raises(OutputError, match="something that is no model bundle is there already"):
+    with pytest.raises(OutputError, match="something that is not a model bundle is there already"):
         write_bundle(out, contents)
     assert tree(out) == {"thesis.tex": b"my thesis"}
 

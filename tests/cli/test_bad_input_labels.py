@@ -63,7 +63,7 @@ def test_a_class_without_events_in_a_part_of_the_split(work: Work) -> None:
 
 
 def test_a_name_where_regression_needs_a_number(work: Work) -> None:
-    says = ["label 'background' is no number, but the task is regression"]
+    says = ["label 'background' is not a number, but the task is regression"]
     arguments = work.legacy(labels="3.5,background", task="regression")
     outcome = work.refused(*arguments, says=["bkg: ", *says, "give a number, or a label_branch that holds the target"])
     assert "Traceback" not in outcome.err
@@ -83,7 +83,7 @@ def test_a_column_of_text_where_regression_needs_a_number(work: Work) -> None:
     path = work.write("data.csv", "x,quality\n" + "".join(f"{i},{'good' if i % 3 else 'bad'}\n" for i in range(60)))
     samples = [{"name": "data", "files": "data.csv"}]
     arguments = work.yaml(samples=samples, label_branch="quality", training={"model": TREE, "task": "regression"})
-    says = [f"{path}: label 'bad' of entry 0 is no number, but the task is regression", "use a branch of numbers"]
+    says = [f"{path}: label 'bad' of entry 0 is not a number, but the task is regression", "use a branch of numbers"]
     work.refused(*arguments, says=says)
 
 
@@ -98,7 +98,7 @@ def test_a_label_that_is_nan(work: Work, task: str) -> None:
 
 def test_a_number_to_learn_taken_for_a_class(work: Work) -> None:
     work.refused(*work.legacy(labels="mass"), says=["different labels", "set the task to regression"])
-    says = ["label 0.5 is no whole number", "set the task to regression, or use whole numbers or names"]
+    says = ["label 0.5 is not a whole number", "set the task to regression, or use whole numbers or names"]
     work.refused(*work.legacy(labels="0.5,1"), says=says)
 
 
@@ -119,7 +119,7 @@ def test_labels_given_twice(work: Work) -> None:
 
 
 def test_a_signal_that_is_no_class(work: Work) -> None:
-    work.refused(*work.legacy(signal=3), says=["signal 3 is no class; the classes are 0, 1"])
+    work.refused(*work.legacy(signal=3), says=["signal 3 is not a class; the classes are 0, 1"])
 
 
 def test_a_signal_in_quotes_is_the_number_it_holds(work: Work) -> None:

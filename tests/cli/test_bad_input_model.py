@@ -94,9 +94,9 @@ def test_a_model_function_that_returns_something_else(work: Work, body: str, say
 
 def test_a_model_that_does_not_fit_the_task(work: Work) -> None:
     path = work.model("from sklearn.tree import DecisionTreeRegressor as Tree\n\ndef model():\n    return Tree()\n")
-    work.refused(*work.legacy(model=path), says=["DecisionTreeRegressor is no classifier, the task is binary"])
+    work.refused(*work.legacy(model=path), says=["DecisionTreeRegressor is not a classifier, the task is binary"])
     arguments = work.legacy(labels="0.5,1.5", task="regression")
-    work.refused(*arguments, says=["DecisionTreeClassifier is no regressor, the task is regression"])
+    work.refused(*arguments, says=["DecisionTreeClassifier is not a regressor, the task is regression"])
 
 
 def test_a_model_that_raises_while_it_is_fitted(work: Work) -> None:

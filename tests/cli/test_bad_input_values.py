@@ -1,4 +1,4 @@
-"""Bad values are no error: NaN and infinite ones are counted and treated as missing, an empty feature is left out."""
+"""Bad values are not errors: NaN and infinite ones are counted and treated as missing, an empty feature is left out."""
 
 from __future__ import annotations
 

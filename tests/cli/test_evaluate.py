@@ -75,7 +75,7 @@ def test_samples_of_a_yaml_file(work: Work, trained: Path, other: str) -> None:
 
 def test_labels_in_a_branch(work: Work, trained: Path) -> None:
     path = write_tree(work.inputs / "all.root", {**columns(400, signal=True, seed=2), "truth": np.arange(400) % 2})
-    says = ["label ", "is no class of the model", "its classes are background, signal"]
+    says = ["label ", "is not a class of the model", "its classes are background, signal"]
     work.refused("evaluate", trained, "--files", path, "--labels", "truth", says=says)
 
 
@@ -85,7 +85,7 @@ def test_bad_input(work: Work, trained: Path, other: str) -> None:
     work.refused(*evaluate, says=["no files with labels", "--files and --labels, or --workflow"])
     work.refused(*evaluate, "--files", first, "--labels", "signal,background", says=["--labels: 2 labels for 1 file"])
     work.refused(*evaluate, "--files", "gone.root", *label, says=["gone.root: no such file"])
-    says = ["label tau is no class of the model", "its classes are background, signal"]
+    says = ["label tau is not a class of the model", "its classes are background, signal"]
     work.refused(*evaluate, "--files", first, "--labels", work.write("tau.txt", "tau\n"), says=says)
     path = work.data("poor.root", drop=["mass"])
     work.refused(*evaluate, "--files", path, *label, says=[f"{path}: no branch mass"])

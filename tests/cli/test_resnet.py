@@ -137,7 +137,7 @@ def test_options(few: Drawn) -> None:
     [
         (("--fdir", "nowhere"), "nowhere: no such folder"),
         (("--flabels", "nothing.csv"), "nothing.csv: no such file"),
-        (("--size", "large"), "--size: 'large' is no size; write height and width: 64, or 64x48"),
+        (("--size", "large"), "--size: 'large' is not a size; write height and width: 64, or 64x48"),
         (("--name", "../x"), "--name: '../x' cannot be the name of a model"),
         (("--validation", "0.5", "--test", "0.5"), "leave nothing for training"),
         (("--test", "0.999", "--validation", "0"), "has no image for train"),

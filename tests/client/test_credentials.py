@@ -120,7 +120,7 @@ def test_what_cannot_be_a_token_is_not_shown(token: str) -> None:
 
 @pytest.mark.parametrize("url", ["localhost:8083", "ftp://host/x", "http://", "http://[bad", "http://host:port", ""])
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ConfigError, match="is no URL of a server; such as https"):
+    with pytest.raises(ConfigError, match="is not a URL of a server; such as https"):
         ModelClient(url)
 
 

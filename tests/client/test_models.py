@@ -196,7 +196,7 @@ def test_refusals_carry_the_status_and_the_reason(
     [
         (3, "events of type int are not understood"),
         ("met", "events of type str are not understood"),
-        (np.zeros(4), r"an array of shape \(4,\) is no matrix"),
+        (np.zeros(4), r"an array of shape \(4,\) is not a matrix"),
         ({"met": 3.0}, "met: a float where a column .* one event is a list of one dict"),
         ({"met": "abc"}, "met: a str where a column"),
         ({"met": np.float32(3.0)}, "met: a float where a column"),

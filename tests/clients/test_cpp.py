@@ -96,7 +96,7 @@ def test_the_server_says_what_is_wrong(client: Client) -> None:
     assert client("no\nsuch", "met=1").stderr.startswith("error: there is no model")
     assert client("toy", "met=1", url="http://127.0.0.1:9").stderr.startswith("error: http://127.0.0.1:9: ")
     for url in ("file:///etc/hostname", "models.example.org:8083", "nonsense"):
-        assert client("toy", "met=1", url=url).stderr == f"error: {url}: is no URL of a server\n"
+        assert client("toy", "met=1", url=url).stderr == f"error: {url}: is not a URL of a server\n"
 
 
 def test_a_token_is_not_sent_unprotected(client: Client) -> None:

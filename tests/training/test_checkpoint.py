@@ -172,7 +172,7 @@ def test_something_else_is_there(
     mine.mkdir()
     (mine / "thesis.tex").write_text("mine")
     with (
-        pytest.raises(OutputError, match="something that is no checkpoint"),
+        pytest.raises(OutputError, match="something that is not a checkpoint"),
         checkpointing(tmp_path / "out", workflow, files, Collector(), resume=resume),
     ):
         pass

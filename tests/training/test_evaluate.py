@@ -96,7 +96,7 @@ def test_the_limit_on_events_of_the_training_does_not_hold(small: Small) -> None
 def test_labels_from_a_branch(small: Small, tmp_path: Path) -> None:
     events = [{**event, "kind": int(event["met"] > 60)} for event in SAMPLES["signal"][0]]
     path = write_ttree(tmp_path / "kinds.root", events, types={"kind": np.int32})
-    with pytest.raises(LabelError, match="label 0 is no class of the model; its classes are background, signal"):
+    with pytest.raises(LabelError, match="label 0 is not a class of the model; its classes are background, signal"):
         evaluated(small, {"kinds": (path, None, 1.0)}, "kind")
 
 

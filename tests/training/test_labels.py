@@ -100,10 +100,10 @@ def test_two_classes_as_multiclass() -> None:
         ([3], None, None, "one class only: every event has the label 3"),
         ([1, 1.0, True], None, None, "one class only"),
         (["1", 1], None, None, "one class only"),
-        ([0.5, 1], None, None, "label 0.5 is no whole number; set the task to regression"),
-        ([math.inf, 1], None, None, "label inf is no whole number"),
+        ([0.5, 1], None, None, "label 0.5 is not a whole number; set the task to regression"),
+        ([math.inf, 1], None, None, "label inf is not a whole number"),
         ([0, 1, 2], "binary", None, "the task is binary, but there are 3 classes: 0, 1, 2"),
-        (["a", "b"], None, "c", "signal c is no class; the classes are a, b"),
+        (["a", "b"], None, "c", "signal c is not a class; the classes are a, b"),
         (["a", "b", "c"], None, "a", "signal 'a' is given, but the task is multiclass: a, b, c"),
         (list(range(101)), None, None, "101 different labels; set the task to regression"),
     ],
@@ -134,7 +134,7 @@ def test_targets_of_text_and_booleans() -> None:
 
 def test_a_label_the_model_does_not_know() -> None:
     labels = Labelling("binary", ("b", "s"), text=True)
-    with pytest.raises(LabelError, match="label x is no class of the model; its classes are b, s"):
+    with pytest.raises(LabelError, match="label x is not a class of the model; its classes are b, s"):
         labels.target(np.array(["s", "x"]))
 
 
@@ -150,7 +150,7 @@ def test_regression_targets() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["1.5", "many"], "a label is no number, but the task is regression"),
+        (["1.5", "many"], "a label is not a number, but the task is regression"),
         ([1.0, math.nan], "a regression target is NaN or infinite"),
         ([1.0, math.inf], "a regression target is NaN or infinite"),
     ],
@@ -174,5 +174,5 @@ def test_labels_are_checked_before_anything_is_read() -> None:
     check_labels(workflow([1.5, 1.5], training={"task": "regression"}))
     with pytest.raises(LabelError, match="all files have the label 1: there is one class only"):
         check_labels(workflow([1, 1]))
-    with pytest.raises(LabelError, match=r"s1: label 'b' is no number, but the task is regression"):
+    with pytest.raises(LabelError, match=r"s1: label 'b' is not a number, but the task is regression"):
         check_labels(workflow([1.0, "b"], training={"task": "regression"}))

@@ -60,7 +60,7 @@ def unpack(archive: Path, folder: Path, *, max_files: int = MAX_FILES, max_bytes
         The folder that holds ``manifest.json``: `folder`, or the only folder in it.
 
     Raises:
-        BundleError: it is no tar.gz, is damaged, holds links, devices, names that lead outside, or too much.
+        BundleError: it is not a tar.gz, is damaged, holds links, devices, names that lead outside, or too much.
     """
     where, left, number = str(archive), max_bytes, 0
     try:

@@ -99,7 +99,7 @@ def beside(destination: Path, *, told: Path | None = None) -> Iterator[Path]:
     """
     place = final(destination)
     if not place.name:
-        what = "this is no name for an output"
+        what = "this is not a name for an output"
         raise OutputError(what, where=str(destination))
     try:
         with scratch() if is_open_end(destination) else workspace(place.parent, place.name) as folder:

@@ -78,7 +78,7 @@ class Manifest(Section):
     outputs: tuple[Output, ...] = Field(min_length=1)
     left_out: tuple[LeftOut, ...] = Field(
         default=(),
-        description="Branches (or single columns) that are no features although nobody excluded them, and why.",
+        description="Branches (or single columns) that are not features although nobody excluded them, and why.",
     )
     weights: dict[str, Any] = Field(default={}, description="How weights were used, policy for negative ones, balance.")
     warnings: tuple[str, ...] = Field(default=(), description="Everything the user was warned of.")
@@ -139,7 +139,7 @@ def read_manifest(text: bytes | str, where: str) -> Manifest:
         where: the bundle, for messages.
 
     Raises:
-        BundleError: it is no JSON, of another schema version, or not valid; names the first key at fault.
+        BundleError: it is not JSON, of another schema version, or not valid; names the first key at fault.
     """
     version = _version(text, where)
     if version != SCHEMA_VERSION:
@@ -158,7 +158,7 @@ def _version(text: bytes | str, where: str) -> object:
     try:
         data = json.loads(text)
     except ValueError as error:
-        what = f"manifest.json is no JSON ({error})"
+        what = f"manifest.json is not JSON ({error})"
         raise BundleError(what, where=where) from error
     if not isinstance(data, dict) or "schema_version" not in data:
         what = "manifest.json is not the manifest of a model bundle (it has no schema_version)"

@@ -37,7 +37,7 @@ def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
         arguments give the same bytes (see `to_bytes`).
 
     Raises:
-        ConversionError: the core has other inputs or outputs, or the result is no valid ONNX model.
+        ConversionError: the core has other inputs or outputs, or the result is not a valid ONNX model.
     """
     import onnx
     from onnx import TensorProto, helper

@@ -101,7 +101,7 @@ class Bundle:
             what = f"{name} cannot be read ({error})"
             raise BundleError(what, where=str(self.path)) from error
         if not isinstance(data, dict):
-            what = f"{name} is no JSON object"
+            what = f"{name} is not a JSON object"
             raise BundleError(what, where=str(self.path))
         return data
 
@@ -135,7 +135,7 @@ def _verified(folder: Path, path: Path) -> Manifest:
     where = str(path)
     file = folder / "manifest.json"
     if file.is_symlink() or not file.is_file():
-        what = "this is no model bundle: it has no manifest.json"
+        what = "this is not a model bundle: it has no manifest.json"
         raise BundleError(what, where=where)
     manifest = read_manifest(file.read_bytes(), where)
     there = {entry.relative_to(folder).as_posix(): entry for entry in folder.rglob("*") if not _plain_folder(entry)}

@@ -42,7 +42,7 @@ class Input(Section):
     kind: Literal["flat", "jagged"]
     dtype: str = Field(default="float32", description="numpy name of the type in the training files.")
     length: int | None = Field(
-        default=None, ge=1, description="Number of feature columns; null if it is no feature itself."
+        default=None, ge=1, description="Number of feature columns; null if it is not a feature itself."
     )
     expression: str | None = Field(default=None, description="Null: the client gives it. Else: it is computed by this.")
     selection_only: bool = Field(
@@ -119,7 +119,7 @@ class Output(Section):
 
 
 class LeftOut(Section):
-    """A branch that is no feature."""
+    """A branch that is not a feature."""
 
     name: str
     reason: str

@@ -91,7 +91,7 @@ def check_destination(destination: Path) -> None:
     """Say now, before hours of training, if a bundle could not be written there.
 
     Raises:
-        OutputError: something is there that is no bundle, or the place is not writable.
+        OutputError: something is there that is not a bundle, or the place is not writable.
     """
     try:
         if destination.exists() and not is_open_end(destination):
@@ -122,7 +122,7 @@ def _check_replaceable(destination: Path) -> None:
     try:
         known = set(read_manifest(text or b"", str(destination)).files)
     except BundleError as error:
-        what = "something that is no model bundle is there already"
+        what = "something that is not a model bundle is there already"
         raise OutputError(what, where=str(destination), hint=hint) from error
     foreign = sorted(there - known - {"manifest.json"})
     if foreign:
@@ -162,7 +162,7 @@ def _fill(folder: Path, contents: BundleContents) -> Manifest:
         path = PurePosixPath(name)
         taken = name in {*files, "manifest.json"} or path.parts[:1] == ("native",)
         if taken or path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-            what = f"{name!r} is no name for a further file of a bundle"
+            what = f"{name!r} is not a name for a further file of a bundle"
             raise BundleError(what)
         files[name] = content
     for name, content in files.items():

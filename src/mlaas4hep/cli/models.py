@@ -250,7 +250,7 @@ def _read(path: Path) -> Any:
 def _object(path: Path, holds: str) -> dict[str, Any]:
     data = _read(path)
     if not isinstance(data, dict):
-        raise ConfigError(f"is no JSON object with {holds}", where=str(path))
+        raise ConfigError(f"is not a JSON object with {holds}", where=str(path))
     return data
 
 

@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
         del chunk_size
         given = [fin, specs, *(Path(names) for names in (branches, exclude_branches, identifier) if names)]
         include = names_of(branches)
-        # Identifiers with usual names are no features anyway, unless they are named.
+        # Identifiers with usual names are not features anyway, unless they are named.
         known = [name for name in names_of(identifier) if identifier != IDENTIFIERS or name in include]
         files = [path for _, path in read_files(fin, redirector)]
         redirector = redirector or default_redirector(files)

@@ -166,7 +166,7 @@ def status() -> Call:
 
 
 def failure(answer: httpx.Response) -> ServerError:
-    """The error for an answer that is none of success."""
+    """The error for an answer that is not one of success."""
     try:
         text = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):

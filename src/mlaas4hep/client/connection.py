@@ -36,7 +36,7 @@ def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> 
     except (ValueError, httpx.InvalidURL):
         good = False
     if not good:
-        raise ConfigError("is no URL of a server", where=url, hint="such as https://host:8083")
+        raise ConfigError("is not a URL of a server", where=url, hint="such as https://host:8083")
     found = token if token is not None else find_token()
     headers = {}
     if found:

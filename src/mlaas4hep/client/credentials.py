@@ -87,7 +87,7 @@ def _read(path: Path, hint: str) -> str | None:
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError:
-        reason = "it is no text"
+        reason = "it is not text"
     raise ConfigError(f"the token cannot be read ({reason})", where=str(path), hint=hint)
 
 

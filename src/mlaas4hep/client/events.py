@@ -41,7 +41,7 @@ def matrix_of(events: Any) -> NDArray[Any] | None:
     if isinstance(events, np.ndarray) and events.dtype.names is None and events.dtype.kind in "biuf":
         if events.ndim != 2:
             raise ConfigError(
-                f"an array of shape {events.shape} is no matrix of features", hint="give [events, columns]"
+                f"an array of shape {events.shape} is not a matrix of features", hint="give [events, columns]"
             )
         return events
     return None

@@ -87,7 +87,7 @@ def read_labels(labels: str) -> Labels:
     One number is the label of a single file. An empty text means that there are no labels.
 
     Raises:
-        FileReadError: a name that ends in .txt or has a folder is no file.
+        FileReadError: a name that ends in .txt or has a folder is not a file.
         LabelError: the file holds no label.
     """
     text = labels.strip()

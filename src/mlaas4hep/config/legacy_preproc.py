@@ -28,7 +28,7 @@ class Preprocessing:
     Attributes:
         variables: the new branches, in the order of the file.
         cuts: those of the new branches in order, then the flat, then the jagged ones; an event must pass all.
-        exclude: patterns of branches that are no features, each of which matches exactly one name.
+        exclude: patterns of branches that are not features, each of which matches exactly one name.
     """
 
     variables: tuple[Variable, ...]

@@ -136,7 +136,7 @@ class Features(Section):
     """Which branches become feature columns, and how."""
 
     include: Names = Field(default=(), description="Branches or glob patterns; empty: all numeric branches.")
-    exclude: Names = Field(default=(), description="Branches or glob patterns that are no features.")
+    exclude: Names = Field(default=(), description="Branches or glob patterns that are not features.")
     length: Lengths = Field(default={}, description="Number of columns for a jagged branch; `default` for all others.")
     quantile: Real | None = Field(
         default=None,

@@ -157,7 +157,7 @@ def whole(number: object, limit: int) -> int:
         ValueError: it is something else.
     """
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < limit:
-        _refuse(f"{number!r} is no whole number from 0 to {limit - 1}")
+        _refuse(f"{number!r} is not a whole number from 0 to {limit - 1}")
     return number
 
 
@@ -196,7 +196,7 @@ def _unpack(text: object, limit: int = _LIMIT) -> Int64s:
 
 def _moments(state: object) -> Moments:
     if not isinstance(state, list):
-        _refuse("moments that are no list")
+        _refuse("moments that are not a list")
     rows: dict[int, list[int]] = {}
     for row in state:
         if not isinstance(row, list) or len(row) != 1 + SUMS or not any(row[1:]):

@@ -42,7 +42,7 @@ class BranchChoice:
         preprocessing: variables and cuts, checked against the branches.
         features: branches and variables that become feature columns, in order.
         identifier: branches whose values identify an event; empty: file and entry do.
-        left_out: branches that are no features although nobody excluded them, with the reason.
+        left_out: branches that are not features although nobody excluded them, with the reason.
         notes: what was decided and may be of interest.
         warnings: what the user asked for and may regret.
         lost: branches that would be features, but whose numbers are missing or damaged, with what is wrong.

@@ -97,7 +97,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
 
     Raises:
         FileReadError: the file cannot be read.
-        TreeNotFoundError: no such tree. A file without any tree is no error unless one is asked for.
+        TreeNotFoundError: no such tree. A file without any tree is not an error unless one is asked for.
     """
     path, own = split_tree(path)
     tree = own or tree

@@ -54,7 +54,7 @@ def resolve(path: str, redirector: str | None) -> str:
         a local path or a URL.
 
     Raises:
-        FileReadError: the path is empty, or the redirector is no URL.
+        FileReadError: the path is empty, or the redirector is not a URL.
 
     Example:
         >>> resolve("/store/data/a.root", "root://host/")

@@ -296,7 +296,7 @@ def _check_labels(file: DataFile, selected: Selected, branch: str | None, *, num
     if label.dtype.kind not in "biuf":
         if numbers and len(label):
             raise LabelError(
-                f"label {str(label[0])!r} of entry {selected.entry[0]} is no number, but the task is regression",
+                f"label {str(label[0])!r} of entry {selected.entry[0]} is not a number, but the task is regression",
                 where=file.path,
                 hint="use a branch of numbers as label",
             )

@@ -64,6 +64,6 @@ def _count(events: list[int], weights: list[str]) -> ClassCount:
 
 def _label(label: Any) -> Hashable:
     if not isinstance(label, str | int | float | bool | None):
-        msg = f"{label!r} is no label"
+        msg = f"{label!r} is not a label"
         raise TypeError(msg)
     return label

@@ -88,7 +88,7 @@ class MemoryStore:
 class DiskStore:
     """Rows in an entry of the cache, as memory maps; read from an entry that is there, else written while reading.
 
-    A fault of the cache is no fault of the training: then it keeps nothing, and the cache has said why.
+    A fault of the cache is not a fault of the training: then it keeps nothing, and the cache has said why.
 
     Args:
         cache: the cache.

@@ -14,7 +14,7 @@ __all__ = ["register"]
 
 
 class _Handles(ReadonlyFileHandleCache):
-    """Open files; closing those of a server that is gone is no error."""
+    """Open files; closing those of a server that is gone is not an error."""
 
     @staticmethod
     def _close_all(loop: Any, cache: dict[str, Any]) -> None:

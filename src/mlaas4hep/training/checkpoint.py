@@ -53,7 +53,7 @@ def _open(folder: Path, key: dict[str, str], monitor: Monitor, *, resume: bool) 
     there = folder.exists() or folder.is_symlink()
     if there and not (folder / _KEY).is_file():
         raise OutputError(
-            "something that is no checkpoint stands where the checkpoints would be",
+            "something that is not a checkpoint stands where the checkpoints would be",
             where=str(folder),
             hint="remove it or choose another name for the bundle",
         )

@@ -32,7 +32,7 @@ class Labelling:
     Attributes:
         task: binary, multiclass or regression.
         classes: labels by class index, smallest first; binary: index 1 is the signal; empty for regression.
-        text: true if labels are compared as text, because some are no numbers.
+        text: true if labels are compared as text, because some are not numbers.
         guessed: true if the signal is the last of two names in the alphabet, for want of anything better.
     """
 
@@ -50,11 +50,13 @@ class Labelling:
         """Class index of one label.
 
         Raises:
-            LabelError: it is none of the classes.
+            LabelError: it is not one of the classes.
         """
         plain = _plain(label, text=self.text)
         if plain not in self.classes:
-            raise LabelError(f"label {plain} is no class of the model", hint=f"its classes are {_names(self.classes)}")
+            raise LabelError(
+                f"label {plain} is not a class of the model", hint=f"its classes are {_names(self.classes)}"
+            )
         return self.classes.index(plain)
 
     def target(self, labels: NDArray[Any]) -> NDArray[Any]:
@@ -68,7 +70,7 @@ class Labelling:
                 values = labels.astype(np.float32)
             except (TypeError, ValueError) as error:
                 raise LabelError(
-                    "a label is no number, but the task is regression", hint="give numbers as labels"
+                    "a label is not a number, but the task is regression", hint="give numbers as labels"
                 ) from error
             if not np.isfinite(values).all():
                 raise LabelError(
@@ -94,7 +96,7 @@ def check_labels(workflow: Workflow) -> None:
         for sample in workflow.samples:
             if isinstance(sample.label, str):
                 raise LabelError(
-                    f"label {sample.label!r} is no number, but the task is regression",
+                    f"label {sample.label!r} is not a number, but the task is regression",
                     where=sample.name,
                     hint="give a number, or a label_branch that holds the target",
                 )
@@ -130,7 +132,7 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
         raise LabelError(f"one class only: every event has the label {classes[0]!r}", hint="at least two are needed")
     if any(isinstance(label, float) for label in classes):
         raise LabelError(
-            f"label {next(label for label in classes if isinstance(label, float))} is no whole number",
+            f"label {next(label for label in classes if isinstance(label, float))} is not a whole number",
             hint="set the task to regression, or use whole numbers or names as class labels",
         )
     if task == "binary" and len(classes) != 2:
@@ -152,7 +154,7 @@ def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> tu
     if signal is not None:
         wanted = str(_plain(signal, text=text))
         if wanted not in names:
-            raise LabelError(f"signal {wanted} is no class; the classes are {_names(classes)}")
+            raise LabelError(f"signal {wanted} is not a class; the classes are {_names(classes)}")
         return names.index(wanted), False
     for whole, words, other in (
         (SIGNAL_NAMES, SIGNAL_WORDS, False),

@@ -11,7 +11,7 @@ from mlaas4hep.errors import ModelFileError
 __all__ = ["MODEL_WANTED", "convolves", "frameworks_wanted"]
 
 MODEL_WANTED = "define model() or model(idim) that returns the model"
-"""What to do about a file that is no model file."""
+"""What to do about a file that is not a model file."""
 
 _BACKENDS = {"tensorflow": "keras", "keras": "keras", "torch": "torch", "sklearn": "sklearn", "xgboost": "xgboost"}
 

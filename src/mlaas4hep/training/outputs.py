@@ -86,7 +86,7 @@ def find_output(
         predict: transformed rows to scores.
         events: those that are tried, up to 100 000.
         task: binary, multiclass or regression.
-        warn: told if the scores are no probabilities.
+        warn: told if the scores are not probabilities.
     """
     if task == "regression":
         return OutputKind("value")

@@ -161,7 +161,7 @@ def test_skops_that_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelRefusedError, match=r"types that are not trusted \(.*getcwd"):
         convert(tmp_path / "m.skops", tmp_path / "1")
     skops.io.dump(StandardScaler().fit(FULL), tmp_path / "m.skops")
-    with pytest.raises(ModelRefusedError, match="a StandardScaler, which is no fitted classifier"):
+    with pytest.raises(ModelRefusedError, match="a StandardScaler, which is not a fitted classifier"):
         convert(tmp_path / "m.skops", tmp_path / "1")
     assert not (tmp_path / "1").exists()
 

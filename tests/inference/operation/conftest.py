@@ -68,5 +68,5 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, models: Path, issuer: Issu
 
 @pytest.fixture(autouse=True)
 def _quiet_clients() -> None:
-    """Thousands of requests are no lines of a test's log."""
+    """Thousands of requests are not lines of a test's log."""
     logging.getLogger("httpx").setLevel(logging.WARNING)

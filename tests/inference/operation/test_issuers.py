@@ -110,8 +110,8 @@ def test_times_and_claims(own: Issuer) -> None:
         wrong: list[tuple[dict[str, Any], str]] = [
             ({"exp": None}, "no expiry"),
             ({"exp": now - 40}, "is expired"),
-            ({"exp": str(now + 60)}, "exp is no time"),
-            ({"exp": True}, "exp is no time"),
+            ({"exp": str(now + 60)}, "exp is not a time"),
+            ({"exp": True}, "exp is not a time"),
             ({"nbf": now + 40}, "not valid yet"),
             ({"iat": now + 40}, "in the future"),
             ({"aud": None}, "another audience"),

@@ -105,9 +105,9 @@ def test_rows_that_do_not_fit(made: RowForm, width: int, message: str) -> None:
 
 
 def test_fractions_are_no_integers() -> None:
-    with pytest.raises(BadRequestError, match="input x takes int64, but a value is no whole number"):
+    with pytest.raises(BadRequestError, match="input x takes int64, but a value is not a whole number"):
         form(TensorSpec("x", "int64", (-1, 1))).tensors(np.array([[0.5]], np.float32))
-    with pytest.raises(BadRequestError, match="no whole number"):
+    with pytest.raises(BadRequestError, match="not a whole number"):
         form(TensorSpec("x", "int64", (-1, 1))).tensors(np.array([[np.nan]], np.float32))
 
 

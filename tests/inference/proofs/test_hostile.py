@@ -192,7 +192,7 @@ def test_what_is_no_number_is_an_answer_in_json(server: ServeProcess, value: str
     """Missing values are part of physics: they are scored or refused, and the answer is always strict JSON."""
 
     def strict(text: str) -> Any:
-        pytest.fail(f"{text} is no JSON")
+        pytest.fail(f"{text} is not JSON")
 
     bodies = [
         '{"model":"toy","events":[{"met":VALUE,"charge":1,"Jet_pt":[VALUE],"Jet_eta":[]}]}',

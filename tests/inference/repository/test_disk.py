@@ -31,7 +31,12 @@ def test_objects(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[1]", "is no JSON object"), ("{", "Expecting"), ("[" * 100_000, "nested too deeply"), ("x" * 300, "is larger")],
+    [
+        ("[1]", "is not a JSON object"),
+        ("{", "Expecting"),
+        ("[" * 100_000, "nested too deeply"),
+        ("x" * 300, "is larger"),
+    ],
 )
 def test_what_is_no_object(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a").write_text(text)

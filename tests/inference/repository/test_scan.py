@@ -120,7 +120,7 @@ def test_a_bundle_that_is_being_copied_is_not_there_yet(scanner: Scanner, root: 
         (lambda folder: (folder / "model.onnx").write_bytes(b"x"), "model.onnx is not what it was when the bundle"),
         (lambda folder: (folder / "specs.json").unlink(), "specs.json is missing"),
         (lambda folder: (folder / "more").write_text(""), "more does not belong to the bundle"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is no JSON"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not JSON"),
     ],
 )
 def test_a_damaged_bundle_is_listed_with_the_reason(scanner: Scanner, root: Path, damage: object, problem: str) -> None:

@@ -134,7 +134,7 @@ def test_a_model_of_two_inputs_takes_no_picture() -> None:
 
 
 def test_options_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(BadRequestError, match="the image options of the model m are no numbers"):
+    with pytest.raises(BadRequestError, match="the image options of the model m are not numbers"):
         frame_of(info(-1, 4, 4, 3, options={"image": {"scale": "much"}}))
 
 

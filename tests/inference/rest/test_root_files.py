@@ -67,8 +67,8 @@ def test_a_url_in_json_and_parquet_out(served: Live, small: Small, expected: dic
 @pytest.mark.parametrize(
     ("options", "status", "says"),
     [
-        ({"content": b""}, 400, "the body is no ROOT file"),
-        ({"content": b"PAR1"}, 400, "the body is no ROOT file"),
+        ({"content": b""}, 400, "the body is not a ROOT file"),
+        ({"content": b"PAR1"}, 400, "the body is not a ROOT file"),
         ({"content": b"root", "params": {"model": "other"}}, 404, "other"),
         ({"content": b"root", "params": {"format": "csv"}}, 400, "there is no format 'csv'"),
         ({"files": {"other": ("f", b"root")}}, 400, "the form has no file called file"),

@@ -82,7 +82,7 @@ def test_a_form_in_parts_goes_up(fresh: Live, encoded: str) -> None:
         ({"files": {"labels": ("l", b"a")}}, 400, "the form has no file called model"),
         ({"files": {"model": ("m.onnx", b"a")}}, 400, "the form has no name"),
         ({"files": {"model": ("m", b"a"), "params": ("p", b"{")}}, 400, "params is not valid JSON"),
-        ({"files": {"model": ("m", b"a"), "params": ("p", b"\xff")}}, 400, "the part params is no text"),
+        ({"files": {"model": ("m", b"a"), "params": ("p", b"\xff")}}, 400, "the part params is not text"),
         ({"files": {"model": ("m", b"a")}, "data": {"name": "../x"}}, 400, "cannot be the name of a model"),
         ({"files": {"model": ("m", b"\x80\x04.")}, "data": {"name": "x"}}, 422, ""),
         ({"content": b"what is this"}, 422, ""),

@@ -54,7 +54,7 @@ def test_other_processes_find_the_same_key() -> None:
 )
 def test_what_is_no_key_is_refused(cache: Cache, key: str) -> None:
     for ask in (lambda: cache.open(key, SHAPE), lambda: cache.create(key, SHAPE), lambda: cache.document(key)):
-        with pytest.raises(ValueError, match="is no key"):
+        with pytest.raises(ValueError, match="is not a key"):
             ask()
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         cache.store_document(key, {})

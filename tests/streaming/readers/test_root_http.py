@@ -62,7 +62,7 @@ class Named(Parts):
 
 
 class Server(ThreadingHTTPServer):
-    """A client that hangs up early is no error."""
+    """A client that hangs up early is not an error."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing."""

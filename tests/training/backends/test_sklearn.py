@@ -155,8 +155,8 @@ def test_missing_values_in_onnx(model: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "task", "message"),
     [
-        (LinearRegression(), "binary", "LinearRegression is no classifier, the task is binary; return a classifier"),
-        (SVC(), "regression", "SVC is no regressor, the task is regression; return a regressor from model"),
+        (LinearRegression(), "binary", "LinearRegression is not a classifier, the task is binary; return a classifier"),
+        (SVC(), "regression", "SVC is not a regressor, the task is regression; return a regressor from model"),
         (LogisticRegression(C=-1.0), "binary", "LogisticRegression cannot be trained: InvalidParameterError"),
     ],
 )

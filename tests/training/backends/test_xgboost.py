@@ -155,8 +155,8 @@ def test_who_takes_missing_values(options: dict[str, Any], expected: bool) -> No
 @pytest.mark.parametrize(
     ("model", "task", "message"),
     [
-        (xgboost.XGBRegressor(), "binary", "XGBRegressor is no classifier, the task is binary"),
-        (xgboost.XGBClassifier(), "regression", "XGBClassifier is no regressor, the task is regression"),
+        (xgboost.XGBRegressor(), "binary", "XGBRegressor is not a classifier, the task is binary"),
+        (xgboost.XGBClassifier(), "regression", "XGBClassifier is not a regressor, the task is regression"),
         (xgboost.XGBClassifier(max_depth=-3), "binary", "XGBClassifier cannot be trained: XGBoostError"),
     ],
 )

@@ -75,7 +75,7 @@ def test_classes(images: Path, labels: tuple[str, ...], classes: tuple[str, ...]
         ("name,label\na,x\nb,x\n", "labels.csv: there is one class only, x"),
         ("name,label\na,1\nb,1.0\n", "labels.csv: there is one class only, 1"),
         ("name,label\n", "labels.csv: there is no image"),
-        (b"name,label\na,\xff\n", "labels.csv: is no text in UTF-8"),
+        (b"name,label\na,\xff\n", "labels.csv: is not text in UTF-8"),
     ],
 )
 def test_mistakes(images: Path, text: str | bytes, says: str) -> None:

@@ -39,7 +39,7 @@ def load(source: Source) -> Native:
     width = getattr(model, "n_features_in_", None)
     method = next((n for n in ("predict_proba", "decision_function", "predict") if hasattr(model, n)), None)
     if width is None or method is None:
-        what = f"the skops file holds a {type(model).__name__}, which is no fitted classifier or regressor"
+        what = f"the skops file holds a {type(model).__name__}, which is not a fitted classifier or regressor"
         raise ModelRefusedError(what)
 
     def predict(rows: NDArray[np.float32]) -> NDArray[Any]:

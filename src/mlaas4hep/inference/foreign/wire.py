@@ -63,7 +63,7 @@ def _fields(data: Bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
         else:
             start = end + 1
         if start > end or number == 0 or count > MOST:
-            msg = "this is no protobuf message"
+            msg = "this is not a protobuf message"
             raise ValueError(msg)
         yield number, kind, first, start
 
@@ -78,5 +78,5 @@ def _varint(data: Bytes, start: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, start
-    msg = "this is no protobuf message"
+    msg = "this is not a protobuf message"
     raise ValueError(msg)

@@ -148,7 +148,7 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
                 raise ValueError(msg)
     data = json.loads(body)
     if not isinstance(data, dict):
-        msg = f"{url} is no JSON object"
+        msg = f"{url} is not a JSON object"
         raise ValueError(msg)
     return data
 

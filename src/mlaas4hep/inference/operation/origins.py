@@ -31,8 +31,9 @@ class Origins:
         """Look at the headers Host and Origin of one request; None: not sent.
 
         Raises:
-            ForbiddenError: on loopback, the host is no address of loopback, not the one that the server listens on, and
-                none of `security.hosts`; or the request changes something and comes from a page of another host.
+            ForbiddenError: on loopback, the host is not an address of loopback, not the one that the server listens
+                on, and none of `security.hosts`; or the request changes something and comes from the page of another
+                host.
         """
         if self._loopback and host is not None and not self._known(host):
             raise ForbiddenError(

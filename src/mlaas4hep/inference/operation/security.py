@@ -156,7 +156,7 @@ class Authenticator:
             raise UnauthorisedError(f"the token must be signed with {' or '.join(ALGORITHMS)}")
         kind = header.get("typ")
         if (kind.lower() if isinstance(kind, str) else kind) not in TYPES:
-            raise UnauthorisedError("the token is no access token")
+            raise UnauthorisedError("the token is not an access token")
         url = claims.get("iss")
         issuer = self._issuers.get(url) if isinstance(url, str) else None
         if issuer is None:
@@ -199,7 +199,7 @@ def _unverified(token: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
             )
             if isinstance(header, dict) and isinstance(claims, dict):
                 return header, claims
-    raise UnauthorisedError("the token is no signed JWT")
+    raise UnauthorisedError("the token is not a signed JWT")
 
 
 def _check_signature(token: bytes, key: Key) -> None:
@@ -214,7 +214,7 @@ def _time(claims: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UnauthorisedError(f"the token's {name} is no time")
+        raise UnauthorisedError(f"the token's {name} is not a time")
     return float(value)
 
 

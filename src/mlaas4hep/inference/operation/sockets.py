@@ -49,7 +49,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         shared: other processes may listen there too (SO_REUSEPORT).
 
     Raises:
-        ConfigError: the port is taken, not allowed, or the host is none of this machine's.
+        ConfigError: the port is taken, not allowed, or the host is not one of this machine's.
     """
     place = hold(host, port, shared=shared)
     place.listen(BACKLOG)
@@ -119,7 +119,7 @@ def _reason(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return "the port is not allowed"
     if error.errno == errno.EADDRNOTAVAIL:
-        return "the address is none of this machine's"
+        return "the address is not one of this machine's"
     return f"cannot listen ({os.strerror(error.errno) if error.errno else error})"
 
 

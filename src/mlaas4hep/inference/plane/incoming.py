@@ -114,7 +114,7 @@ class Incoming:
         return target
 
     def _unpacked(self, archive: Path, stage: Path) -> Path | None:
-        """The folder with an archive's content, None if the file is no archive."""
+        """The folder with an archive's content, None if the file is not an archive."""
         with archive.open("rb") as file:
             head = file.read(512)
         if head[TAR[0] : TAR[0] + len(TAR[1])] == TAR[1]:

@@ -85,7 +85,7 @@ def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int |
     try:
         one = _seconds(runtime, 1, fill, limits.timeout)
         if not runtime.platform.startswith("onnxruntime"):
-            return None  # a process of its own: waiting for it is no work
+            return None  # a process of its own: waiting for it is not work
         many = _seconds(runtime, MANY, fill, limits.timeout) if runtime.batched and one <= SHORT / 2 else 0.0
     except ModelTimeoutError:
         raise

@@ -178,7 +178,7 @@ class RowForm:
         if dtype.kind == "O":
             raise BadRequestError(f"input {spec.name} takes text, not numbers", hint="give its tensors by name")
         if dtype.kind in "iub" and not (np.isfinite(values) & (values == np.floor(values))).all():
-            raise BadRequestError(f"input {spec.name} takes {spec.dtype}, but a value is no whole number")
+            raise BadRequestError(f"input {spec.name} takes {spec.dtype}, but a value is not a whole number")
         with np.errstate(over="ignore", invalid="ignore"):
             found = values.astype(dtype)
             back = found.astype(np.float64)

@@ -1,4 +1,4 @@
-"""From JSON values and arrays of callers to numbers, strictly: what is no number is an error that says where it is."""
+"""From JSON values and arrays of callers to numbers, strictly: an error says where something is not a number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def flat_column(name: str, dtype: str, values: Any) -> NDArray[Any]:
         [N]; NaN where missing.
 
     Raises:
-        BadRequestError: something is no number or not within float32; says which and in which event.
+        BadRequestError: something is not a number or not within float32; says which and in which event.
     """
     if isinstance(values, np.ndarray) and values.dtype != np.object_:
         if values.ndim == 2 and values.shape[1] == 1:
@@ -83,7 +83,7 @@ def numbers(name: str, dtype: str, values: Sequence[Any], locate: Locate) -> NDA
         locate: where the value with an index stands.
 
     Raises:
-        BadRequestError: something is no number or not within float32.
+        BadRequestError: something is not a number or not within float32.
     """
     if dtype in {"int64", "uint64"}:
         try:

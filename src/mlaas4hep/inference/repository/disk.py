@@ -97,7 +97,7 @@ def read_object(path: Path, limit: int = 1 << 24) -> dict[str, Any]:
         msg = f"{path.name} is nested too deeply"
         raise ValueError(msg) from error
     if not isinstance(data, dict):
-        msg = f"{path.name} is no JSON object"
+        msg = f"{path.name} is not a JSON object"
         raise ValueError(msg)
     return data
 

@@ -120,7 +120,7 @@ def decode_json(body: bytes) -> dict[str, Any]:
     """A JSON object, with the NaN and Infinity that Python's clients write.
 
     Raises:
-        BadRequestError: it is no JSON, or no object.
+        BadRequestError: it is not JSON, or no object.
         TooLargeError: see `check_json`.
     """
     check_json(body)

@@ -112,7 +112,7 @@ def frame_of(info: ModelInfo) -> Frame:
             _numbers(options.get("std", 1.0)),
         )
     except (TypeError, ValueError):
-        raise BadRequestError(f"the image options of the model {info.name} are no numbers") from None
+        raise BadRequestError(f"the image options of the model {info.name} are not numbers") from None
 
 
 def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:

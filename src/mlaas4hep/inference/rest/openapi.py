@@ -48,8 +48,8 @@ QUERY = {
     "version": "Number of a version, or a label.",
     "tree": "The tree, if it is not the one of the training.",
     "format": "Format of the answer.",
-    "name": "Name of the model, for a body that is no form.",
-    "filename": "Name of the file, for a body that is no form.",
+    "name": "Name of the model, for a body that is not a form.",
+    "filename": "Name of the file, for a body that is not a form.",
 }
 
 

@@ -117,7 +117,7 @@ class PredictJson:
         self._check_number(len(events))
         for number, event in enumerate(events):
             if type(event) is not dict:
-                raise BadRequestError(f"events[{number}] is no object")
+                raise BadRequestError(f"events[{number}] is not an object")
             if len(event) > self._limits.keys:
                 raise self._many_keys(len(event))
 
@@ -129,7 +129,7 @@ class PredictJson:
         sizes = set()
         for name, values in columns.items():
             if type(values) is not list:
-                raise BadRequestError(f"the column {name} is no list")
+                raise BadRequestError(f"the column {name} is not a list")
             sizes.add(len(values))
         if len(sizes) > 1:
             raise BadRequestError("the columns are of different lengths")

@@ -75,7 +75,7 @@ class PredictRoot:
                 await receive_file(request, source, limit)
             with source.open("rb") as file:
                 if file.read(4) != MAGIC:
-                    raise BadRequestError("the body is no ROOT file")
+                    raise BadRequestError("the body is not a ROOT file")
             return await self._answer(str(source), place, options, request)
 
     async def _answer(self, source: str, place: Path, options: dict[str, Any], request: Request) -> Response:
@@ -89,7 +89,7 @@ class PredictRoot:
         async def work(info: ModelInfo) -> int:
             nonlocal entries
             if not info.branches:
-                raise BadRequestError(f"the model {info.name} is no bundle: it does not know the branches of files")
+                raise BadRequestError(f"the model {info.name} is not a bundle: it does not know the branches of files")
             job = {
                 "bundle": str(self._management.files(info.name, info.version).absolute()),
                 "source": source,

@@ -26,7 +26,7 @@ def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
         prefixes: of `Settings.root_urls`; each ends at a slash or at the URL's own end.
 
     Raises:
-        BadRequestError: it is no URL.
+        BadRequestError: it is not a URL.
         ForbiddenError: it begins with none of the prefixes, or leads out of one with ``..``.
     """
     if not isinstance(url, str) or not url or not url.isprintable() or len(url) > 4096:

@@ -58,7 +58,7 @@ class Form:
         try:
             return self.files[name].read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise BadRequestError(f"the part {name} is no text") from None
+            raise BadRequestError(f"the part {name} is not text") from None
 
 
 @contextmanager
@@ -92,7 +92,7 @@ async def receive_form(request: Request, folder: Path, limit: int) -> AsyncItera
     Raises:
         BadRequestError: the form or its base64 is damaged.
         TooLargeError: the body is larger than `limit`, a text than 1 MiB, or there are more than 1000 parts.
-        UnsupportedMediaError: it is no form.
+        UnsupportedMediaError: it is not a form.
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     if content_type == b"application/x-www-form-urlencoded":

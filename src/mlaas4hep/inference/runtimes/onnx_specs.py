@@ -33,7 +33,7 @@ def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
     """The spec of an input or output as an onnxruntime session describes it.
 
     Raises:
-        ModelRefusedError: it is no tensor, or of a type numpy does not know (bfloat16, sequences, maps).
+        ModelRefusedError: it is not a tensor, or of a type numpy does not know (bfloat16, sequences, maps).
     """
     dtype = ONNX_DTYPES.get(entry.type)
     if dtype is None:

@@ -18,7 +18,7 @@ def to_bytes(key: str, value: Json) -> bytes:
     """A line that says what follows, then the value.
 
     Raises:
-        TypeError: the value is no JSON.
+        TypeError: the value is not JSON.
     """
     body = json.dumps(value, separators=(",", ":")).encode("ascii")
     return _line(key, body) + body

@@ -30,7 +30,7 @@ def content_key(parts: Mapping[str, Json]) -> str:
         40 hex digits.
 
     Raises:
-        TypeError: a value that is no JSON, or a key that is no string.
+        TypeError: a value that is not JSON, or a key that is not a string.
     """
     _check(parts)
     whole = {"format": FORMAT, "byteorder": sys.byteorder, "parts": parts}
@@ -45,7 +45,7 @@ def check_key(key: str) -> str:
         ValueError: it is not 16 to 128 lower-case hex digits.
     """
     if not _KEY.fullmatch(key):
-        msg = f"{key!r} is no key: 16 to 128 lower-case hex digits are expected"
+        msg = f"{key!r} is not a key: 16 to 128 lower-case hex digits are expected"
         raise ValueError(msg)
     return key
 

@@ -35,7 +35,7 @@ def open_file(path: Path) -> tuple[Descriptor, os.stat_result]:
         status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode):
         descriptor.close()
-        what = "it is no regular file"
+        what = "it is not a regular file"
         raise Damaged(what)
     return descriptor, status
 

@@ -39,7 +39,7 @@ class Shape:
         width: columns of the matrix.
 
     Raises:
-        ValueError: a negative size, a column named ``x``, or a dtype that is no plain memory.
+        ValueError: a negative size, a column named ``x``, or a dtype that is not plain memory.
     """
 
     ranges: tuple[int, ...]

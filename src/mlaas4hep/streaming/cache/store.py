@@ -88,7 +88,7 @@ class Cache:
 
         Raises:
             ValueError: the key is none.
-            TypeError: the value is no JSON.
+            TypeError: the value is not JSON.
         """
         path = self._path(key, DOCUMENT)
         data = to_bytes(key, value)

@@ -105,7 +105,7 @@ class Source(Protocol):
 
         Raises:
             BranchNotFoundError: a branch is not in the file.
-            UnsupportedBranchError: a branch is no numbers.
+            UnsupportedBranchError: a branch does not hold numbers.
             FileReadError: the file is damaged or cannot be reached.
         """
 

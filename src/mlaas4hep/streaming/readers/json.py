@@ -122,7 +122,7 @@ class _Stream:
         return bool(piece)
 
     def peek(self) -> str:
-        """The next character that is no space, not taken; empty at the end."""
+        """The next character that is not a space, not taken; empty at the end."""
         while True:
             end = _SPACE.match(self._buffer, self._at).end()  # type: ignore[union-attr]
             self._go(end)

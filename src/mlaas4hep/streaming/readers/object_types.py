@@ -42,7 +42,7 @@ class Type:
 
 
 def members_of(form: Any) -> list[Type]:
-    """All that is numbers, and what is not, in an awkward form; one without a part if the form is no object."""
+    """All that is numbers, and what is not, in an awkward form; one without a part if the form is not an object."""
     return list(_walk(form, ()))
 
 

@@ -135,7 +135,7 @@ def _word(value: Any) -> str:
 
 
 def _dtype(kinds: set[str]) -> str | None:
-    """The type that holds all of some types of numbers; None if one of them is no number."""
+    """The type that holds all of some types of numbers; None if one of them is not a number."""
     present = kinds - {"missing"}
     if not present <= {"bool", "int64", "uint64", "float64"} or ("bool" in present and len(present) > 1):
         return None

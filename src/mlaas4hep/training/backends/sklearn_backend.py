@@ -174,9 +174,11 @@ def _check_kind(model: Any, task: Task) -> None:
 
     name = type(model).__name__
     if task == "regression" and not is_regressor(model):
-        raise ModelFileError(f"{name} is no regressor, the task is regression", hint="return a regressor from model()")
+        raise ModelFileError(
+            f"{name} is not a regressor, the task is regression", hint="return a regressor from model()"
+        )
     if task != "regression" and not is_classifier(model):
-        raise ModelFileError(f"{name} is no classifier, the task is {task}", hint="return a classifier from model()")
+        raise ModelFileError(f"{name} is not a classifier, the task is {task}", hint="return a classifier from model()")
 
 
 def _check_scores(model: Any, task: Task) -> None:

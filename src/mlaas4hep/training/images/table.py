@@ -51,7 +51,7 @@ def read_table(table: Path, folder: Path) -> Table:
         folder: holds the images, or a folder ``train`` with them. Names may lack .png or .jpg.
 
     Raises:
-        FileReadError: the table or an image is not there, or the table is no such table; says in which line.
+        FileReadError: the table or an image is not there, or the table is not such a table; says in which line.
         LabelError: a label is empty, or there are fewer than two classes.
     """
     if not folder.is_dir():
@@ -95,9 +95,9 @@ def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
                     raise LabelError(f"the image {row[name]} has no label", where=where)
                 yield rows.line_num, row[name].strip(), " ".join(row[label].split())
     except UnicodeDecodeError as error:
-        raise FileReadError("is no text in UTF-8", where=str(table)) from error
+        raise FileReadError("is not text in UTF-8", where=str(table)) from error
     except csv.Error as error:
-        raise FileReadError(f"is no csv file ({error})", where=str(table)) from error
+        raise FileReadError(f"is not a csv file ({error})", where=str(table)) from error
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise FileReadError(reason, where=str(table), hint="--flabels names a csv file of name,label") from error

@@ -92,7 +92,7 @@ class ReportData:
         curves: learning curves, name (``loss``, ``val_loss``, ...) to one value an epoch.
         cutflow: the lines of the cutflow, in order.
         features: one row a branch, in the order of the columns.
-        left_out: branches that are no features though they were asked for, with the reason.
+        left_out: branches that are not features though they were asked for, with the reason.
         warnings: sentences for the user.
         configuration: the configuration as YAML text.
         files: the input files.
