@@ -101,3 +101,14 @@ def test_mean_and_spread_are_those_of_all_chunks() -> None:
     y = train.data.y.astype(np.float64)
     assert found.offset == pytest.approx(y.mean(), rel=1e-12)
     assert found.scale == pytest.approx(y.std(), rel=1e-9)
+
+
+def test_trees_get_the_target_as_it_is_without_a_word(tmp_path: Path) -> None:
+    sklearn, xgboost = pytest.importorskip("sklearn.ensemble"), pytest.importorskip("xgboost")
+    warnings: list[str] = []
+    settings = fit_settings(tmp_path, task="regression", classes=0, warn=warnings.append)
+    for model in (sklearn.RandomForestRegressor(), xgboost.XGBRegressor()):
+        backend = backend_for(model)
+        train = events(1e6, 30.0, 100, 5)
+        assert target_scale(train, lambda: backend.takes_any_target(model, 4, settings), settings.warn) is None  # noqa: B023
+    assert warnings == []

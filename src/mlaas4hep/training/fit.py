@@ -136,7 +136,7 @@ def train(
             few = few_of(probe, settings.classes)
             if few is not None:
                 rehearse(backend, model, few, settings, training.model)
-            if settings.task == "regression" and backend.name in NETWORKS:
+            if settings.task == "regression":
                 width = choice.layout.model_width
                 target = target_scale(probe, lambda: backend.takes_any_target(model, width, settings), monitor.warn)
             seen = {part: found if target is None else Standardised(found, target) for part, found in events.items()}

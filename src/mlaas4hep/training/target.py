@@ -102,7 +102,7 @@ class Standardised:
         return replace(arrays, y=self._target.forward(arrays.y))
 
 
-def target_scale(train: Events, takes_any: Callable[[], bool], warn: Callable[[str], None]) -> TargetScale | None:
+def target_scale(train: Events, takes_any: Callable[[], bool | None], warn: Callable[[str], None]) -> TargetScale | None:
     """Mean and spread of the target where a network could not learn it as it is; None where it can.
 
     A network begins near 0 and learns in steps of about 1e-3: a target that is far from 0 compared with its spread, or
@@ -110,10 +110,12 @@ def target_scale(train: Events, takes_any: Callable[[], bool], warn: Callable[[s
 
     Args:
         train: training events.
-        takes_any: asked where it would be needed: is a shifted and scaled target a fair one for the model's last layer
-            and loss?
+        takes_any: see `Backend.takes_any_target`.
         warn: told what is done.
     """
+    allowed = takes_any()
+    if allowed is None:
+        return None
     count, mean, squares = 0, 0.0, 0.0
     for chunk in train.chunks(0):
         y = chunk.y.astype(np.float64)
@@ -128,7 +130,7 @@ def target_scale(train: Events, takes_any: Callable[[], bool], warn: Callable[[s
     if spread == 0.0 or (0.1 <= spread <= 10.0 and abs(mean) <= 3.0 * spread):
         return None
     told = f"the target has mean {mean:.6g} and standard deviation {spread:.4g}"
-    if not takes_any():
+    if not allowed:
         warn(
             f"{told}, which a network learns badly, and its last layer or loss does not allow another unit: "
             "consider a target near 0 with a spread near 1"

@@ -108,8 +108,11 @@ class Backend(Protocol):
     def output(self, model: Any, task: Task) -> Said:
         """What is known of the scores of a trained model: probabilities, unless it says otherwise."""
 
-    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
-        """True if the last layer and the loss of an untrained model allow a target that is shifted and scaled."""
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool | None:
+        """Say whether last layer and loss of an untrained model allow a target that is shifted and scaled.
+
+        None: it is to get the target as it is, as it would if it was called directly.
+        """
 
     def save(self, model: Any, folder: Path, source: Path) -> None:
         """Write the framework's own format (and, for torch, the code in `source`) into an empty folder.

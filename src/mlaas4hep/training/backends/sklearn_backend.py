@@ -99,9 +99,9 @@ class SklearnBackend:
         decision = task != "regression" and not hasattr(model, "predict_proba")
         return Said(decision, threshold=0.0 if decision else 0.5)
 
-    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:  # noqa: ARG002
-        """False: a scikit-learn estimator gets what it would get if it was called directly."""
-        return False
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> None:  # noqa: ARG002
+        """None: a scikit-learn estimator gets what it would get if it was called directly."""
+        return
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
         """Scores: probabilities, or the decision function where there are none."""

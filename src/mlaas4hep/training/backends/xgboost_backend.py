@@ -98,9 +98,9 @@ class XGBoostBackend:
         decision = not callable(model.objective) and (not classes or objective == "binary:hinge")
         return Said(task != "regression" and decision, raw="sigmoid" if objective == LOGITS else "value")
 
-    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:  # noqa: ARG002
-        """False: trees know no unit, and the model is to be the one that XGBoost trains when it is called directly."""
-        return False
+    def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> None:  # noqa: ARG002
+        """None: trees know no unit, and the model is to be the one that XGBoost trains when it is called directly."""
+        return
 
     def save(self, model: Any, folder: Path, source: Path) -> None:  # noqa: ARG002
         """Write ``model.ubj``."""
