@@ -18,7 +18,7 @@ from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.assess import Assessment, assess
 from mlaas4hep.training.fit import Trained, load_user_module, train
 from mlaas4hep.training.prepare import Prepared, opened, prepare
-from mlaas4hep.training.publish import convert, package_versions, publish
+from mlaas4hep.training.publish import Converted, convert, package_versions, publish
 from tests.support.trained import FLAT, JAGGED, SAMPLES, Independent, Small, configured
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 
@@ -114,20 +114,25 @@ def assessed(workflow: Workflow, folder: Path) -> Iterator[tuple[Prepared, Train
         yield prepared, trained, assess(trained.dataset, trained.predict, None, monitor, task="binary", classes=2)
 
 
+def write(folder: Path, workflow: Workflow, made: tuple[Prepared, Trained, Assessment], converted: Converted) -> None:
+    prepared, trained, assessment = made
+    publish(
+        folder / "bundle",
+        workflow,
+        prepared,
+        trained,
+        converted,
+        metrics={},
+        report="<p>",
+        warnings=["one"],
+        rows=assessment.rows.raw,
+    )
+
+
 def published(workflow: Workflow, folder: Path) -> Manifest:
-    with assessed(workflow, folder) as (prepared, trained, assessment):
-        converted = convert(trained, assessment, prepared)
-        publish(
-            folder / "bundle",
-            workflow,
-            prepared,
-            trained,
-            converted,
-            metrics={},
-            report="<p>",
-            warnings=["one"],
-            rows=assessment.rows.raw,
-        )
+    with assessed(workflow, folder) as made:
+        prepared, trained, assessment = made
+        write(folder, workflow, made, convert(trained, assessment, prepared))
     with load_bundle(folder / "bundle") as bundle:
         return bundle.manifest
 
@@ -159,17 +164,7 @@ def test_a_wrong_conversion_is_refused(
         assert converted.onnx is None
         assert converted.parity is not None
         assert not converted.parity.agreed
-        publish(
-            tmp_path / "bundle",
-            workflow,
-            prepared,
-            trained,
-            converted,
-            metrics={},
-            report="<p>",
-            warnings=["one"],
-            rows=assessment.rows.raw,
-        )
+        write(tmp_path, workflow, (prepared, trained, assessment), converted)
         native = trained.predict(trained.choice.layout.transform(assessment.rows.raw))
     assert not (tmp_path / "bundle/model.onnx").exists()
     with load_bundle(tmp_path / "bundle") as bundle:
