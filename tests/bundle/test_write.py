@@ -282,7 +282,7 @@ def test_the_place_can_be_checked_before_training(out: Path) -> None:
     check_destination(out / "new" / "model")
     check_destination(out)
     (out / "a").write_text("")
-    with pytest.raises(OutputError, match="no model bundle is there already"):
+    with pytest.raises(OutputError, match="not a model bundle is there already"):
         check_destination(out)
     shutil.rmtree(out)
     check_destination(out)
