@@ -102,7 +102,9 @@ class Standardised:
         return replace(arrays, y=self._target.forward(arrays.y))
 
 
-def target_scale(train: Events, takes_any: Callable[[], bool | None], warn: Callable[[str], None]) -> TargetScale | None:
+def target_scale(
+    train: Events, takes_any: Callable[[], bool | None], warn: Callable[[str], None]
+) -> TargetScale | None:
     """Mean and spread of the target where a network could not learn it as it is; None where it can.
 
     A network begins near 0 and learns in steps of about 1e-3: a target that is far from 0 compared with its spread, or
