@@ -60,7 +60,7 @@ def check_place(path: Path, *, file: bool = False) -> None:
             return
         place = final(path)
         if not place.name:
-            raise OutputError("this is no name for an output", where=str(path))
+            raise OutputError("this is not a name for an output", where=str(path))
         parent = next(folder for folder in place.parents if folder.exists())
         writable = _may(parent, os.W_OK | os.X_OK) and not _kept_by_another(place, parent)
         long = any(len(os.fsencode(part)) > LONGEST for part in place.parts)

@@ -68,7 +68,7 @@ class OnnxScorer:
 
 
 def _source(path: Path) -> str | bytes:
-    """The path, or the content where the path is no text, which ONNX Runtime does not take."""
+    """The path, or the content where the path is not text, which ONNX Runtime does not take."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
