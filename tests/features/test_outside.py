@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.features.columns import Jagged
+from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.outside import Outside, Ranges
@@ -98,3 +99,14 @@ def test_a_bundle_without_figures_has_no_range(ranges: Ranges) -> None:
     unknown = Ranges.of(ranges.layout, {"pt": {"min": None, "max": None}})
     raw = np.full((3, 5), 1e30, dtype=np.float32)
     assert unknown.count(raw).to_json() == {}
+
+
+def test_integers_beyond_float64_are_within_their_own_range() -> None:
+    first, origin = 2**60 + 1, float(2**60)
+    branch = FeatureBranch("stamp", "flat", 1, 0.0, 1.0, 0.0, 0.0, origin)
+    figures = {"stamp": {"min": first, "max": first + 50, "values": 51, "missing": 0}}
+    ranges = Ranges.of(Layout((branch,)), figures)
+    numbers = np.arange(first, first + 51)
+    raw = raw_matrix({"stamp": numbers}, (branch,), 51)
+    assert ranges.count(raw).to_json() == {}
+    assert ranges.count(raw - np.float32(1)).to_json()["stamp"]["values"] == 1

@@ -40,7 +40,7 @@ def events(offset: float, scale: float, size: int, seed: int) -> MemoryEvents:
 
 
 @pytest.mark.parametrize("text", [KERAS.format(last="", loss="mse"), TORCH.format(last="")], ids=["keras", "torch"])
-@pytest.mark.parametrize(("offset", "scale"), [(1e6, 1.0), (0.0, 1e-6), (-3e-3, 1e-6), (2e4, 1e3), (0.0, 1.0)])
+@pytest.mark.parametrize(("offset", "scale"), [(1e6, 1.0), (-3e-3, 1e-6), (2e4, 1e3), (0.0, 1.0)])
 def test_a_network_learns_a_target_of_any_size(text: str, offset: float, scale: float, tmp_path: Path) -> None:
     source = tmp_path / "model.py"
     source.write_text(text)

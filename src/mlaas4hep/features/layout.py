@@ -112,9 +112,11 @@ class Layout:
             bool [N, D].
         """
         found = np.isfinite(raw)
-        with np.errstate(over="ignore"):
-            for number in np.array(self.missing, dtype=np.float32):
-                found &= (raw != number) | self.shifted
+        if self.missing:
+            free = self.shifted
+            with np.errstate(over="ignore"):
+                for number in np.array(self.missing, dtype=np.float32):
+                    found &= (raw != number) | free
         return found
 
     def transform(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:

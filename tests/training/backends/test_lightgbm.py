@@ -29,7 +29,7 @@ def thresholds(node: dict[str, Any]) -> list[float]:
 def test_rows_at_a_cut_and_missing_values_stay_on_their_side(
     kind: str, task: Task, classes: int, tmp_path: Path
 ) -> None:
-    model = getattr(lightgbm, kind)(n_estimators=10, verbose=-1)
+    model = getattr(lightgbm, kind)(n_estimators=10, n_jobs=1, verbose=-1)
     backend = backend_for(model)
     settings = fit_settings(tmp_path, task=task, classes=classes)
     train = MemoryEvents(make_sample(1000, task=task, seed=1))

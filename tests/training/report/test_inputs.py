@@ -103,3 +103,13 @@ def test_any_values_can_be_drawn(value: float | str, classes: tuple[str, ...]) -
     inputs = inputs_of(raw, y, np.ones(50), layout(2), [])
     assert inputs_svg(inputs, classes).startswith("<svg")
     assert correlation_svg("name", inputs, np.ones(50, dtype=np.bool_)).startswith("<svg")
+
+
+def test_a_difference_from_an_origin_is_shown_whatever_means_missing() -> None:
+    columns = (
+        FeatureBranch("time", "flat", 1, 0.0, 1.0, 0.0, -1.0, 1.6e9),
+        FeatureBranch("pt", "flat", 1, 0.0, 1.0, 0.0, -1.0),
+    )
+    raw = np.array([[-999.0, -999.0], [np.inf, 3.0]], dtype=np.float32)
+    found = inputs_of(raw, np.zeros(2), np.ones(2), Layout(columns, missing=(-999.0,)), ["time", "pt"])
+    np.testing.assert_array_equal(found.values, np.array([[-999.0, np.nan], [np.nan, 3.0]], dtype=np.float32))
