@@ -185,3 +185,26 @@ def test_small_chunks_are_a_body_as_any_other(serving: ServeProcess) -> None:
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     found = answers(serving.port, POST + HOST + CLOSE + CHUNKED + b"\r\n", chunks)
     assert found == answers(serving.port, POST + HOST + CLOSE + SIZED)
+
+
+def test_requests_sent_far_ahead_of_their_answers_wait_outside(tmp_path: Path, models: Path) -> None:
+    """Thousands of small requests on one connection: few are taken at a time, all are answered."""
+    made = ServeProcess(tmp_path, models)
+    try:
+        process = psutil.Process(made.process.pid)
+        shown = GET + HOST + b"\r\n"
+        answers(made.port, shown * 2000 + LAST)
+        before, peak, seen, many = process.memory_info().rss, 0, 0, 30_000
+        with socket.create_connection(("127.0.0.1", made.port), 60) as client, ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(client.sendall, shown * many + LAST)
+            tail = b""
+            while piece := client.recv(2**16):
+                data = tail + piece
+                seen += data.count(b"HTTP/1.1 200")
+                tail = data[-11:]
+                peak = max(peak, process.memory_info().rss)
+            sent.result()
+        assert seen == many + 1
+        assert peak - before < 40 * 2**20
+    finally:
+        made.stop()

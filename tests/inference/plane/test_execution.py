@@ -68,13 +68,13 @@ def test_no_rows_give_no_rows(inline: int, batching: Batching | None) -> None:
 
 def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread() -> None:
     async def test() -> None:
-        made, _ = execution(looping(), inline=10, timeout=0.4)
+        made, _ = execution(looping(), inline=10, timeout=2.0)
         short, endless = np.array([[1.0]], np.float32), np.array([[1e18]], np.float32)
         assert made.inline({"x": short}, 1) is not None
         assert made.inline({"x": endless}, 1) is None
         assert made.pace.rows == 0
         assert made.inline({"x": short}, 1) is None
-        with pytest.raises(ModelTimeoutError, match=r"the model did not answer within 0\.4 s"):
+        with pytest.raises(ModelTimeoutError, match=r"the model did not answer within 2 s"):
             await made.run({"x": endless}, 1)
         found, _, _ = await made.run({"x": short}, 1)
         assert found["y"].tolist() == [[1.0]]
@@ -84,7 +84,7 @@ def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread() -> None:
 
 def test_others_go_on_while_one_model_hangs() -> None:
     async def test() -> None:
-        slow, _ = execution(looping(), timeout=1.0)
+        slow, _ = execution(looping(), timeout=5.0)
         fast, _ = execution(scaler(2.0, 1))
         hanging = asyncio.create_task(slow.run({"x": np.array([[1e18]], np.float32)}, 1))
         await asyncio.sleep(0)
@@ -117,7 +117,7 @@ def test_a_cancelled_caller_keeps_the_model_until_its_run_ends() -> None:
 
 def test_only_so_many_rows_may_wait() -> None:
     async def test() -> None:
-        made, _ = execution(looping(), timeout=0.5, queue=3)
+        made, _ = execution(looping(), timeout=3.0, queue=3)
         task = asyncio.create_task(made.run({"x": np.full((2, 1), 1e18, np.float32)}, 2))
         await asyncio.sleep(0)
         with pytest.raises(TooManyRequestsError, match="2 rows wait for this model already"):
@@ -150,7 +150,7 @@ def test_a_failing_row_in_a_batch_hurts_nobody_else(inline: int) -> None:
 
 def test_a_batch_that_is_late_is_told_to_all_its_callers_and_not_run_again() -> None:
     async def test() -> None:
-        made, statistics = execution(looping(), timeout=0.5)
+        made, statistics = execution(looping(), timeout=3.0)
         made.batch(Batching(max_size=4, max_delay_ms=100))
         rows = [np.full((1, 1), value, np.float32) for value in (1, 1e18, 1, 1)]
         runs = 0
@@ -162,7 +162,7 @@ def test_a_batch_that_is_late_is_told_to_all_its_callers_and_not_run_again() -> 
 
         once, made.runtime.run = made.runtime.run, counted  # type: ignore[method-assign]
         found = await asyncio.gather(*(made.run({"x": row}, 1) for row in rows), return_exceptions=True)
-        assert [str(error) for error in found] == ["the model did not answer within 0.5 s"] * 4
+        assert [str(error) for error in found] == ["the model did not answer within 3 s"] * 4
         assert len({id(error) for error in found}) == 4
         assert runs == 1
         assert statistics.executions == 0

@@ -118,3 +118,12 @@ def test_score_names() -> None:
     assert score_names(("b", "s"), None, 1) == ("s",)
     assert score_names(("b", "s", "t"), None, 3) == ("b", "s", "t")
     assert score_names((), None, 1) == ()
+
+
+def test_maps_in_a_model_put_there_by_hand_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    skl2onnx = pytest.importorskip("skl2onnx")
+    model = LogisticRegression().fit(np.arange(8.0)[:, None], ["signal", "background"] * 4)
+    made = skl2onnx.to_onnx(model, np.zeros((1, 1), np.float32), target_opset=17)
+    (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(ModelRefusedError, match=r"seq\(map.*models upload.*'zipmap': False"):
+        opened(tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httptools
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlaas4hep.inference.operation.accounts import DELIVERED
@@ -22,11 +23,24 @@ __all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "Guarded"]
 KEEP_ALIVE = 75
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 2**20
+STEP = 4096
+"""Bytes that are parsed at a time where requests may begin."""
 NEW, HEAD, BODY, DONE, ENDED = range(5)
 FULL, LATE = "too many connections", "the request did not arrive in time"
 LARGE = f"the head of a request, and what stands between and behind its chunks, may have {LARGEST} bytes"
 MANY = f"a request may have {MOST} headers"
 MALFORMED = "the request is not HTTP"
+
+
+class _Flow(FlowControl):
+    """uvicorn's, which reads on with every answer, however much waits."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless something is held back."""
+        if not self.held:
+            super().resume_reading()
 
 
 class Guarded(HttpToolsProtocol):
@@ -47,14 +61,17 @@ class Guarded(HttpToolsProtocol):
     state: State
     outgoing: Outgoing
     cycle: Any
+    flow: _Flow
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse one too many."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self.phase, self.since, self.arrived = NEW, self.loop.time(), 0
         self.fields: dict[bytes, bytes] = {}
         self._piece = self._seen = self._open = self._around = self._inside = 0
         self._chunked = self._upgrade = self._got_on = False
+        self._rest = b""
         self._error: HeadError | None = None
         self._refusal: HeadError | None = None
         self._cut = False
@@ -75,12 +92,40 @@ class Guarded(HttpToolsProtocol):
             self.arrived += len(data)
             if self.arrived > LINGER_BYTES:
                 self.transport.abort()
-        elif len(data) <= LARGEST or self.phase == BODY:
-            self._feed(data)
         else:
-            for start in range(0, len(data), LARGEST):
-                if self.phase != ENDED:
-                    self._feed(data[start : start + LARGEST])
+            self._take(self._rest + data)
+
+    def _take(self, data: bytes) -> None:
+        """Parse as much as leaves few requests waiting; what is over is parsed when these are answered."""
+        start, size = 0, len(data)
+        self._hold(b"")
+        while start < size and self.phase != ENDED:
+            if self.pipeline:
+                self._hold(data[start:])
+                return
+            end = start + max(STEP, self._owed())
+            self._feed(data[start:end] if start or end < size else data)
+            start = end
+
+    def _owed(self) -> int:
+        """Bytes that certainly belong to the body that is arriving."""
+        if self.phase != BODY or self._chunked:
+            return 0
+        return int(self.fields.get(b"content-length", b"0")) - self._inside
+
+    def _hold(self, rest: bytes) -> None:
+        """Leave these bytes over; as long as there are some, no more are read."""
+        self._rest = rest
+        self.flow.held = bool(rest)
+        if rest:
+            self.flow.pause_reading()
+
+    def _go_on(self) -> None:
+        """Parse what was left over, once nothing waits before it."""
+        if self._rest and not self.pipeline and not self.transport.is_closing():
+            self.data_received(b"")
+            if not self._rest:
+                self.flow.resume_reading()
 
     def _feed(self, data: bytes) -> None:
         self._got_on, self._piece = False, len(data)
@@ -183,6 +228,8 @@ class Guarded(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is on its way; without a timer for each: `check` closes connections that stay idle."""
+        if self._rest:
+            self.loop.call_soon(self._go_on)
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
@@ -208,6 +255,7 @@ class Guarded(HttpToolsProtocol):
         if self.transport.is_closing() or self.phase == ENDED:
             return
         own, self.phase = self.phase == BODY, ENDED
+        self._hold(b"")
         self.since, self.arrived = self.loop.time(), 0
         self.state.metrics.request("http", "OTHER", OTHER, str(error.status), 0.0)
         cycle = self.cycle
@@ -260,7 +308,7 @@ class Guarded(HttpToolsProtocol):
             self.transport.close()
         if self.phase == DONE or now - self.since <= limit:
             return
-        if self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS):
+        if self._rest or (self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS)):
             self.since, self.arrived = now, 0
         else:
             self.refuse(HeadError(408, LATE))
@@ -274,4 +322,5 @@ class Guarded(HttpToolsProtocol):
     def idle(self) -> bool:
         """Between two requests, or before the first."""
         answered = self.cycle is None or self.cycle.response_complete or self.cycle.disconnected
-        return self.phase == NEW or (self.phase in (DONE, ENDED) and answered and self._refusal is None)
+        waits = bool(self._rest) or self._refusal is not None
+        return self.phase == NEW or (self.phase in (DONE, ENDED) and answered and not waits)

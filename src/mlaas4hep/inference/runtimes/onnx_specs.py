@@ -27,6 +27,10 @@ ONNX_DTYPES: Final = {
     "tensor(bool)": "bool",
     "tensor(string)": "object",
 }
+MAPS: Final = (
+    "maps of ZipMap and lists of SequenceConstruct become tensors when a model is uploaded (`mlaas4hep models upload`);"
+    " all else has to be a tensor in the file (skl2onnx: options={'zipmap': False})"
+)
 
 
 def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
@@ -38,7 +42,7 @@ def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
     dtype = ONNX_DTYPES.get(entry.type)
     if dtype is None:
         what = f"the model's tensor {entry.name!r} is of the type {entry.type}, which cannot be served"
-        raise ModelRefusedError(what)
+        raise ModelRefusedError(what, hint=MAPS if entry.type.startswith("seq(") else None)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in entry.shape)
     fits = bool(columns) and bool(shape) and shape[-1] in {-1, len(columns)}
     return TensorSpec(entry.name, dtype, shape, tuple(columns) if fits else ())
