@@ -228,6 +228,8 @@ EVENT_NAMES = [
     "run_number",
     "lumiSection",
     "orbitNumber",
+    "Unnamed: 0",
+    "__index_level_0__",
 ]
 OTHER_NAMES = [
     "eventWeight",
@@ -278,3 +280,12 @@ def test_numbers_of_events_are_not_features(tmp_path: Path) -> None:
         assert note.startswith("identifiers, which are not features: eventNumber, mcChannelNumber, lumi (")
         named = workflow_of({"tree": (path, "x")}, features={"include": ["met", "lumi"]})
         assert set(choose_branches(files, named).features) == {"met", "lumi"}
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_that_pandas_writes_into_csv_is_not_a_feature(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{name},x\n0,1.5\n1,2.5\n")
+    found = choose({"a": path}, "a")
+    assert found.features == ("x",)
+    assert found.left_out == {"Unnamed: 0": "is an identifier"}

@@ -24,6 +24,7 @@ DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
 _OF_EVENT = re.compile(
     r"(mc_?)?(run|event|evt|channel)(_?(number|num|nr|no|id))?"
     r"|lumi(nosity)?(_?(block|section))?(_?(number|num|nr|no|id))?|lbn?|ls|dsid|dataset_?(number|id)"
+    r"|unnamed: \d+|__index_level_\d+__|"  # the index that pandas writes beside the columns, in CSV without a name
     r"|bcid|bunch(_?crossing)?(_?(number|id))?|orbit(_?(number|num))?",
     re.IGNORECASE,
 )

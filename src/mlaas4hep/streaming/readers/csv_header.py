@@ -55,6 +55,7 @@ def read_header(lines: Iterable[str], path: str) -> Header:
     names = [name.strip() for name in _split(found[0], separator)]
     if not any(names):
         raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(names)]  # as pandas calls them
     header = Header(tuple(names), separator, _decimal(found[1:], separator))
     if all(map(_is_number, names)):
         what = f"has no header line: the first one holds numbers (with {header.between})"
