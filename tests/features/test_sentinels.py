@@ -91,6 +91,12 @@ def test_a_number_far_from_categories(name: str, number: int) -> None:
     assert found(values) == [float(number)]
 
 
+def test_one_weight_a_file_is_not_a_missing_value() -> None:
+    """The example: cross-section x luminosity / events of four samples, of which one is far greater than the others."""
+    weights = np.array([0.3977354, 126.1188, 262.6372, 6152.532], np.float32)
+    assert found(np.repeat(weights, [80, 80, 60, 60])) == []
+
+
 def test_several_numbers() -> None:
     rng = np.random.default_rng(0)
     values = rng.choice([-999.0, -10.0, -1.0, 2.0], SIZE, p=[0.4, 0.1, 0.1, 0.4])

@@ -1,4 +1,4 @@
-"""The sentence on overtraining: there when a model knows its events by heart, absent when it does not."""
+"""The sentence on overtraining: there when training and test events differ, absent when they do not."""
 
 from __future__ import annotations
 

@@ -126,8 +126,9 @@ def metadata(model: str, version: str) -> Call:
 def upload(file: Path, name: str | None, version: str) -> Call:
     """Add a version from a bundle or a foreign model."""
     if not file.is_file():
-        hint = "pack the folder into a tar.gz" if file.is_dir() else None
-        raise FileReadError("is a folder" if hint else "no such file", where=str(file), hint=hint)
+        name_of = file.resolve().name
+        hint = f"pack it first, e.g. tar -czf {name_of}.tar.gz -C {file} ." if file.is_dir() else None
+        raise FileReadError("is a folder, not a file" if hint else "no such file", where=str(file), hint=hint)
     params = {"filename": file.name, **({"name": name} if name else {}), **({"version": version} if version else {})}
     headers = {"content-type": "application/octet-stream", "content-length": str(file.stat().st_size)}
     return Call("POST", "/api/models", arguments={"params": params, "headers": headers}, file=file, patience=PATIENCE)

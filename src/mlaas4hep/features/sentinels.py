@@ -104,15 +104,20 @@ def _apart(sketch: Sketch, often: NDArray[np.bool_]) -> list[int]:
     while last - first >= 2:
         values = [sketch.edges(index)[0] for index in (first, first + 1, last - 1, last)]
         low, after, before, high = values
-        if often[first] and after - low > WIDTHS * (high - after) and abs(low) >= DISTANCE:
+        if often[first] and after - low > WIDTHS * (high - after) and _chosen(low):
             found.append(first)
             first += 1
-        elif often[last] and high - before > WIDTHS * (before - low) and abs(high) >= DISTANCE:
+        elif often[last] and high - before > WIDTHS * (before - low) and _chosen(high):
             found.append(last)
             last -= 1
         else:
             break
     return found
+
+
+def _chosen(category: float) -> bool:
+    """Whether a person may have chosen it: a whole number, not small. A weight such as 6152.53 was computed."""
+    return abs(category) >= DISTANCE and category.is_integer()
 
 
 def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]) -> str | None:

@@ -21,7 +21,7 @@ _LEAST_DISTANCE = 0.02
 """As for the AUC: distances below are left alone."""
 
 _REMEDY = (
-    "the model knows its training events by heart. Try a simpler model (fewer or smaller trees, fewer units, "
+    "the model is overtrained. Try a simpler model (fewer or smaller trees, fewer units, "
     "more regularisation), early stopping, or more events, above all of samples whose events weigh much"
 )
 
