@@ -274,7 +274,7 @@ def test_a_model_of_another_framework_as_a_file(client: ModelClient, tmp_path: P
 def test_uploads_that_cannot_be(client: ModelClient, tmp_path: Path) -> None:
     with pytest.raises(FileReadError, match=r"none\.tar\.gz: no such file"):
         client.upload(tmp_path / "none.tar.gz")
-    with pytest.raises(FileReadError, match="is a folder; pack"):
+    with pytest.raises(FileReadError, match="is a folder, not a file; pack it first"):
         client.upload(tmp_path)
     with pytest.raises(FileReadError, match="look at 'model'"):
         client.upload_parts({"name": "x", "model": "gone.onnx"}, tmp_path)

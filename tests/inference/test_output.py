@@ -139,7 +139,7 @@ def test_discard(path: Path) -> None:
 def test_an_existing_file_is_replaced_only_when_asked(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("old")
-    with pytest.raises(OutputError, match="the file exists already; choose another name or say --overwrite"):
+    with pytest.raises(OutputError, match="the file exists already; choose another name or add --overwrite"):
         open_writer(path, KINDS)
     assert path.read_text() == "old"
     with open_writer(path, KINDS, overwrite=True) as writer:

@@ -76,7 +76,7 @@ def check_outputs(
             raise OutputError(f"{one.option} and {other.option} cannot be written to one place", where=str(other.path))
     for output in written:
         if not (overwrite and output.path.is_file()) and not _replaceable(output):
-            asked = "" if output.kind == "model" else ", or say --overwrite"
+            asked = "" if output.kind == "model" else ", or add --overwrite"
             what = "the file exists already" if output.kind in {"scores", "archive"} else _else(output)
             raise OutputError(what, where=str(output.path), hint=f"choose another name{asked}")
 

@@ -144,7 +144,7 @@ def check_output(path: Path | str, *, overwrite: bool = False) -> None:
             raise OutputError(what, where=str(path), hint="choose another name")
         if path.exists() and not overwrite:
             what = "the file exists already"
-            raise OutputError(what, where=str(path), hint="choose another name or say --overwrite")
+            raise OutputError(what, where=str(path), hint="choose another name or add --overwrite")
     except OSError as error:
         raise output_error(error, path) from error
     check_place(path)

@@ -72,7 +72,7 @@ def check_addresses(settings: Settings) -> None:
         raise ConfigError(
             "only loopback addresses are served without authentication",
             where=settings.host,
-            hint="name security.issuers in --config, or say --insecure",
+            hint="name security.issuers in --config, or add --insecure",
         )
 
 
