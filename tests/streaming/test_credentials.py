@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import FileReadError, without_credentials
-from tests.streaming.test_remote_version import Quiet
 from tests.support.cli import run
+from tests.support.http_files import CONNECTIONS_LEFT, Quiet, served
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*unclosed.*:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = CONNECTIONS_LEFT
 
 SECRETS = ("hunter2", "eyJhbGciOi", "deadbeef")
 QUERY = "authz=Bearer%20eyJhbGciOi&X-Amz-Signature=deadbeef&n=1"
@@ -30,14 +22,8 @@ QUERY = "authz=Bearer%20eyJhbGciOi&X-Amz-Signature=deadbeef&n=1"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    gc.collect()
+    with served(Quiet, tmp_path) as found:
+        yield found
 
 
 def test_a_training_keeps_no_password(host: str, tmp_path: Path) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +16,9 @@ from mlaas4hep.streaming.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.pipeline import Pipeline
 from mlaas4hep.streaming.remote_version import version_of
 from tests.support.cli import run
+from tests.support.http_files import CONNECTIONS_LEFT, Quiet, served
 
-# fsspec and uproot leave their connections to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*unclosed.*:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Python's own server, which tells the time of change."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+pytestmark = CONNECTIONS_LEFT
 
 
 class Tagged(Quiet):
@@ -58,14 +43,8 @@ class Silent(Quiet):
 @pytest.fixture
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A server of the test's folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(request.param, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    gc.collect()
+    with served(request.param, tmp_path) as host:
+        yield f"http://{host}"
 
 
 def write(path: Path, x: float, changed: int) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import re
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,20 +14,13 @@ from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.readers import open_source
+from tests.support.http_files import CONNECTIONS_LEFT, Quiet, served
 
-# uproot leaves its connections to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*unclosed.*:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = CONNECTIONS_LEFT
 
 
-class Whole(SimpleHTTPRequestHandler):
+class Whole(Quiet):
     """Sends the whole file whatever part is asked for."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 class Parts(Whole):
@@ -61,24 +50,11 @@ class Named(Parts):
         return str(Path(self.directory) / parse_qs(urlsplit(path).query)["key"][0])
 
 
-class Server(ThreadingHTTPServer):
-    """A client that hangs up early is not an error."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(params=[Parts, Whole])
 def url(request: pytest.FixtureRequest, pythia: Path) -> Iterator[str]:
     """A server of the example files."""
-    server = Server(("127.0.0.1", 0), partial(request.param, directory=str(pythia)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    gc.collect()
+    with served(request.param, pythia) as host:
+        yield f"http://{host}"
 
 
 @pytest.mark.parametrize("url", [Parts], indirect=True)
