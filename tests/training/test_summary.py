@@ -7,7 +7,7 @@ import pytest
 
 from mlaas4hep.training import _format
 from mlaas4hep.training.metrics import Part, evaluate
-from mlaas4hep.training.summary import render_summary
+from mlaas4hep.training.summary import _words, render_summary
 
 
 def part(events: int, weight: float = 1.0) -> Part:
@@ -39,7 +39,7 @@ def test_evaluation_without_threshold() -> None:
     text = render_summary("other", metrics)
     assert "AMS (data): undefined" in text
     assert "weighted" in text
-    assert "warning: ams.threshold is undefined: the AMS is nowhere defined" in text
+    assert "warning: AMS threshold is undefined: the AMS is nowhere defined" in text
 
 
 def test_regression() -> None:
@@ -80,3 +80,16 @@ def test_other_formats() -> None:
     assert _format.short(10.0) == "10"
     assert _format.main_part([]) is None
     assert _format.main_part(["train", "validation"]) == "validation"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("parts.test.weighted.auc", "weighted AUC of test"),
+        ("parts.data", "a score of data"),
+        ("ams.threshold", "AMS threshold"),
+        ("ams", "AMS"),
+    ],
+)
+def test_keys_of_the_metrics_in_words(path: str, words: str) -> None:
+    assert _words(path) == words

@@ -39,7 +39,7 @@ def render_summary(
     ams = metrics.get("ams")
     if ams:
         blocks.append(_ams_line(ams))
-    undefined = [f"{entry['what']} is undefined: {entry['reason']}" for entry in _important(metrics)]
+    undefined = [f"{_words(entry['what'])} is undefined: {entry['reason']}" for entry in _important(metrics)]
     notes = [f"warning: {sentence}" for sentence in undefined]
     if warnings:
         kept = "; the report keeps them" if report else ""
@@ -54,7 +54,8 @@ def render_summary(
 
 def _task(task: str, classes: Sequence[str]) -> str:
     if task == "binary":
-        return f"binary, {classes[1]} (signal) against {classes[0]}"
+        mark = "" if classes[1] == "signal" else " (signal)"
+        return f"binary, {classes[1]}{mark} against {classes[0]}"
     return f"{task}, {len(classes)} classes" if classes else task
 
 
@@ -66,7 +67,7 @@ def _event_rows(metrics: Mapping[str, Any], weighted: bool) -> list[list[str]]:
         return count(block["events"]) + (f" ({number(block['sum_of_weights'])})" if weighted else "")
 
     for index, label in enumerate(metrics["classes"]):
-        mark = " (signal)" if metrics["task"] == "binary" and index == 1 else ""
+        mark = " (signal)" if metrics["task"] == "binary" and index == 1 and label != "signal" else ""
         rows.append([f"{label}{mark}", *(cell(part["classes"][label]) for part in parts.values())])
     rows.append(["all", *(cell(part) for part in parts.values())])
     if weighted:
@@ -89,6 +90,16 @@ def _ams_line(ams: Mapping[str, Any]) -> str:
     origin = "chosen on validation" if ams.get("chosen_on") == "validation" else "given"
     value = with_error(ams.get("value"), ams.get("error"))
     return f"AMS ({ams['evaluated_on']}): {value} at score >= {exact(ams['threshold'])}, {origin}"
+
+
+def _words(path: str) -> str:
+    """A key of the metrics as a person says it: ``parts.test.weighted.auc`` is the weighted AUC of test."""
+    names = {"ams": "AMS", "auc": "AUC"}
+    first, *rest = (names.get(key, key) for key in path.split("."))
+    if first != "parts" or not rest:
+        return " ".join((first, *rest))
+    part, *figure = rest
+    return f"{' '.join(figure) or 'a score'} of {part}"
 
 
 def _important(metrics: Mapping[str, Any]) -> list[Mapping[str, str]]:
