@@ -72,3 +72,11 @@ def test_ranges_of_all_files_together_hold_a_bounded_number_of_values(count: int
 
 def test_sizes() -> None:
     assert (size_text(12), size_text(1536), size_text(3 * 2**30)) == ("12 bytes", "1.5 KiB", "3.0 GiB")
+
+
+def test_chunks_cut_by_the_memory_limit_are_said_and_not_kept(tmp_path: Path) -> None:
+    """The limit may be the machine's, and the bundle's bytes are not to depend on that."""
+    monitor = Collector()
+    result = run_training(configured(tmp_path, 3), tmp_path / "bundle", monitor)
+    assert any("more do not fit into the memory limit" in text for text in monitor.warnings)
+    assert not any("memory limit" in text for text in result.warnings)

@@ -22,6 +22,7 @@ from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.dataset import Dataset
 from mlaas4hep.streaming.keys import rows_key
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.streaming.rows import target_dtype
 from mlaas4hep.streaming.store import DiskStore
 from mlaas4hep.training import giveaway
@@ -130,6 +131,7 @@ def train(
                 alert=monitor.alert,
                 module=module,
                 columns=choice.layout.model_columns,
+                memory_limit=memory_limit(workflow),
             )
             target = None
             probe = _part(workflow, prepared, dataset, TRAIN)  # one of its own: it counts the times through
@@ -142,8 +144,9 @@ def train(
             seen = {part: found if target is None else Standardised(found, target) for part, found in events.items()}
             fitted, history = backend.fit(model, seen[TRAIN], seen[VALIDATION], settings)
         sys.stdout.flush()
+        give_back()
         if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
-            monitor.warn(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
+            monitor.alert(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
         task = prepared.labels.task
 
         def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:

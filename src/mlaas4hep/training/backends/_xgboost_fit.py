@@ -14,8 +14,10 @@ import numpy as np
 import xgboost
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.training.backends._files import check_room
 from mlaas4hep.training.backends._loop import Progression, read_checkpoint, write_checkpoint
+from mlaas4hep.training.backends._xgboost_memory import check_streamed, fits_in_arrays, page_rows
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.data import Arrays, Events
 from mlaas4hep.training.user_model import user_errors
@@ -58,7 +60,7 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
     with user_errors(str(getattr(settings.module, "__file__", "model")), f"{type(model).__name__} cannot be trained"):
         if booster is not None and left <= 0:
             model.load_model(bytearray(booster.save_raw("ubj")))
-        elif train.fits() or model.booster == "gblinear":
+        elif model.booster == "gblinear" or fits_in_arrays(model, train, validation, settings):
             _fit_arrays(model, train, validation, watch, left, booster)
         else:
             _fit_external(model, train, validation, watch, left, booster, settings)
@@ -123,6 +125,7 @@ def _fit_external(
             "tree_method='exact' needs all events in memory, and they do not fit",
             hint="use tree_method='hist' or 'approx', or raise memory_limit",
         )
+    check_streamed(model, train, validation, settings)
     rows = np.zeros((max(settings.classes, 2), train.width), np.float32)
     labels = np.arange(len(rows)).astype(np.float32 if settings.task == "regression" else np.int64)
     sets = [(rows, labels)]
@@ -147,6 +150,7 @@ def _fit_external(
                 matrix = xgboost.ExtMemQuantileDMatrix(chunks, ref=ref, max_bin=bins, **common)
             if options.get("feature_weights") is not None:
                 matrix.set_info(feature_weights=options["feature_weights"])
+            give_back()  # what reading took is for the rounds
             return matrix
 
         try:
@@ -183,7 +187,8 @@ class _Chunks(xgboost.DataIter):
 
     def reset(self) -> None:
         """Begin again."""
-        self._left = self._events.chunks(0)
+        rows = page_rows(self._events.width)
+        self._left = self._events.chunks(0) if rows is None else self._events.batches(rows)
 
 
 class _Watch(xgboost.callback.TrainingCallback):

@@ -37,6 +37,7 @@ class FitSettings:
         left_out: filled by a backend with columns its model cannot take, and why.
         columns: names of the columns the model sees, for messages.
         module: the namespace of the user's model file (for `train_clf` / `torch_train`).
+        memory_limit: bytes that events, and what a framework keeps of each, may take; None for no limit.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class FitSettings:
     columns: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     alert: Callable[[str], None] = lambda _text: None
+    memory_limit: int | None = None
 
 
 @dataclass
