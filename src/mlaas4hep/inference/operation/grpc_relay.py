@@ -9,13 +9,16 @@ import asyncio
 import contextlib
 import itertools
 import os
-import secrets
+import shutil
 import socket
 import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from mlaas4hep.inference.operation.accepting import Accepting
 from mlaas4hep.inference.operation.accounts import CUT_OFF
@@ -29,6 +32,8 @@ __all__ = ["PEER", "Frames", "Relay"]
 
 PEER = "mlaas4hep-client-"
 """Begins the names of the relay's ends; the client's address and port follow."""
+FOLDER = "mlaas4hep-grpc-"
+"""Begins the name of the folder of the inner socket; the number of the process follows."""
 LINUX = sys.platform.startswith("linux")
 PATH = 108
 """Bytes of the name of a local socket."""
@@ -232,14 +237,11 @@ class Relay:
         self.calls = 0
         self.connections: set[_Outer] = set()
         self.port: int = listener.getsockname()[1]
-        name = f"mlaas4hep-{secrets.token_hex(16)}"
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if LINUX:
-            self._place, self.inside = f"\0{name}", f"unix-abstract:{name}"
-        else:
-            self._folder = tempfile.TemporaryDirectory(prefix="mlaas4hep-")
-            self._place = f"{self._folder.name}/grpc"
-            self.inside = f"unix:{self._place}"
+        # In a folder of this user alone: a name without a folder is open to everybody on the machine.
+        remove_leftovers()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
+        self._place = f"{self._folder.name}/grpc"
+        self.inside = f"unix:{self._place}"
         self._listener = listener
         self._accepting = Accepting(listener, lambda: _Outer(self), context, patience)
         self._state = state
@@ -267,8 +269,7 @@ class Relay:
             connection.transport.close()
         for task in list(self._tasks):
             task.cancel()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._folder.cleanup()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it, and keep it from being forgotten."""
@@ -302,3 +303,12 @@ class Relay:
             await asyncio.sleep(TICK)
             for connection in list(self.connections):
                 connection.check(loop.time(), self._patience)
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of this user's servers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        process = folder.name.removeprefix(FOLDER).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and process.isdigit() and not psutil.pid_exists(int(process)):
+                shutil.rmtree(folder)
