@@ -223,7 +223,6 @@ def test_the_inner_socket_is_in_a_folder_of_this_user_alone(serving: ServeProces
     inner = re.search(rf"\S*/mlaas4hep-grpc-{serving.process.pid}-\S+/grpc", names)
     assert inner is not None
     assert Path(inner[0]).parent.stat().st_mode & 0o077 == 0
-    assert not re.search(r"@mlaas4hep-[0-9a-f]{16}", names)
 
 
 def test_folders_of_killed_servers_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
