@@ -61,16 +61,23 @@ def workflow(folder: Path, events: int, model: str, limit: str) -> Path:
     return path
 
 
-def peak(*command: str) -> tuple[float, float]:
-    """Peak resident memory in MB and seconds of a command that must succeed."""
+REFUSED = 2
+"""Exit status of a command that says in one line what it needs, here: more memory than the limit."""
+
+
+def peak(*command: str) -> tuple[float, float, bool]:
+    """Peak resident memory in MB, seconds, and whether the command refused the work; it must not fail otherwise."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, REFUSED):
         sys.exit(errors.decode("utf-8", "replace"))
-    return usage.ru_maxrss / 1000.0, time.perf_counter() - start
+    if code == REFUSED:
+        print(errors.decode("utf-8", "replace").strip(), file=sys.stderr)
+    return usage.ru_maxrss / 1000.0, time.perf_counter() - start, code == REFUSED
 
 
 def main() -> None:
@@ -96,7 +103,6 @@ def main() -> None:
             found = []
             for events in sizes:
                 configuration = workflow(folder, events, model, options.limit)
-                shutil.rmtree(bundle, ignore_errors=True)
                 found.append(peak(program, "train", str(configuration), "--fout", str(bundle), "--quiet"))
             row(f"train, {model}", found)
         output = folder / "scores.parquet"
@@ -110,10 +116,12 @@ def main() -> None:
             shutil.rmtree(folder)
 
 
-def row(name: str, found: list[tuple[float, float]]) -> None:
+def row(name: str, found: list[tuple[float, float, bool]]) -> None:
     """Print a line of the table."""
-    (tiny, _), (small, _), (large, seconds) = found
-    print(f"| {name} | {tiny:.0f} | {small:.0f} | {large:.0f} | {large / small:.2f} | {seconds:.0f} |", flush=True)
+    cells = [f"refused, at {size:.0f}" if refused else f"{size:.0f}" for size, _, refused in found]
+    (_, _, _), (small, _, _), (large, seconds, refused) = found
+    ratio = "-" if refused else f"{large / small:.2f}"
+    print(f"| {name} | {' | '.join(cells)} | {ratio} | {seconds:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
