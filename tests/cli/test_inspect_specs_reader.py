@@ -139,7 +139,44 @@ def test_reader_info(file: Path, pythia: Path, tmp_path: Path) -> None:
     outcome = run("reader", "--fin", listed, "--info", "--branch", "Events")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.count("(TTree): ") == 2
-    assert outcome.out == run("inspect", file, "--tree", "Events").out + run("inspect", pythia / "ttbar.root").out
+    content = run("inspect", file, "--tree", "Events").out + run("inspect", pythia / "ttbar.root").out
+    assert outcome.out == content + run("reader", "--fin", listed, "--branch", "Events").out
+    assert run("reader", "--fin", listed, "--info", "--verbose", 0).out == content
+
+
+def test_reader_info_tells_ranges_and_dimensions(file: Path, tmp_path: Path) -> None:
+    fout = tmp_path / "specs.json"
+    outcome = run("reader", "--fin", file, "--info", "--branches", "MET_pt,Jet_pt", "--fout", fout, "--nan", "nan")
+    assert (outcome.code, outcome.err) == (0, "")
+    with uproot.open(file) as opened:
+        met, jets = (opened["Events"][name].array() for name in ("MET_pt", "Jet_pt"))
+    found = json.loads(fout.read_text())
+    assert found["minv"] == {"MET_pt": ak.min(met), "Jet_pt": ak.min(jets)}
+    assert found["jdim"]["Jet_pt"] == ak.max(ak.num(jets))
+    table = outcome.out.splitlines()[-4:-1]
+    assert {line.split()[0] for line in table} >= {"MET_pt", "Jet_pt"}
+    assert any(str(ak.max(ak.num(jets))) in line.split() for line in table)
+
+
+def test_reader_applies_a_preproc(file: Path, tmp_path: Path) -> None:
+    preproc = tmp_path / "preproc.json"
+    entry = {"def": "MET_pt**2", "type": "flat", "cut": "MET_pt_2>400", "remove": "False"}
+    preproc.write_text(json.dumps({"new_branch": {"MET_pt_2": entry}}))
+    fout = tmp_path / "specs.json"
+    outcome = run(
+        *("reader", "--fin", file, "--branches", "MET_pt", "--preproc", preproc, "--fout", fout),
+        *("--nan", 0, "--chunk_size=100", "--exclude_branches=Jet_pt"),
+    )
+    assert outcome.code == 0
+    assert outcome.warnings == ["--nan: padding is always NaN here, and is not counted in the ranges; 0 is not used"]
+    with uproot.open(file) as opened:
+        met = opened["Events"]["MET_pt"].array(library="np").astype(np.float64)
+    passed = met[met**2 > 400]
+    found = json.loads(fout.read_text())
+    assert found["events"]["total"] == len(passed)
+    assert found["minv"]["MET_pt_2"] == pytest.approx(passed.min() ** 2)
+    assert found["maxv"]["MET_pt_2"] == pytest.approx(passed.max() ** 2)
+    assert found["minv"]["MET_pt"] == pytest.approx(passed.min())
 
 
 def panel(values: np.ndarray, found: dict[str, Any]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import ssl
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import trustme
 
 from mlaas4hep.inference.settings import Settings
 from tests.support.cli import Outcome, run
@@ -104,7 +108,7 @@ def test_the_life_of_a_model(tmp_path: Path) -> None:
     assert models("download", "other", "-o", copy, "--version", "5").out == f"{copy}\n"
     with tarfile.open(copy) as tar:
         assert "other/manifest.json" in tar.getnames()
-    assert "exists already; say --overwrite" in refused("download", "other", "-o", copy)
+    assert "exists already; choose another name, or say --overwrite" in refused("download", "other", "-o", copy)
     models("download", "other", "-o", copy, "--overwrite")
     models("delete", "other", "--version", "5")
     models("delete", "other")
@@ -176,3 +180,51 @@ def test_mistakes_are_one_line(
 def test_every_command_has_an_example(command: str) -> None:
     text = " ".join(models(command, "--help").out.split())
     assert text.partition("Examples: ")[2].count(f"mlaas4hep models {command} ") >= 2
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server over https that wants a certificate of its authority; its URL, and the folder with ca, cert and key."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    mine = authority.issue_cert("someone@example.org")
+    mine.private_key_pem.write_to_path(tmp_path / "key.pem")
+    mine.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    class Quiet(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client without a certificate is part of the test."""
+
+    with Quiet(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://localhost:{server.server_port}", tmp_path
+        server.shutdown()
+
+
+def test_the_original_clients_certificates(guarded: tuple[str, Path]) -> None:
+    url, folder = guarded
+    cert, key, authorities = folder / "cert.pem", folder / "key.pem", folder / "ca.pem"
+    known = ("--cert", cert, "--key", key)
+    done = run("models", "tfaas", "--url", url, "--models", *known, "--capath", authorities, "--verbose")
+    assert (done.code, done.out, done.err) == (0, "[]\n", f"server: {url}\n")
+    assert refused("tfaas", "--url", url, "--models", *known)
+    assert refused("tfaas", "--url", url, "--models", "--capath", authorities)
+    assert "--key needs --cert" in refused("tfaas", "--url", url, "--models", "--key", key)
+    assert "are for https" in refused("tfaas", "--models", *known)
+    assert "key.pem: the certificate cannot be used" in refused("tfaas", "--url", url, "--models", "--cert", key)
+    assert "gone: the authorities cannot be read" in refused("tfaas", "--url", url, "--models", "--capath", "gone")

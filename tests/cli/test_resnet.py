@@ -115,7 +115,7 @@ def test_options(few: Drawn) -> None:
     """Numbers as labels, another size, an early end, no shares kept apart; a model of the name is replaced."""
     few.table.write_text(few.table.read_text().replace("horizontal", "10").replace("vertical", "9"))
     (few.models / "resnet").mkdir(parents=True)
-    (few.models / "resnet" / "old").write_text("")
+    (few.models / "resnet" / "labels.txt").write_text("old")
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(few.folder / "images" / "train" / "other.png")
     outcome = few.train("--epochs", 50, "--patience", 1, "--size", "10x12", "--batch-size", 7, "--learning-rate", 1e-9)
     assert outcome.code == 0, outcome.err
@@ -178,3 +178,25 @@ def test_without_keras(few: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.code == 2
     assert "pip install 'mlaas4hep[tensorflow]'" in outcome.error
     assert not few.models.exists()
+
+
+def test_options_of_the_original(few: Drawn) -> None:
+    """The table lies in the folder of the images, options have underscores; what is not done is said in one line."""
+    few.table.rename(few.folder / "images" / "labels.csv")
+    asked = (
+        *("--batch_size=8", "--image_size=12,12", "--image_ext=png", "--split=0.5", "--optimizer=sgd"),
+        *("--model=resnet18", "--augmentation", "--verbose", "--testing"),
+    )
+    given = ("--fdir", few.folder / "images", "--flabels=labels.csv", "--mdir", few.models, "--epochs=1")
+    outcome = run("hep_resnet", *given, *SMALL, *asked)
+    assert outcome.code == 0, outcome.err
+    (warning,) = (line for line in outcome.warnings if "not used" in line)
+    assert [f"--{name}" in warning for name in ("optimizer sgd", "model", "augmentation", "image_ext")] == [
+        True
+    ] * 3 + [False]
+    metrics = few.metrics()
+    table = read_table(few.folder / "images" / "labels.csv", few.folder / "images")
+    part = split_images(table.images, Split(validation=0.25, test=0.25))
+    counts = {name: int((part == index).sum()) for index, name in enumerate(PARTS)}
+    assert {name: metrics["parts"][name]["events"] for name in PARTS} == counts
+    assert "exclude each other" in few.train("--split", 0.5, "--test", 0.1).error

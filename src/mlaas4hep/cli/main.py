@@ -28,7 +28,11 @@ app = typer.Typer(
     name="mlaas4hep",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # The originals write options with underscores: --batch_size is --batch-size.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
     help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict, serve.",
 )
 for module in (train, inspect, specs, throughput, predict, evaluate, reader, resnet, serve, models):

@@ -203,10 +203,33 @@ def _original(app: typer.Typer) -> None:
         predict: Annotated[Path | None, typer.Option(help="input.json with keys, values, model.")] = None,
         image: Annotated[Path | None, typer.Option(help="A png or jpg file; needs --model.")] = None,
         model: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+        key: Annotated[
+            Path | None, typer.Option("--key", "--ckey", help="Private key of --cert, if it is not in the same file.")
+        ] = None,
+        cert: Annotated[
+            Path | None,
+            typer.Option(help="Certificate or proxy to show to a server over https; default: the X.509 proxy."),
+        ] = None,
+        capath: Annotated[
+            Path | None, typer.Option(help="Authorities to check it with, a folder or a file; default: X509_CERT_DIR.")
+        ] = None,
+        verbose: Annotated[bool, typer.Option("--verbose", help="Say which server is asked.")] = False,
         insecure: Insecure = False,
     ) -> None:
         """The options of the original's tfaas_client.py."""
-        with _client(url, insecure) as client:
+        from mlaas4hep.client import ModelClient
+        from mlaas4hep.client.credentials import tls_context
+        from mlaas4hep.errors import without_credentials
+
+        if key is not None and cert is None:
+            raise ConfigError("--key needs --cert, the certificate that it belongs to")
+        named = any((key, cert, capath))
+        if named and not url.lower().startswith("https:"):
+            raise ConfigError("--key, --cert and --capath are for https", where=url, hint="give an https URL")
+        if verbose:
+            typer.echo(f"server: {without_credentials(url)}", err=True)
+        tls = tls_context(cert, key, capath) if named else None
+        with ModelClient(url, insecure=insecure, tls=tls) as client:
             if upload is not None:
                 _print(client.upload_parts(_object(upload, "name, params, model, labels"), upload.parent))
             elif bundle is not None:

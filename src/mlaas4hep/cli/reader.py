@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Overwrite
+from mlaas4hep.cli.options import Dtype, Overwrite, Preproc
 from mlaas4hep.cli.specs import names_of, run_specs
 
 __all__ = ["register"]
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
     def reader(
         fin: Annotated[str, typer.Option(help="Files with commas between, or a file with a path a line.")],
         info: Annotated[
-            bool, typer.Option("--info", help="Print the branches and their types; without --hists, no more.")
+            bool, typer.Option("--info", help="Print also what is in each file; with --verbose 0, that alone.")
         ] = False,
         nevts: Annotated[int, typer.Option(help="Events to read; -1: all.")] = -1,
         branch: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
@@ -49,6 +50,8 @@ def register(app: typer.Typer) -> None:
                 "--hists", help="Write histograms of every branch into a folder `hists` beside --fout, or here."
             ),
         ] = False,
+        preproc: Preproc = None,
+        nan: Annotated[float | None, typer.Option(help="Accepted; padding is always NaN here.")] = None,
         dtype: Dtype = None,
         overwrite: Overwrite = False,
         verbose: Annotated[int, typer.Option(help="0: warnings and errors only.")] = 1,
@@ -60,16 +63,19 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.streaming.location import resolve
 
         del chunk_size
-        given = [fin, specs, *(Path(names) for names in (branches, exclude_branches, identifier) if names)]
+        given = [fin, specs, preproc, *(Path(names) for names in (branches, exclude_branches, identifier) if names)]
         include = names_of(branches)
         # Identifiers with usual names are not features anyway, unless they are named.
         known = [name for name in names_of(identifier) if identifier != IDENTIFIERS or name in include]
         files = [path for _, path in read_files(fin, redirector)]
         redirector = redirector or default_redirector(files)
+        if nan is not None and not math.isnan(nan):
+            what = "--nan: padding is always NaN here, and is not counted in the ranges"
+            typer.secho(f"warning: {what}; {nan:g} is not used", fg="yellow", err=True)
         if info:
             for file in files:
                 typer.echo(render(inspect(resolve(file, redirector), branch)))
-            if not hists:
+            if verbose == 0 and not hists and fout is None:
                 return
         run_specs(
             {
@@ -89,4 +95,5 @@ def register(app: typer.Typer) -> None:
             given=given,
             overwrite=overwrite,
             hists=(fout.parent if fout else Path()) / "hists" if hists else None,
+            preproc=preproc,
         )

@@ -42,7 +42,12 @@ def _resnet(
     ] = Path("models"),
     name: Annotated[str, typer.Option(help="Name of the model.")] = "resnet",
     size: Annotated[
-        str | None, typer.Option(help="Resize to so many pixels: 64, or height x width, 64x48. Default: as they are.")
+        str | None,
+        typer.Option(
+            "--size",
+            "--image-size",
+            help="Resize to so many pixels: 64, or height x width, 64x48. Default: as they are.",
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
     blocks: Annotated[int, typer.Option(min=1, max=100, help="Residual blocks in each of three stages.")] = 2,
@@ -54,11 +59,25 @@ def _resnet(
         int, typer.Option(min=0, help="End after so many epochs without a lower validation loss; 0: never.")
     ] = 0,
     validation: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the images that choose the epoch.")
-    ] = 0.2,
-    test: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the images kept for the test.")] = 0.2,
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the images that choose the epoch; default: 0.2."),
+    ] = None,
+    test: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the images kept for the test; default: 0.2.")
+    ] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="The original's: share to train with; the rest is halved for the others."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, weights and order.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read images.")] = 2,
+    optimizer: Annotated[str, typer.Option(help="The original's; it is always adam.")] = "adam",
+    model: Annotated[str | None, typer.Option(help="The original's; --blocks and --filters set the size.")] = None,
+    image_ext: Annotated[str | None, typer.Option(help="The original's; endings are found.")] = None,
+    augmentation: Annotated[bool, typer.Option("--augmentation", help="The original's; not done.")] = False,
+    quantize: Annotated[bool, typer.Option("--quantize", help="The original's; not done.")] = False,
+    testing: Annotated[bool, typer.Option("--testing", help="The original's; the test is always made.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="The original's; without --quiet all is said.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +91,13 @@ def _resnet(
     from mlaas4hep.training.images.workflow import train_on_images
     from mlaas4hep.training.summary import render_summary
 
+    del testing, verbose
+    terminal = Terminal(quiet=quiet)
+    unused = _unused(optimizer, model, image_ext, augmentation=augmentation, quantize=quantize)
+    if unused:
+        terminal.warn(f"not used: {'; '.join(unused)}")
+    if not flabels.exists() and (fdir / flabels).is_file():
+        flabels = fdir / flabels
     check_outputs(
         [
             Output("--mdir", mdir, "folder"),
@@ -81,7 +107,8 @@ def _resnet(
         [fdir, flabels],
     )
     try:
-        split = Split(validation=validation, test=test, seed=seed)
+        shares = _shares(split, validation, test)
+        split_settings = Split(**shares, seed=seed)
     except ValidationError as error:
         raise config_error(error, "options", Split) from error
     settings = ImageSettings(
@@ -96,11 +123,10 @@ def _resnet(
         blocks=blocks,
         filters=filters,
         learning_rate=learning_rate,
-        split=split,
+        split=split_settings,
         seed=seed,
         workers=workers,
     )
-    terminal = Terminal(quiet=quiet)
     result = train_on_images(settings, terminal)
     if as_json:
         facts = {"model": str(result.folder), "archive": str(result.archive), "warnings": terminal.warnings}
@@ -108,3 +134,32 @@ def _resnet(
     elif not quiet:
         typer.echo(render_summary(name, result.metrics, warnings=terminal.warnings))
         typer.echo(f"\nwritten: {result.folder}\nwritten: {result.archive}")
+
+
+def _shares(split: float | None, validation: float | None, test: float | None) -> dict[str, float]:
+    from mlaas4hep.errors import ConfigError
+
+    if split is None:
+        return {"validation": 0.2 if validation is None else validation, "test": 0.2 if test is None else test}
+    if validation is not None or test is not None:
+        raise ConfigError("--split and --validation or --test exclude each other", hint="keep one of them")
+    half = round((1 - split) / 2, 9)
+    return {"validation": half, "test": half}
+
+
+def _unused(
+    optimizer: str, model: str | None, image_ext: str | None, *, augmentation: bool, quantize: bool
+) -> list[str]:
+    """What options of the original ask for that is not done, each with the reason."""
+    found: list[str] = []
+    if optimizer.lower() != "adam":
+        found.append(f"--optimizer {optimizer} (it is Adam, with --learning-rate)")
+    if model is not None:
+        found.append(f"--model {model} (the network is a small one, of --blocks and --filters)")
+    if image_ext is not None and image_ext.lower().lstrip(".") not in {"png", "jpg", "jpeg"}:
+        found.append(f"--image_ext {image_ext} (images are png or jpg)")
+    if augmentation:
+        found.append("--augmentation (images are taken as they are)")
+    if quantize:
+        found.append("--quantize (the ONNX model has the network's numbers)")
+    return found

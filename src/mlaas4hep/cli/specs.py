@@ -78,12 +78,15 @@ def run_specs(
     given: Sequence[object],
     overwrite: bool,
     hists: Path | None = None,
+    preproc: Path | None = None,
 ) -> None:
-    """Compute specs as configured, print them, and write them, and histograms into a folder, if asked to."""
+    """Compute specs as configured, after the cuts of a preproc.json; print them, write what is asked for."""
     from pydantic import ValidationError
 
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.cli.outputs import Output, check_outputs, write_text
+    from mlaas4hep.config.legacy import preprocessed
+    from mlaas4hep.config.legacy_preproc import read_preproc
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
     from mlaas4hep.findings import few
@@ -93,6 +96,7 @@ def run_specs(
         workflow = Workflow.model_validate(settings)
     except ValidationError as error:
         raise config_error(error, "options", Workflow) from error
+    workflow = preprocessed(workflow, read_preproc(preproc) if preproc else None, str(preproc))
     outputs = [Output("the output", output, "specs")] if output else []
     outputs += [Output("--hists", hists, "folder")] if hists else []
     check_outputs(outputs, given, workflow, overwrite=overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,10 @@ IDLE = 2.0
 """Seconds after which an unused connection is not used again: servers close theirs soon after."""
 
 
-def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> dict[str, Any]:
-    """Arguments that both kinds of httpx clients take.
+def settings(
+    url: str, token: str | None, timeout: float, *, insecure: bool, tls: ssl.SSLContext | None = None
+) -> dict[str, Any]:
+    """Arguments that both kinds of httpx clients take; the way to check the server is found if it is not given.
 
     Raises:
         ConfigError: the URL is none, or the token cannot be sent there.
@@ -46,7 +49,7 @@ def settings(url: str, token: str | None, timeout: float, *, insecure: bool) -> 
     made["limits"] = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=IDLE)
     made["trust_env"] = not is_loopback(url)  # a proxy would see the token
     if parts.scheme == "https":
-        made["verify"] = tls_context()
+        made["verify"] = tls or tls_context()
     return made
 
 

@@ -62,21 +62,36 @@ def certificate() -> str | None:
     return None
 
 
-def tls_context() -> ssl.SSLContext:
-    """How to check servers: with the authorities in X509_CERT_DIR if it is set, else the system's.
+def tls_context(cert: Path | None = None, key: Path | None = None, authorities: Path | None = None) -> ssl.SSLContext:
+    """How to check servers, and what to show them.
+
+    Args:
+        cert: certificate or proxy to show; None: the X.509 proxy, if there is one.
+        key: its private key; None: it is in the same file.
+        authorities: folder or file of certificates; None: X509_CERT_DIR if it is set, else the system's.
 
     Raises:
-        ConfigError: the X.509 proxy cannot be used.
+        ConfigError: the certificate, the key or the authorities cannot be used.
     """
-    folder = os.environ.get("X509_CERT_DIR")
-    context = ssl.create_default_context(capath=folder if folder and Path(folder).is_dir() else None)
-    proxy = certificate()
-    if proxy:
+    named = os.environ.get("X509_CERT_DIR")
+    folder = authorities or (Path(named) if named and Path(named).is_dir() else None)
+    try:
+        if folder is None or folder.is_dir():
+            context = ssl.create_default_context(capath=folder)
+        else:
+            context = ssl.create_default_context(cafile=folder)
+    except OSError as error:
+        raise ConfigError(
+            f"the authorities cannot be read ({error.strerror or error})", where=str(folder), hint="look at --capath"
+        ) from error
+    shown = cert or certificate()
+    if shown:
         try:
-            context.load_cert_chain(proxy)
+            context.load_cert_chain(shown, key)
         except OSError as error:
+            what, hint = ("certificate", "look at --cert and --key") if cert else ("X.509 proxy", "renew or remove it")
             raise ConfigError(
-                f"the X.509 proxy cannot be used ({error.strerror or error})", where=proxy, hint="renew or remove it"
+                f"the {what} cannot be used ({error.strerror or error})", where=str(shown), hint=hint
             ) from error
     return context
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,8 @@ class ModelClient:
         token: bearer token; None: found as the grid's tools do; empty: none.
         timeout: seconds to wait for an answer; uploads and loads may take ten minutes in any case.
         insecure: allow a token over plain HTTP to another machine.
+        tls: how to check the server and what to show it; None: the X.509 proxy and the authorities of the
+            usual places.
 
     Raises:
         ConfigError: the URL is none, or the token cannot be sent there; in calls: the client was closed.
@@ -39,10 +42,18 @@ class ModelClient:
         ...     scores = client.predict({"MET_pt": [35.1], "Jet_pt": [[50.2, 31.0]]}, "higgs")
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0, insecure: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        insecure: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url
         self._timeout = timeout
-        self._http = httpx.Client(**settings(url, token, timeout, insecure=insecure))
+        self._http = httpx.Client(**settings(url, token, timeout, insecure=insecure, tls=tls))
 
     def predict(self, events: Any, model: str | None = None, version: str = "") -> NDArray[np.float32]:
         """Scores of events.

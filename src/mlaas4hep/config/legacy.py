@@ -19,7 +19,7 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.formats import FORMATS
 
-__all__ = ["CMS_REDIRECTOR", "read_legacy"]
+__all__ = ["CMS_REDIRECTOR", "preprocessed", "read_legacy"]
 
 
 def read_legacy(
@@ -91,7 +91,7 @@ def read_legacy(
         workflow = Workflow.model_validate(sections)
     except ValidationError as problem:
         raise config_error(problem, parameters.path, where=where) from problem
-    return _preprocessed(workflow, preprocessing, str(preproc))
+    return preprocessed(workflow, preprocessing, str(preproc))
 
 
 def _params_beside(model: Path) -> Path | None:
@@ -137,8 +137,12 @@ def _weights(written: Sequence[str], names: Sequence[str], parameters: Parameter
     return weights
 
 
-def _preprocessed(workflow: Workflow, preprocessing: Preprocessing | None, path: str) -> Workflow:
-    """Put the new branches and cuts of the preproc.json before those of the parameters."""
+def preprocessed(workflow: Workflow, preprocessing: Preprocessing | None, path: str) -> Workflow:
+    """Put the new branches and cuts of the preproc.json before those of the parameters.
+
+    Raises:
+        ConfigError: a new branch is there twice.
+    """
     variables, cuts, exclude = workflow.variables, workflow.selection, workflow.features.exclude
     if preprocessing:
         taken = {variable.name for variable in variables}

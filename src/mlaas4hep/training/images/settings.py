@@ -63,7 +63,7 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9][0-9]{0,3})(?:x([1-9][0-9]{0,3}))?", text.strip().lower())
+    match = re.fullmatch(r"([1-9][0-9]{0,3})(?:[x,]([1-9][0-9]{0,3}))?", text.strip().lower())
     if not match:
         raise ConfigError(f"{text!r} is not a size", where="--size", hint="write height and width: 64, or 64x48")
     return int(match[1]), int(match[2] or match[1])
