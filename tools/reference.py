@@ -85,7 +85,7 @@ GRPC_OTHERS = (
 
 MEANINGS = {
     "WORKFLOW.YAML": "The whole workflow in one file, instead of the options.",
-    "name": "Name of the model, under which it is served.",
+    "name": "Name of the model, under which it is served; without one `train` takes that of the bundle.",
     "variables.name": "Name of the new branch; a feature unless excluded.",
     "features.normalisation": "Range 0 to 1, or mean 0 and deviation 1, or median 0 and 16-84 % range 2, or as it is.",
     "split.validation": "Share of the events that decides on early stopping and on the threshold.",

@@ -66,6 +66,19 @@ def test_trees_named_with_the_file(folder: Path, form: str) -> None:
     assert 0.8 < json.loads(judged.out)["parts"]["data"]["unweighted"]["auc"] < 0.9
 
 
+def test_a_model_without_a_name_is_called_as_its_bundle(folder: Path) -> None:
+    (folder / "w.yaml").write_text(
+        "samples:\n"
+        "  - {name: s, files: 'two.root:signal', label: 1}\n"
+        "  - {name: b, files: 'two.root:nested/background', label: 0}\n"
+        "training: {model: model.py}\n"
+    )
+    for fout, name in (("one", "one"), ("two.tar.gz", "two")):
+        done = run("train", "w.yaml", "--fout", fout)
+        assert done.code == 0, done.err
+        assert done.out.startswith(f"{name}: binary")
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_file_with_several_trees_says_how_to_name_one() -> None:
     done = run("specs", "two.root", "--tree", "Events")

@@ -149,9 +149,9 @@ def _configuration(
     from mlaas4hep.config.yaml_file import read_yaml
     from mlaas4hep.errors import ConfigError
 
+    text = os.fsencode(fout.name).decode(errors="replace")
+    name = text.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
     if configuration is None:
-        text = os.fsencode(fout.name).decode(errors="replace")
-        name = text.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
         return legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
     options = {
         "--files": files, "--labels": labels, "--model": model, "--params": params, "--preproc": preproc,
@@ -162,7 +162,8 @@ def _configuration(
         raise ConfigError(
             f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
         )
-    return read_yaml(configuration)
+    workflow = read_yaml(configuration)
+    return workflow if "name" in workflow.model_fields_set else workflow.model_copy(update={"name": name})
 
 
 @contextmanager

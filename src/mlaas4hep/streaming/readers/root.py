@@ -8,6 +8,7 @@ import gc
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,7 +193,7 @@ def _contents(directory: Any, path: str, wanted: str = "") -> str:
     if trees:
         near = difflib.get_close_matches(wanted, trees, n=1)
         first = near + [name for name in trees if name not in near]
-        return f"trees in the file: {few(first)}"
+        return f"trees in the file: {few(first)}; to take one, name it with the file: {PurePath(path).name}:{first[0]}"
     others = [f"{name} ({kind})" for name, kind in objects if not kind.startswith("TDirectory")]
     return f"there is no tree in the file, only {few(others)}" if others else "the file is empty of objects"
 
