@@ -150,7 +150,6 @@ EVENTS: list[Any] = [
     "x",
 ]
 ROWS: list[Any] = [
-    [],
     [[]],
     [[1.0]],
     [[1.0, 2.0, 3.0]],
@@ -167,7 +166,8 @@ def bad_json() -> Iterator[bytes]:
     """Bodies that fit no model."""
     for event in EVENTS:
         yield json.dumps({"model": "toy", "events": [event]}).encode()
-        yield json.dumps({"model": "toy", "events": event}).encode()
+        if event != []:  # no events are answered with no scores
+            yield json.dumps({"model": "toy", "events": event}).encode()
         yield json.dumps({"model": "toy", "columns": event}).encode()
         if isinstance(event, dict):
             yield json.dumps({"model": "toy", "keys": list(event), "values": list(event.values())}).encode()
@@ -219,7 +219,7 @@ def test_what_fits_no_model_over_protobuf(server: ServeProcess) -> None:
         DataFrame(row=[Row(model="toy", key=toy, value=[1.0] * 4), Row(model="toy", key=["x"], value=[1.0])]),
     ]
     bodies = [message.SerializeToString() for message in bad]
-    bodies += [b"", b"\xff" * 1000, bodies[0][:-1], b"\x0a\xff\xff\xff\xff\x0f", bytes(1000)]
+    bodies += [b"\xff" * 1000, bodies[0][:-1], b"\x0a\xff\xff\xff\xff\x0f", bytes(1000)]
     for body in bodies:
         answer = httpx.post(f"{server.url}/proto", content=body)
         assert 400 <= answer.status_code < 500, (body[:100], answer.content)
