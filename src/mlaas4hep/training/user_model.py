@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mlaas4hep.bundle.files import output_error
+from mlaas4hep.bundle.scoring.original import original_layers
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
 from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
@@ -179,12 +180,13 @@ def _importable(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _adapter(wanted: Collection[str], path: Path, warn: Callable[[str], None] | None) -> Iterator[None]:
-    """Old names of the frameworks that the file uses, for as long as its code runs."""
+    """Old names of the frameworks that the file uses, and the original's layer, for as long as its code runs."""
 
     def default(text: str) -> None:
         warnings.warn(f"{path}: {text}", UserWarning, stacklevel=2)
 
     with ExitStack() as stack:
+        stack.enter_context(original_layers())
         if "keras" in wanted and importlib.util.find_spec("keras") is not None:
             from mlaas4hep.training.backends.keras_compat import old_names  # imports Keras
 

@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from mlaas4hep.bundle.scoring.original import original_layers
 from mlaas4hep.errors import BundleError
 
 __all__ = ["built_by_code"]
@@ -33,9 +34,10 @@ def built_by_code(folder: Path, width: int, framework: str, trust_code: bool) ->
         what = f"the bundle has no model.py for its {framework} weights"
         raise BundleError(what, where=where)
     code = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(code)
-    build = getattr(code, "model", None)
-    if not callable(build):
-        what = "it does not define model()"
-        raise BundleError(what, where=where)
-    return build(width) if inspect.signature(build).parameters else build()
+    with original_layers():
+        spec.loader.exec_module(code)
+        build = getattr(code, "model", None)
+        if not callable(build):
+            what = "it does not define model()"
+            raise BundleError(what, where=where)
+        return build(width) if inspect.signature(build).parameters else build()

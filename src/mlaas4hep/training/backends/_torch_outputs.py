@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ __all__ = [
     "note_output",
     "output_kind",
     "set_mode",
+    "takes_padding",
 ]
 
 Kind = Literal["probability", "sigmoids", "logits", "value"]
@@ -154,3 +155,20 @@ def _enlarged(model: nn.Module, inputs: Tensor) -> list[Any]:
         if parameter.is_floating_point():
             parameter.copy_(3 * torch.randn(parameter.shape))
     return [other(inputs)]
+
+
+def takes_padding(model: nn.Module) -> bool:
+    """True if a layer of the module is made for NaN and gets it first: a NaN in one column hides no other column."""
+    layers = [part for part in model.modules() if getattr(part, "takes_missing", False) is True]
+    if not layers:
+        return False
+    trial = copy.deepcopy(model).eval()
+    width = cast("int", layers[0].in_features)
+    rows = 10 * torch.randn((64, width), generator=torch.Generator().manual_seed(0))
+    rows[:, 0] = torch.nan
+    with torch.no_grad():
+        try:
+            found = torch.as_tensor(trial(rows)).reshape(len(rows), -1)
+        except (RuntimeError, TypeError, ValueError):  # the columns come to another layer first
+            return False
+    return bool(torch.isfinite(found).all()) and (width == 1 or bool((found != found[0]).any()))

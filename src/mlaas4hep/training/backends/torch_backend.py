@@ -55,9 +55,11 @@ class TorchBackend:
         if threads == 1 and torch.cuda.is_available():
             torch.use_deterministic_algorithms(True, warn_only=True)
 
-    def takes_missing(self, model: Any) -> bool:  # noqa: ARG002
-        """False: a network turns NaN into NaN."""
-        return False
+    def takes_missing(self, model: Any) -> bool:
+        """True with a layer for padding that no NaN gets past; other networks turn NaN into NaN."""
+        from mlaas4hep.training.backends._torch_outputs import takes_padding
+
+        return takes_padding(model)
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:
         """The epochs; None for a loop of the user's own."""
