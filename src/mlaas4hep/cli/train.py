@@ -51,6 +51,12 @@ Examples:
   mlaas4hep workflow --files a.root,b.root --labels 1,0 --model model.py --params params.json --preproc preproc.json
 """
 
+NAMES_OF_FILES = {
+    ".h5", ".hdf5", ".joblib", ".json", ".keras", ".onnx", ".pb", ".pickle", ".pkl", ".pt", ".pth", ".sav", ".skops",
+    ".txt", ".ubj",
+}  # fmt: skip
+"""Endings of files that one framework or another writes a model into."""
+
 Configuration = Annotated[
     Path | None,
     typer.Argument(metavar="WORKFLOW.YAML", help="One file in place of --files, --labels, --model and so on."),
@@ -133,6 +139,17 @@ def _train(
                 report=str(report),
             )
         )
+        place = _native_place(result.bundle)
+        if place:
+            typer.echo(f"\n{place}")
+
+
+def _native_place(bundle: Path) -> str | None:
+    """For a bundle that is called like one framework's file: that it is a folder, and where such a file is."""
+    if bundle.suffix.lower() not in NAMES_OF_FILES or not bundle.is_dir():
+        return None
+    found = sorted(path for path in (bundle / "native").glob("model.*") if path.suffix != ".py")
+    return f"{bundle} is a folder, the bundle; the framework's own file is {found[0]}" if found else None
 
 
 def _configuration(
