@@ -108,7 +108,7 @@ def test_the_life_of_a_model(tmp_path: Path) -> None:
     assert models("download", "other", "-o", copy, "--version", "5").out == f"{copy}\n"
     with tarfile.open(copy) as tar:
         assert "other/manifest.json" in tar.getnames()
-    assert "exists already; choose another name, or say --overwrite" in refused("download", "other", "-o", copy)
+    assert "exists already; choose another name" in refused("download", "other", "-o", copy)
     models("download", "other", "-o", copy, "--overwrite")
     models("delete", "other", "--version", "5")
     models("delete", "other")
