@@ -79,7 +79,7 @@ def test_refuses_to_be_open_to_everybody(models: Path, workers: str) -> None:
 
 
 def test_addresses_that_cannot_be_bound() -> None:
-    with pytest.raises(ConfigError, match="none of this machine's"):
+    with pytest.raises(ConfigError, match="not one of this machine's"):
         bind("192.0.2.1", 0)
     with pytest.raises(ConfigError, match="no such host"):
         bind("no.such.host.invalid", 0)
