@@ -22,7 +22,7 @@ from tests.support.cli import Outcome, run
 
 MODEL = (
     "from sklearn.linear_model import SGDClassifier\n"
-    "def model():\n    return SGDClassifier(loss='log_loss', random_state=None)\n"
+    "def model():\n    return SGDClassifier(loss='log_loss', learning_rate='constant', eta0=0.01, alpha=0.01)\n"
 )
 TREE = "from sklearn.tree import DecisionTreeClassifier\ndef model():\n    return DecisionTreeClassifier(max_depth=2)\n"
 NEGATIVE = {"weights": {"branch": "signed"}}
