@@ -25,13 +25,13 @@ READ = {
     "workflow": {"configuration", "model", "params", "preproc", "specs"},
     "evaluate": {"bundle", "configuration"},
     "predict": {"bundle"},
-    "reader": {"specs"},
+    "reader": {"specs", "preproc"},
     "resnet": {"fdir", "flabels"},
     "hep_resnet": {"fdir", "flabels"},
     "serve": {"repository", "config", "tls_certificate", "tls_key"},
     "models predict": {"events"},
     "models upload": {"file"},
-    "models tfaas": {"upload", "bundle", "predict", "image"},
+    "models tfaas": {"upload", "bundle", "predict", "image", "key", "cert", "capath"},
 }
 """Options that name what is read; every other one that names a path is an output and is tried below."""
 WRITTEN = {
