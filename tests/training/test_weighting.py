@@ -49,8 +49,8 @@ def test_totals() -> None:
 def test_labels_of_one_class_are_counted_together() -> None:
     events: dict[Hashable, list[tuple[int, float]]] = {"1": EVENTS[1], 1: EVENTS[1], "b": EVENTS[0]}
     totals = class_totals(counted(events), labelling(list(events), None, None), Split())
-    assert totals.events.tolist() == [[2, 2, 2], [3, 1, 2]]
-    assert totals.weights[0, 0] == 0.5
+    assert totals.events.tolist() == [[3, 1, 2], [2, 2, 2]]
+    assert totals.weights[1, 0] == 0.5
 
 
 def test_regression_has_one_row() -> None:
