@@ -221,9 +221,9 @@ def test_outputs_of_other_tasks(
     if task == "regression":
         settings["label_branch"] = "target"
     workflow = configured(tmp_path, small.paths, **settings)
-    if task == "multiclass":
-        samples = tuple(s.model_copy(update={"label": c}) for s, c in zip(workflow.samples, classes, strict=True))
-        workflow = workflow.model_copy(update={"samples": samples})
+    labels = classes or (None,) * len(workflow.samples)  # of the files, or of a branch
+    samples = tuple(s.model_copy(update={"label": label}) for s, label in zip(workflow.samples, labels, strict=True))
+    workflow = workflow.model_copy(update={"samples": samples})
     manifest = published(workflow, tmp_path)
     assert (manifest.task, manifest.classes, manifest.signal) == (task, classes, None)
     assert manifest.target == ("target" if task == "regression" else None)
