@@ -122,6 +122,7 @@ def test_an_interrupted_training_leaves_nothing(work: Work, tmp_path: Path, numb
     assert work.everything() == before
 
 
+@pytest.mark.skipif("MLAAS4HEP_LONG" not in os.environ, reason="waits 20 s each for a server: make test-long")
 @pytest.mark.parametrize(("number", "word"), STOPS)
 @pytest.mark.parametrize("command", ["predict", "evaluate", "specs", "throughput"])
 def test_other_commands_stop_as_trainings_do(
@@ -146,7 +147,8 @@ def test_other_commands_stop_as_trainings_do(
                 process.send_signal(number)
                 _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number, errors
-    assert errors.splitlines() == [word]
+    assert errors.splitlines()[-1] == word
+    assert "Traceback" not in errors
     assert sorted(tmp_path.rglob("*")) == before
 
 
