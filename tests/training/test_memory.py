@@ -22,12 +22,12 @@ from tests.support.written import model_file
 
 
 def files(folder: Path, longest: int) -> dict[str, Path]:
-    """600 events with lists of 0 to 3 values, and one very long one."""
+    """600 events with lists of 0 to 3 values, and a few very long ones, of which some are surely in the training part."""
     paths = {}
     for seed, name in enumerate("ab"):
         rng = np.random.default_rng(seed)
         counts = rng.integers(0, 4, 300)
-        counts[17] = longest
+        counts[17:27] = longest
         cells = ak.unflatten(rng.normal(seed, 1.0, counts.sum()).astype(np.float32), counts)
         paths[name] = folder / f"{name}.root"
         with uproot.recreate(paths[name]) as file:
@@ -47,7 +47,7 @@ def configured(folder: Path, longest: int, **features: object) -> Workflow:
     return Workflow.model_validate(settings)
 
 
-def test_one_very_long_list_is_refused_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_long_lists_are_refused_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_FLOOR", 0)
     monitor = Collector()
     with pytest.raises(MemoryLimitError) as caught:
