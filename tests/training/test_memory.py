@@ -22,7 +22,7 @@ from tests.support.written import model_file
 
 
 def files(folder: Path, longest: int) -> dict[str, Path]:
-    """600 events with lists of 0 to 3 values, and a few very long ones: of these some are surely in the training part."""
+    """600 events with lists of 0 to 3 values, and ten very long ones: some are surely in the training part."""
     paths = {}
     for seed, name in enumerate("ab"):
         rng = np.random.default_rng(seed)
