@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,13 @@ with suppress(ImportError):
     import XRootD.client  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there_is_left_alone() -> None:
+    """The collector of cycles walks over what a file of tests makes, not over all frameworks and tests again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
