@@ -1,7 +1,6 @@
 # make demo   trains on the example sample, predicts, and ends with the path of the report
 # make test   all tests          make lint   all static checks
 # make newcomer   the commands of README and tutorial in a fresh environment without constraints
-# make test-long  tests that wait for what never answers
 # make bench  benchmarks         make docs   the documentation as web pages, in site/
 # make reference   the reference pages that follow from the code
 # make validation  our figures against the same models called directly
@@ -16,7 +15,7 @@ VENV := .venv
 SETUP := pyproject.toml constraints.txt tools/venv.sh
 EXAMPLE := examples/higgs
 
-.PHONY: help demo test test-long lint newcomer bench reference docs validation clean
+.PHONY: help demo test lint newcomer bench reference docs validation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,9 +35,6 @@ demo: $(DEMO)/.stamp
 test: $(VENV)/.stamp
 	@tools/system-packages.sh
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
-
-test-long: $(VENV)/.stamp
-	MLAAS4HEP_LONG=1 $(VENV)/bin/python -m pytest tests/cli/test_interrupt.py
 
 lint: $(VENV)/.stamp
 	$(VENV)/bin/ruff check .

@@ -122,7 +122,6 @@ def test_an_interrupted_training_leaves_nothing(work: Work, tmp_path: Path, numb
     assert work.everything() == before
 
 
-@pytest.mark.skipif("MLAAS4HEP_LONG" not in os.environ, reason="waits 20 s each for a server: make test-long")
 @pytest.mark.parametrize(("number", "word"), STOPS)
 @pytest.mark.parametrize("command", ["predict", "evaluate", "specs", "throughput"])
 def test_other_commands_stop_as_trainings_do(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -109,6 +110,19 @@ def test_no_token_travels_unprotected(url: str, kind: type[ModelClient], monkeyp
     kind(url, insecure=True)
     kind(url, token="")
     kind(url.lower().replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("kind", [ModelClient, AsyncModelClient])
+def test_the_clients_take_how_to_check_the_server(
+    kind: type[ModelClient], monkeypatch: Environment, tmp_path: Path
+) -> None:
+    """Instead of the proxy of the environment, which is not even looked at."""
+    proxy = tmp_path / "proxy"
+    proxy.write_text("no certificate")
+    monkeypatch.setenv("X509_USER_PROXY", str(proxy))
+    kind("https://localhost:1", tls=ssl.create_default_context())
+    with pytest.raises(ConfigError, match=r"X\.509 proxy"):
+        kind("https://localhost:1")
 
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "caf\u00e9"])

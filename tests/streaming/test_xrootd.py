@@ -205,3 +205,12 @@ def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "XRootD.client", None)
     with pytest.raises(FrameworkMissingError, match=r"pip install 'mlaas4hep\[xrootd\]'"):
         open_source("root://localhost//a.root", "Events")
+
+
+def test_the_end_of_a_training_with_torch_prints_nothing() -> None:
+    """The client looks at every object as the process ends, and torch's deprecated names speak up."""
+    pytest.importorskip("torch")
+    pytest.importorskip("XRootD")
+    code = "import torch.distributed; from mlaas4hep.streaming.xrootd import configure; configure()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stderr == ""

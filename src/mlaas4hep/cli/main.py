@@ -14,7 +14,7 @@ import typer
 
 from mlaas4hep import __version__
 from mlaas4hep.cli import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
-from mlaas4hep.cli.stopping import say_stopped, stop_code, stopping
+from mlaas4hep.cli.stopping import say_stopped, stop_asked, stop_code, stopping
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.extras import missing_package
 
@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (MLaaS4HEPError, OSError, MemoryError) as error:
         if show_traceback:
             traceback.print_exception(error)
-        _fail(_words(error))
+        if not stop_asked():
+            _fail(_words(error))
+        code = stop_code()
     except ImportError as error:
         found = missing_package(error)
         if found is None or show_traceback:

@@ -14,6 +14,8 @@ from mlaas4hep.client.calls import Call, ServerError, failure
 from mlaas4hep.client.connection import arguments, awaited, partial_file, read, settings, translated
 
 if TYPE_CHECKING:
+    import ssl
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -30,10 +32,18 @@ class AsyncModelClient:
         ...     scores = await asyncio.gather(*(client.predict(batch, "higgs") for batch in batches))
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0, insecure: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        insecure: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url
         self._timeout = timeout
-        self._http = httpx.AsyncClient(**settings(url, token, timeout, insecure=insecure))
+        self._http = httpx.AsyncClient(**settings(url, token, timeout, insecure=insecure, tls=tls))
 
     async def predict(self, events: Any, model: str | None = None, version: str = "") -> NDArray[np.float32]:
         """Scores of events, float32 [N, K]; see `ModelClient.predict`."""

@@ -6,8 +6,10 @@ minute; whoever sets an ``XRD_*`` variable keeps their own value.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import warnings
 from functools import cache
 from typing import Final
 
@@ -73,7 +75,13 @@ def configure() -> None:
     for name, value in TIMEOUTS.items():
         if f"XRD_{name.upper()}" not in os.environ:
             client.EnvPutInt(name, value)
+    atexit.register(_quieten)  # runs before what the client has registered
     register()
+
+
+def _quieten() -> None:
+    """At its end the client asks every object for its class, and one of torch's answers with a warning."""
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.reduce_op` is deprecated", FutureWarning)
 
 
 def read_error(path: str, error: BaseException) -> FileReadError:

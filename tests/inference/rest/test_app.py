@@ -87,9 +87,9 @@ def test_long_and_odd_texts_are_made_fit() -> None:
     [
         ("GET", "/nothing", 404, "there is no such path"),
         ("POST", "/api/models/small/nothing", 404, "there is no such path"),
-        ("GET", "/json", 405, "the path does not take this method"),
-        ("DELETE", "/models", 405, "the path does not take this method"),
-        ("PUT", "/api/models/small", 405, "the path does not take this method"),
+        ("GET", "/json", 405, "the path does not take GET, only POST"),
+        ("DELETE", "/models", 405, "the path does not take DELETE, only GET, HEAD"),
+        ("PUT", "/api/models/small", 405, "the path does not take PUT, only DELETE, GET, HEAD, PATCH"),
     ],
 )
 def test_paths_and_methods_that_are_not_there(served: Live, method: str, path: str, status: int, says: str) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "pass
 
 LOG = logging.getLogger("mlaas4hep.serve")
 LONGEST = 2000
-PLAIN = {404: "there is no such path", 405: "the path does not take this method"}
+NOT_FOUND, NOT_ALLOWED = 404, 405
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 2**20
 
@@ -108,10 +108,20 @@ class Failures:
             if started:
                 LOG.exception("failed after the answer had begun: %s", scope["path"])
                 raise
-            if isinstance(error, HTTPException) and error.status_code == 405 and scope["method"] == "OPTIONS":
-                await Response(status_code=204, headers=error.headers)(scope, receive, send)
-                return
+            if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
+                if scope["method"] == "OPTIONS":
+                    await Response(status_code=204, headers=error.headers)(scope, receive, send)
+                    return
+                error = _not_allowed(scope["method"], error)
             await send_failure(error, receive, send, unread=not complete and _large(scope))
+
+
+def _not_allowed(method: str, error: HTTPException) -> HTTPException:
+    """Both methods, the one that was asked for and those that the path takes."""
+    headers = {name.lower(): text for name, text in (error.headers or {}).items()}
+    allowed = sorted(word.strip() for word in headers.get("allow", "").split(",") if word.strip())
+    takes = f", only {', '.join(allowed)}" if allowed else ""
+    return HTTPException(error.status_code, f"the path does not take {method}{takes}", error.headers)
 
 
 def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
@@ -119,7 +129,7 @@ def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
         return error.status, _body(str(error)), _retry(error.status)
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
-        text = PLAIN.get(error.status_code, phrase) if error.detail == phrase else error.detail
+        text = "there is no such path" if error.status_code == NOT_FOUND and error.detail == phrase else error.detail
         return error.status_code, _body(text), dict(error.headers or {})
     if isinstance(error, MLaaS4HEPError):
         return 400, _body(str(error)), {}

@@ -39,8 +39,9 @@ def open_directory(path: str) -> Any:
         if is_xrootd(path):
             configure()
         elif path.lower().startswith(("http://", "https://")):
-            # Unlike others this one notices a server that sends the whole file for every part of it.
-            options |= {"handler": uproot.source.http.HTTPSource, "timeout": _HTTP_TIMEOUT}
+            from mlaas4hep.streaming.readers.http_source import WebSource
+
+            options |= {"handler": WebSource, "timeout": _HTTP_TIMEOUT}
     else:
         local = local_path(path)
         _check_header(local, path)
