@@ -1,4 +1,4 @@
-"""No user name, password or token of a URL is shown, whatever the server calls it."""
+"""What an error shows: one line, and no user name, password or token of a URL, whatever the server calls it."""
 
 from __future__ import annotations
 
@@ -91,3 +91,10 @@ def test_nothing_of_a_well_formed_url_is_left(user: str, password: str, token: s
 @given(password=st.text(alphabet="abc/?@:", min_size=1, max_size=12))
 def test_a_password_that_is_not_quoted(password: str) -> None:
     assert without_credentials(f"https://me:Q{password}Q@host/x.root") == "https://host/x.root"
+
+
+@given(st.text(st.characters(categories=["Cc", "Zl", "Zp", "Lu"])), st.text(), st.text())
+def test_an_error_is_one_line_whatever_names_hold(what: str, where: str, hint: str) -> None:
+    text = str(FileReadError(what, where=where, hint=hint))
+    assert len(text.splitlines()) <= 1
+    assert "\x1b" not in text

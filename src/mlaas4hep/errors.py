@@ -57,6 +57,10 @@ def _hidden(found: re.Match[str]) -> str:
     return f"{sign}{name}=..." if _SECRET.search(name) or _OPAQUE.match(value) else found[0]
 
 
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""What would break the one line of an error, or the terminal, as an escape: names of files may hold anything."""
+
+
 class MLaaS4HEPError(Exception):
     """Base of all errors this package raises on purpose.
 
@@ -74,7 +78,7 @@ class MLaaS4HEPError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}; {self.hint}" if self.hint else text
+        return (f"{text}; {self.hint}" if self.hint else text).translate(_CONTROLS)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the parts when an error crosses a process boundary."""
