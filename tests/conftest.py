@@ -21,6 +21,13 @@ with suppress(ImportError):
 ROOT = Path(__file__).resolve().parents[1]
 
 
+gc.disable()  # what is collected stays until the end
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _what_was_there_is_left_alone() -> None:
     """The collector of cycles walks over what a file of tests makes, not over all frameworks and tests again."""
