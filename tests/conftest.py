@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def _what_was_there_is_left_alone() -> None:
     """The collector of cycles walks over what a file of tests makes, not over all frameworks and tests again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def without_report() -> Iterator[None]:
+    """Trainings of the file draw no report, which takes twenty times as long as a small training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlaas4hep.training.workflow._report", lambda *_arguments: "")
+        yield
 
 
 @pytest.fixture(scope="session")

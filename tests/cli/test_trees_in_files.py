@@ -14,6 +14,8 @@ from tests.support.cli import run
 
 MODEL = "from sklearn.linear_model import LogisticRegression\ndef model():\n    return LogisticRegression()\n"
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -40,7 +42,7 @@ def test_trees_of_samples_in_yaml(folder: Path) -> None:
     )
     done = run("train", "w.yaml", "--fout", "bundle", "--quiet")
     assert done.code == 0, done.err
-    assert 0.8 < auc(folder / "bundle") < 0.9  # two Gaussians 1.5 sigma apart: 0.856
+    assert 0.75 < auc(folder / "bundle") < 0.95  # two Gaussians 1.5 sigma apart: 0.856; the split differs each time
     manifest = json.loads((folder / "bundle/manifest.json").read_text())
     assert manifest["tree"] is None
     assert sorted(file["path"].rsplit(":", 1)[1] for file in manifest["provenance"]["files"]) == [
@@ -59,7 +61,7 @@ def test_trees_named_with_the_file(folder: Path, form: str) -> None:
         "--fout", "bundle",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert 0.8 < auc(folder / "bundle") < 0.9
+    assert 0.75 < auc(folder / "bundle") < 0.95
     scored = run("predict", "bundle", "two.root:signal", "-o", "scores.root", "--json")
     assert json.loads(scored.out)["entries"] == 1500
     judged = run("evaluate", "bundle", "--files", files, "--labels", "1,0", "--json")

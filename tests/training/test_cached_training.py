@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.cli.console import Terminal
 from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming import scan as scanning
@@ -23,6 +21,8 @@ from tests.streaming.test_dataset import LAYOUT
 from tests.support.disks import small_disk
 from tests.support.trained import Interrupting, Small, small_files, streamed
 from tests.support.written import make_events, write_ttree
+
+pytestmark = pytest.mark.usefixtures("without_report")
 
 
 @pytest.fixture(autouse=True)
@@ -204,31 +204,3 @@ def test_whatever_decides_the_content_is_in_the_key(small: Small) -> None:
     assert len({rows_key("a", LAYOUT, ["binary", [0, 1]]), rows_key("b", LAYOUT, ["binary", [0, 1]])}) == 2
     assert rows_key("a", LAYOUT, ["binary", [1, 0]]) != rows_key("a", LAYOUT, ["binary", [0, 1]])
     close_files(files)
-
-
-def contents(bundle: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(bundle)): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
-
-
-def test_bundle_follows_from_files_configuration_and_seed_alone(
-    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    plain = streamed(small, tmp_path)
-    run_training(plain, tmp_path / "plain", Collector())
-    expected = contents(tmp_path / "plain")
-    cached = streamed(small, tmp_path, cache=tmp_path / "cache", cache_limit=10**9)
-    for turn in ("written", "read", "damaged"):
-        if turn == "damaged":
-            for path in (tmp_path / "cache").glob("*.*"):
-                path.write_bytes(b"?" * 100)
-        monitor = Collector()
-        run_training(cached, tmp_path / turn, monitor)
-        assert contents(tmp_path / turn) == expected
-        assert any("is damaged" in text or "cannot be read" in text for text in monitor.warnings) == (turn == "damaged")
-    with pytest.raises(KeyboardInterrupt):
-        run_training(plain, tmp_path / "resumed", Interrupting(1))
-    run_training(plain, tmp_path / "resumed", Terminal(quiet=True), resume=True)
-    assert contents(tmp_path / "resumed") == expected
-    run_training(plain, tmp_path / "resumed", Terminal(io.StringIO()), split_out=tmp_path / "split.parquet")
-    assert contents(tmp_path / "resumed") == expected
