@@ -135,7 +135,7 @@ def test_events_unlike_those_of_the_training_are_counted(
     assert outcome.code == 0
     found = json.loads(outcome.out)["outside"]
     assert (found["pt"]["min"], found["pt"]["mostly"]) == (-999.0, -999.0)
-    assert 600 <= found["pt"]["values"] < 610
+    assert 600 <= found["pt"]["values"] < 640  # few are beyond the extremes of the training part, which is random
     assert (found["when"]["values"], found["when"]["share"]) == (SIZE, 1.0)
     assert found["when"]["max"] == pytest.approx(content["when"].max(), abs=1e-3)
     assert "outside of the range that the model was trained on: when (3000, 100 %)" in " ".join(outcome.err.split())
