@@ -93,7 +93,7 @@ def test_a_wrong_value_in_yaml(work: Work, sections: dict[str, Any], says: list[
 
 def test_several_mistakes_are_counted(work: Work) -> None:
     arguments = work.legacy(epochs="ten", batch_size=-1, split=2)
-    assert "(and 2 more problems)" in work.refused(*arguments, says=["params.json: "]).error
+    assert "; and 1 more problem)" in work.refused(*arguments, says=["params.json: "]).error
 
 
 def test_broken_json(work: Work) -> None:

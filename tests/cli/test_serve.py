@@ -75,3 +75,24 @@ def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.error == (
         "error: MLAAS4HEP_SERVE_PROT: unknown variable of the environment; did you mean 'MLAAS4HEP_SERVE_PORT'?"
     )
+
+
+def test_a_log_file_destroys_nothing(tmp_path: Path) -> None:
+    """Neither what the server reads, nor a file that holds no lines."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "server.yaml").write_text("host: 127.0.0.1\n")
+    (tmp_path / "events.root").write_bytes(b"root\0\0\xf6\x00" * 8)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for name, says in (
+        ("server.yaml", "--log-file would destroy"),
+        ("models", "there is a folder of this name"),
+        ("events.root", "something that is not a log file of this package is there already; choose another name"),
+    ):
+        result = run(
+            "serve",
+            *("--repository", tmp_path / "models", "--config", tmp_path / "server.yaml"),
+            *("--log-file", tmp_path / name),
+        )
+        assert result.code == 2
+        assert says in result.err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

@@ -34,7 +34,10 @@ def problem(**settings: Any) -> str:
         ),
         (
             {"training": {"modle": "m.py"}},
-            "w.yaml: training: unknown key 'modle'; did you mean 'model'? (and 1 more problem)",
+            (
+                "w.yaml: training: unknown key 'modle'; did you mean 'model'? "
+                "(also training: required key 'model' is missing)"
+            ),
         ),
         ({"training": {}}, "w.yaml: training: required key 'model' is missing"),
         ({"samples": [{"files": "s.root"}]}, "w.yaml: samples.0: required key 'name' is missing"),
@@ -65,7 +68,10 @@ def problem(**settings: Any) -> str:
         ),
         (
             {"events": "many", "tree": 1, "split": {"seed": -1}},
-            "w.yaml: tree: should be a valid string, is 1 (and 2 more problems)",
+            (
+                "w.yaml: tree: should be a valid string, is 1 (also events: should be a valid integer, is 'many'; "
+                "and 1 more problem)"
+            ),
         ),
         ({"histograms": 5}, "w.yaml: histograms: should be a path, is 5"),
     ],

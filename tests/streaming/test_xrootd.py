@@ -21,7 +21,8 @@ from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming import xrootd
 from mlaas4hep.streaming.inspection import inspect
 from mlaas4hep.streaming.location import resolve
-from mlaas4hep.streaming.readers import list_trees, open_source
+from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.root import list_trees
 
 PROMISE = 30.0
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "check_outputs", "write_text"]
 
-Kind = Literal["bundle", "model", "specs", "report", "split", "scores", "archive", "folder"]
+Kind = Literal["bundle", "model", "specs", "report", "split", "scores", "archive", "log", "folder"]
 FOLDERS = ("bundle", "model", "folder")
 FILES_OF_A_MODEL = {"model.keras", "model.onnx", "labels.txt", "params.json", "metrics.json"}
 
@@ -29,7 +29,7 @@ class Output:
         option: that names it, for messages.
         path: of the output.
         kind: decides what may be replaced without being asked: outputs of the same kind alone; of the kinds scores and
-            archive nothing. To a folder files are added.
+            archive nothing. To a folder files are added, to a log lines.
     """
 
     option: str
@@ -76,7 +76,7 @@ def check_outputs(
             raise OutputError(f"{one.option} and {other.option} cannot be written to one place", where=str(other.path))
     for output in written:
         if not (overwrite and output.path.is_file()) and not _replaceable(output):
-            asked = "" if output.kind == "model" else ", or add --overwrite"
+            asked = "" if output.kind in {"model", "log"} else ", or add --overwrite"
             what = "the file exists already" if output.kind in {"scores", "archive"} else _else(output)
             raise OutputError(what, where=str(output.path), hint=f"choose another name{asked}")
 
@@ -166,7 +166,8 @@ def _replaceable(output: Output) -> bool:
         return _is_model(path)
     if output.kind in {"scores", "archive"}:
         return False
-    return path.stat().st_size == 0 or {"specs": _is_specs, "report": _is_report, "split": _is_split}[output.kind](path)
+    known = {"specs": _is_specs, "report": _is_report, "split": _is_split, "log": _is_text}
+    return path.stat().st_size == 0 or known[output.kind](path)
 
 
 def _is_model(path: Path) -> bool:
@@ -192,6 +193,11 @@ def _is_specs(path: Path) -> bool:
 def _is_report(path: Path) -> bool:
     with path.open("rb") as file:
         return b'<meta name="generator" content="mlaas4hep">' in file.read(4096)
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"\0" not in file.read(4096)
 
 
 def _is_split(path: Path) -> bool:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mlaas4hep.cli.outputs import Output, check_outputs
+
 __all__ = ["register"]
 
 EXAMPLES = """
@@ -75,6 +77,10 @@ def register(app: typer.Typer) -> None:
             "log_file": log_file,
             "insecure": insecure or None,
         }
-        code = run(load_settings(config, os.environ, options))
+        settings = load_settings(config, os.environ, options)
+        if settings.log_file is not None:
+            read = [config, settings.repository, settings.tls.certificate, settings.tls.key]
+            check_outputs([Output("--log-file", settings.log_file, "log")], read)
+        code = run(settings)
         if code:
             raise typer.Exit(code)

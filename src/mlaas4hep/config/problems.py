@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -61,7 +61,7 @@ def config_error(
     """Turn what pydantic found into one line: the file, the dotted key, what is wrong, what to do.
 
     Args:
-        problem: of several problems the first is told, the others are counted.
+        problem: of several problems the first is told, the place of the second is named, more are counted.
         file: the file that was read.
         model: what was validated, for the suggestion at an unknown key.
         where: gives the whole ``where`` for a place, if the file does not have the model's structure.
@@ -73,24 +73,33 @@ def config_error(
     # One setting may go to several places, and is wrong only once.
     errors = list({(where(error["loc"]) if where else error["loc"], error["msg"]): error for error in errors}.values())
     # An unknown key is often the cause of a missing one, and the clearer message.
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    place: Place = first["loc"]
-    hint = None
-    if first["type"] == "extra_forbidden":
-        key, place = str(place[-1]), place[:-1]
-        what = f"unknown key {key!r}"
-        hint = _hint(key, place, model) if model else None
-    elif first["type"] == "missing":
-        key, place = str(place[-1]), place[:-1]
-        what = f"required key {key!r} is missing"
-    else:
-        what = _in_words(dict(first))
-    more = len(errors) - 1
-    if more:
-        count = f"and {more} more {'problem' if more == 1 else 'problems'}"
-        what, hint = (what, f"{hint} ({count})") if hint else (f"{what} ({count})", None)
-    at = where(place) if where else ": ".join(part for part in (str(file), dotted(place)) if part)
+    errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+
+    def told(error: Mapping[str, Any], top: str) -> tuple[str, str, str | None]:
+        """Where, what, and what to do."""
+        place, what, hint = _told(error, model)
+        return where(place) if where else ": ".join(part for part in (top, dotted(place)) if part), what, hint
+
+    at, what, hint = told(errors[0], str(file))
+    if len(errors) > 1:
+        place, other, _ = told(errors[1], "")
+        also = ": ".join(part for part in (place, other) if part)
+        more = len(errors) - 2
+        count = f"; and {more} more {'problem' if more == 1 else 'problems'}" if more else ""
+        also = f"(also {also}{count})"
+        what, hint = (what, f"{hint} {also}") if hint else (f"{what} {also}", None)
     return ConfigError(what, where=at, hint=hint)
+
+
+def _told(error: Mapping[str, Any], model: type[BaseModel] | None) -> tuple[Place, str, str | None]:
+    """The place of what is wrong, what it is, and what to do."""
+    place: Place = error["loc"]
+    if error["type"] == "extra_forbidden":
+        key, place = str(place[-1]), place[:-1]
+        return place, f"unknown key {key!r}", _hint(key, place, model) if model else None
+    if error["type"] == "missing":
+        return place[:-1], f"required key {str(place[-1])!r} is missing", None
+    return place, _in_words(dict(error)), None
 
 
 def _in_words(error: dict[str, Any]) -> str:

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from mlaas4hep.features.sketch import Sketch
 from mlaas4hep.features.statistics import ValueStatistics, number_text
-from mlaas4hep.findings import NAMED, few
+from mlaas4hep.findings import few
 
 __all__ = ["Suspect", "suspects", "warning_of"]
+
+SHOWN = 4
+"""Branches, and clashes, that the warning names."""
 
 SHARE = 0.001
 LEAST = 10
@@ -132,7 +135,7 @@ def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]
     if not texts:
         return None
     numbers = sorted({one.value for ones in found.values() for one in ones} | set(missing))
-    named = few(texts, NAMED)
+    named = few(texts, SHOWN)
     line = ", ".join(map(_shown, numbers))
     clashes = [
         f"{_shown(number)} is an ordinary value of {name}"
@@ -140,7 +143,7 @@ def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]
         for name in [next((n for n, ones in found.items() if _ordinary(branches[n], number, ones)), None)]
         if name is not None
     ]
-    but = f" (mind that it holds for all features, and {'; '.join(clashes)})" if clashes else ""
+    but = f" (mind that it holds for all features, and {few(clashes, 1)})" if clashes else ""
     return (
         f"one number far from all others fills a share of these branches: {named}. "
         f"If it means that there is no value, declare it: features: missing: [{line}]{but}"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
@@ -35,7 +36,7 @@ from mlaas4hep.training.model_source import convolves, frameworks_wanted
 from mlaas4hep.training.outputs import OutputKind, find_output
 from mlaas4hep.training.prepare import Prepared, memory_limit
 from mlaas4hep.training.rehearsal import few_of, rehearse
-from mlaas4hep.training.target import Standardised, TargetScale, target_scale
+from mlaas4hep.training.target import Standardised, target_scale
 from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.user_model import build_model, load_model_file
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.config.workflow import Label, Workflow
 from mlaas4hep.errors import LabelError
+from mlaas4hep.streaming.readers.csv_header import is_number
 from mlaas4hep.training.data import Task
 
 __all__ = ["Labelling", "check_labels", "labelling"]
@@ -163,20 +164,12 @@ def _signal(classes: Sequence[Label], signal: Label | None, *, text: bool) -> tu
         for named in ([name.lower() in whole for name in names], [bool(words & _words(name)) for name in names]):
             if sum(named) == 1:
                 return named.index(not other), False
-    return 1, text and not all(_is_number(name) for name in names)
+    return 1, text and not all(is_number(name) for name in names)
 
 
 def _words(name: str) -> frozenset[str]:
     """The words of a name in small letters: those of ``ttbar_Background2`` are ttbar and background."""
     return frozenset(word.lower() for word in _WORD.findall(name))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _plain(label: Hashable, *, text: bool) -> Any:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.training.data import Task
-from mlaas4hep.training.target import TargetScale
 
 if TYPE_CHECKING:
     from mlaas4hep.training.backends.base import Backend

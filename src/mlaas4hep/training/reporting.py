@@ -65,6 +65,7 @@ def report_of(
         ),
         importance=importance,
         curves=trained.history.curves,
+        step=trained.history.step,
         cutflow=cutflow_rows(cutflows, prepared.files),
         features=[_feature(branch, prepared.scan.specs) for branch in trained.choice.layout.branches],
         left_out={**prepared.branches.left_out, **trained.choice.left_out},

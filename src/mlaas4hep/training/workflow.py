@@ -34,9 +34,6 @@ from mlaas4hep.training.split_table import write_split
 
 __all__ = ["Result", "run_training"]
 
-NETWORKS = ("keras", "torch")
-"""Backends that ONNX Runtime outpaces on few rows."""
-
 ROWS_AT_A_TIME = 1024
 """For importance: what a network makes of so many rows stays in the processor's caches."""
 
@@ -211,7 +208,7 @@ def _histograms(workflow: Workflow, prepared: Prepared, trained: Trained) -> His
 
 def _scores_of(trained: Trained, converted: Converted, workflow: Workflow) -> ScoreFunction:
     """From transformed rows to scores: for networks by ONNX Runtime, which is many times faster on few rows."""
-    if converted.core is not None and trained.backend.name in NETWORKS and workflow.training is not None:
+    if converted.core is not None and trained.backend.networks and workflow.training is not None:
         return OnnxScorer(converted.core, threads=workflow.training.threads, batch=ROWS_AT_A_TIME).scores
     return trained.predict
 

@@ -15,7 +15,8 @@ import uproot
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.inspection import inspect, render
-from mlaas4hep.streaming.readers import Source, list_trees, open_source
+from mlaas4hep.streaming.readers import Source, open_source
+from mlaas4hep.streaming.readers.root import list_trees
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 FOLDERS = (

@@ -136,3 +136,18 @@ def test_atlas_file_is_what_the_standard_library_reads(shared_data: Path) -> Non
         np.testing.assert_array_equal(column, theirs)
         assert column.dtype == theirs.dtype
     assert source.read_labels("Label", 0, source.entries).tolist() == [row["Label"] for row in rows]
+
+
+def test_text_among_numbers_is_told_with_its_entry(tmp_path: Path) -> None:
+    """In the first block and in a later one; a column of names is no damage."""
+    late = 400_000
+    lines = [f"{i}.25,{i},name{i % 3}" for i in range(late + 10)]
+    lines[3] = "n.d.,3,name"
+    lines[late] = f"1.5,{'x' * 60},name"
+    path = tmp_path / "events.csv"
+    path.write_text("pt,charge,sample\n" + "\n".join(lines) + "\n")
+    source = open_source(str(path), None)
+    assert source.branches["pt"].problem == "cannot be read: entry 3 holds 'n.d.', not a number"
+    shown = "x" * 40 + "..."
+    assert source.branches["charge"].problem == f"cannot be read: entry {late} holds {shown!r}, not a number"
+    assert source.branches["sample"].problem == "holds string, not numbers"

@@ -12,8 +12,8 @@ import pytest
 import uproot
 
 from mlaas4hep.errors import BranchNotFoundError, FileReadError, TreeNotFoundError
-from mlaas4hep.streaming.readers import list_trees, open_source
-from mlaas4hep.streaming.readers.root import list_objects
+from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.root import list_objects, list_trees
 from mlaas4hep.streaming.readers.root_open import damage
 
 

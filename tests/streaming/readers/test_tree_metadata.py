@@ -14,7 +14,8 @@ import pytest
 import uproot
 
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import list_trees, root
+from mlaas4hep.streaming.readers import root
+from mlaas4hep.streaming.readers.root import list_trees
 from mlaas4hep.streaming.readers.root_open import open_directory
 from mlaas4hep.streaming.readers.tree_metadata import PlainTree, plain_tree
 from tests.streaming.readers.test_baskets import events

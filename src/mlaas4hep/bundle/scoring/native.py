@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.scoring.base import checked, in_batches
+from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.extras import extra_of, install_hint
 
@@ -76,10 +77,7 @@ class NativeModel:
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 [N, K] of transformed rows float32 [N, width]."""
         scores = to_scores(self._predict(x), self._output, self._task)
-        if self._target is not None:
-            offset, scale = self._target
-            scores = (scores.astype(np.float64) * scale + offset).astype(np.float32)
-        return scores
+        return scores if self._target is None else self._target.back(scores)
 
 
 class NativeScorer:
@@ -161,10 +159,10 @@ def _about(folder: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _target(about: dict[str, Any]) -> tuple[float, float] | None:
+def _target(about: dict[str, Any]) -> TargetScale | None:
     """Offset and scale that bring the predictions of a regression into the unit of its target."""
     found = about.get("target")
-    return None if not isinstance(found, dict) else (float(found["offset"]), float(found["scale"]))
+    return None if not isinstance(found, dict) else TargetScale(float(found["offset"]), float(found["scale"]))
 
 
 def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: bool, name: str) -> tuple[Predict, str]:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from mlaas4hep.streaming.readers.base import Branch, Kind, Source
 from mlaas4hep.streaming.readers.common import LabelSource
-from mlaas4hep.streaming.readers.factory import list_trees, open_source
+from mlaas4hep.streaming.readers.factory import open_source
 
-__all__ = ["Branch", "Kind", "LabelSource", "Source", "list_trees", "open_source"]
+__all__ = ["Branch", "Kind", "LabelSource", "Source", "open_source"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.arrow import branch_of, from_arrow, labels_of
 from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
-from mlaas4hep.streaming.readers.csv_header import LINES, Header, read_header
+from mlaas4hep.streaming.readers.csv_header import LINES, Header, is_number, read_header
 from mlaas4hep.streaming.readers.cursor import Cursors
 from mlaas4hep.streaming.readers.files import digest, open_bytes
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 _BLOCK = 1 << 22
 _LONGEST = 1 << 24
 _BLANKS = 33
+_SHOWN = 40
 _BOOLEANS = ["true", "false", "True", "False", "TRUE", "FALSE"]
 
 
@@ -43,10 +45,13 @@ class CsvSource(Reader):
         self._header = _header(path)
         if self._header.separator != ",":
             self._remark = self._header.between
-        types, self._clusters, nullable = _scan(path, self._header)
+        types, self._clusters, nullable, texts = _scan(path, self._header)
         self._entries = self._clusters[-1]
         self._types = types
-        self._branches = {name: branch_of(name, kind, nullable=name in nullable) for name, kind in types.items()}
+        self._branches = {
+            name: replace(branch_of(name, kind, nullable=name in nullable), fault=texts.get(name))
+            for name, kind in types.items()
+        }
         self._cursors: Cursors[Any] = Cursors(self._blocks)
 
     def close(self) -> None:
@@ -136,8 +141,8 @@ def _header(path: str) -> Header:
     return read_header([line for line in lines if line], path)
 
 
-def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str]]:
-    """Types of the columns, the ends of the blocks, and the columns with missing values."""
+def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str], dict[str, str]]:
+    """Types of the columns, ends of the blocks, columns with missing values, and where text stands among numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -146,18 +151,32 @@ def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], s
     left = {name: list(kinds) for name in names}
     missing = dict.fromkeys(names, 0)
     ends = [0]
+    texts: dict[str, str] = {}
     for batch in _batches(path, header, dict.fromkeys(names, pa.string()), names):
         ends.append(ends[-1] + batch.num_rows)
         for name, column in zip(names, batch.columns, strict=True):
             missing[name] += column.null_count
             numbers = column if header.decimal == "." else pc.replace_substring(column, header.decimal, ".")
-            left[name] = [kind for kind in left[name] if _fits(numbers, kind)]
+            before, left[name] = left[name], [kind for kind in left[name] if _fits(numbers, kind)]
+            if before and not left[name]:
+                texts |= {name: text for text in [_among_numbers(numbers, ends[-2])] if text}
     entries = ends[-1]
     types = {
         name: pa.float64() if missing[name] == entries else left[name][0] if left[name] else pa.string()
         for name in names
     }
-    return types, clusters_of(ends, entries), {name for name, count in missing.items() if count}
+    return types, clusters_of(ends, entries), {name for name, count in missing.items() if count}, texts
+
+
+def _among_numbers(column: Any, first: int) -> str | None:
+    """The first text that follows numbers, with its entry; None in a column of text. ``first`` is the first entry."""
+    numbers = first > 0
+    for entry, cell in enumerate(column.to_pylist(), first):
+        if cell is not None and not is_number(cell):
+            shown = cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}..."
+            return f"entry {entry} holds {shown!r}, not a number" if numbers else None
+        numbers = numbers or cell is not None
+    return None
 
 
 def _fits(column: Any, kind: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlaas4hep.errors import FileReadError
 
-__all__ = ["LINES", "SEPARATORS", "Header", "read_header"]
+__all__ = ["LINES", "SEPARATORS", "Header", "is_number", "read_header"]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 """What may stand between columns, and how it is called; the first of several that fit equally well is taken."""
@@ -57,7 +57,7 @@ def read_header(lines: Iterable[str], path: str) -> Header:
         raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
     names = [name or f"Unnamed: {place}" for place, name in enumerate(names)]  # as pandas calls them
     header = Header(tuple(names), separator, _decimal(found[1:], separator))
-    if all(map(_is_number, names)):
+    if all(map(is_number, names)):
         what = f"has no header line: the first one holds numbers (with {header.between})"
         raise FileReadError(what, where=path, hint="the first line must name the columns")
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -84,7 +84,8 @@ def _split(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Say whether a cell holds a number."""
     try:
         float(text)
     except ValueError:

@@ -13,7 +13,7 @@ from mlaas4hep.streaming.location import name_of
 if TYPE_CHECKING:
     from mlaas4hep.streaming.readers.common import LabelSource
 
-__all__ = ["format_of", "list_trees", "open_source"]
+__all__ = ["format_of", "open_source"]
 
 
 def format_of(path: str, format: str | None = None) -> str:
@@ -53,10 +53,3 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
     open_it = getattr(importlib.import_module(f"mlaas4hep.streaming.readers.{module}"), opener)
     source: LabelSource = open_it(path, tree) if name == "root" else open_it(path)
     return source
-
-
-def list_trees(path: str) -> list[tuple[str, str, int]]:
-    """Trees of a ROOT file, in folders too: (path in the file, class name, entries); the newest cycle of each."""
-    from mlaas4hep.streaming.readers.root import list_trees as trees_of_root
-
-    return trees_of_root(path)

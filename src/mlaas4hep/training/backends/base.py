@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +61,15 @@ class FitSettings:
     memory_limit: int | None = None
 
 
+Step: TypeAlias = Literal["epoch", "boosting round"]
+
+
 @dataclass
 class History:
-    """Learning curves: name (``loss``, ``val_loss``, ...) to one value an epoch (or boosting round)."""
+    """Learning curves: name (``loss``, ``val_loss``, ...) to one value a step: an epoch or a boosting round."""
 
     curves: dict[str, list[float]] = field(default_factory=dict)
+    step: Step = "epoch"
     epochs: int = 0
     stopped_early: bool = False
 
@@ -75,6 +79,9 @@ class Backend(Protocol):
 
     name: str
     """keras, torch, sklearn or xgboost."""
+
+    networks: bool
+    """True if its models are neural networks, which ONNX Runtime outpaces on few rows."""
 
     def recognises(self, model: object) -> bool:
         """True if the model is this framework's. Must not import the framework unless it is loaded already."""

@@ -38,6 +38,7 @@ class KerasBackend:
     """Compiled models keep their loss, optimizer and metrics; uncompiled ones get Adam(1e-3) and the task's loss."""
 
     name = "keras"
+    networks = True
 
     def recognises(self, model: object) -> bool:
         """True for an instance of keras.Model."""

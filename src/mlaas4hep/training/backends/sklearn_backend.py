@@ -32,6 +32,7 @@ class SklearnBackend:
     """Models are fitted on all events at once, or streamed where they can and the data or the user asks for it."""
 
     name = "sklearn"
+    networks = False
 
     def recognises(self, model: object) -> bool:
         """True for an instance of scikit-learn's BaseEstimator."""
@@ -140,7 +141,9 @@ class SklearnBackend:
         history = History(epochs=1)
         for part, prefix in ((train, ""), (validation, "val_")):
             curves = staged_curves(model, part, settings.task)
-            if curves is None:
+            if curves is not None:
+                history.step = "boosting round"
+            else:
                 curves = {name: [value] for name, value in figures_of(self, model, part, settings.task).items()}
             history.curves |= {prefix + name: values for name, values in curves.items()}
         history.epochs = max((len(values) for values in history.curves.values()), default=1)

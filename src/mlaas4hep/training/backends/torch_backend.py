@@ -37,6 +37,7 @@ class TorchBackend:
     """
 
     name = "torch"
+    networks = True
 
     def recognises(self, model: object) -> bool:
         """True for an instance of torch.nn.Module."""

@@ -32,6 +32,7 @@ class XGBoostBackend:
     """XGBClassifier, XGBRegressor, XGBRFClassifier and XGBRFRegressor. An epoch is a boosting round."""
 
     name = "xgboost"
+    networks = False
 
     def recognises(self, model: object) -> bool:
         """True for an instance of XGBModel."""
@@ -73,6 +74,7 @@ class XGBoostBackend:
             model.set_params(device="cuda")
         with passed_on(settings.warn):
             history = fit(model, train, validation, settings)
+        history.step = "boosting round"
         if on_gpu:
             model.device = "cpu"
             model.get_booster().set_param({"device": "cpu"})

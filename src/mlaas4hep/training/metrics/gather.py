@@ -190,6 +190,7 @@ class _Sums:
             self._lost,
             self._weighted,
             columns,
+            self._threshold,
             (self._matrices[0], self._matrices[1]),
             (losses[0], losses[1]),
             (figures[0], figures[1]) if figures else ({}, {}),

@@ -167,6 +167,7 @@ class Grouped:
         lost: events with a score that is not finite.
         weighted: true if any event has another weight than 1.
         columns: one for each score; for regression that of the residuals.
+        threshold: at which the classes were told when the events were seen.
         matrices: confusion matrix by events and by weights.
         losses: log loss by events and by weights.
         figures: of a regression, by events and by weights.
@@ -178,6 +179,7 @@ class Grouped:
     lost: int
     weighted: bool
     columns: Sequence[Column]
+    threshold: float
     matrices: tuple[Floats, Floats]
     losses: tuple[float, float]
     figures: tuple[dict[str, float], dict[str, float]]
@@ -207,8 +209,15 @@ class Grouped:
         """Groups of predicted minus true values."""
         return self.columns[0]
 
-    def confusion(self, classes: int, threshold: float, *, weighted: bool) -> Floats:  # noqa: ARG002 - as in Part
-        """Sums by true and predicted class, at the threshold that was given when the events were seen."""
+    def confusion(self, classes: int, threshold: float, *, weighted: bool) -> Floats:
+        """Sums by true and predicted class.
+
+        Raises:
+            ValueError: another threshold or number of classes than when the events were seen.
+        """
+        if threshold != self.threshold or classes != len(self.matrices[weighted]):
+            msg = f"events seen for {len(self.matrices[weighted])} classes and the threshold {self.threshold}"
+            raise ValueError(msg)
         return self.matrices[weighted]
 
     def loss(self, *, weighted: bool) -> float:

@@ -89,7 +89,8 @@ class ReportData:
         samples: binary: the events of the main part again, by sample.
         inputs: values of the most important branches of some events of the main part.
         importance: what `mlaas4hep.training.importance.permutation_importance` returned.
-        curves: learning curves, name (``loss``, ``val_loss``, ...) to one value an epoch.
+        curves: learning curves, name (``loss``, ``val_loss``, ...) to one value a step.
+        step: what a step of the training is called.
         cutflow: the lines of the cutflow, in order.
         features: one row a branch, in the order of the columns.
         left_out: branches that are not features though they were asked for, with the reason.
@@ -112,6 +113,7 @@ class ReportData:
     inputs: Inputs | None = None
     importance: Sequence[Mapping[str, Any]] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    step: str = "epoch"
     cutflow: Sequence[CutflowRow] = ()
     features: Sequence[FeatureRow] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)

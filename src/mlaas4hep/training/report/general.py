@@ -49,11 +49,12 @@ def importance_svg(rows: Sequence[Mapping[str, Any]], label: str, most: int = 25
     return draw_svg("importance", build, 8.6, 1.3 + 0.3 * max(len(shown), 3))
 
 
-def learning_svgs(curves: Mapping[str, Sequence[float]], most: int = 4) -> list[tuple[str, str]]:
+def learning_svgs(curves: Mapping[str, Sequence[float]], step: str, most: int = 4) -> list[tuple[str, str]]:
     """Learning curves: one figure a quantity, with train and validation together.
 
     Args:
-        curves: name to one value an epoch; ``val_x`` belongs to ``x``. A quantity with a single value has no figure.
+        curves: name to one value a step; ``val_x`` belongs to ``x``. A quantity with a single value has no figure.
+        step: what a step of the training is called.
         most: number of figures at most; the loss comes first.
 
     Returns:
@@ -65,10 +66,12 @@ def learning_svgs(curves: Mapping[str, Sequence[float]], most: int = 4) -> list[
         if base not in names and np.isfinite(np.asarray(curves[name], dtype=np.float64)).sum() > 1:
             names.append(base)
     names.sort(key=lambda name: name != "loss")
-    return [(f"Learning curve: {name}", _learning(index, name, curves)) for index, name in enumerate(names[:most])]
+    return [
+        (f"Learning curve: {name}", _learning(index, name, curves, step)) for index, name in enumerate(names[:most])
+    ]
 
 
-def _learning(number: int, name: str, curves: Mapping[str, Sequence[float]]) -> str:
+def _learning(number: int, name: str, curves: Mapping[str, Sequence[float]], step: str) -> str:
     def build(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
@@ -83,9 +86,9 @@ def _learning(number: int, name: str, curves: Mapping[str, Sequence[float]]) -> 
             if len(values):
                 longest = max(longest, len(values))
                 marker = "o" if len(values) <= 30 else None
-                epochs = np.arange(1, len(values) + 1)
-                axes.plot(epochs, values, color=colour, linestyle=style, marker=marker, markersize=4, label=label)
-        axes.set_xlabel("Epoch")
+                steps = np.arange(1, len(values) + 1)
+                axes.plot(steps, values, color=colour, linestyle=style, marker=marker, markersize=4, label=label)
+        axes.set_xlabel(step.capitalize())
         axes.set_ylabel(plain(name.replace("_", " ").capitalize()))
         axes.set_xlim(0.5, longest + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

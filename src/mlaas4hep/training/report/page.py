@@ -73,7 +73,7 @@ def render_report(report: ReportData) -> str:
         importance_rows=named,
         inputs=inputs_svg(report.inputs, report.classes) if report.inputs is not None else "",
         correlations=_correlations(report),
-        learning=[_Picture(caption, svg) for caption, svg in general.learning_svgs(report.curves)],
+        learning=[_Picture(caption, svg) for caption, svg in general.learning_svgs(report.curves, report.step)],
         cutflow=tables.cutflow_rows(report),
         cutflow_files=list(dict.fromkeys(name for row in report.cutflow for name in row.files)),
     )
