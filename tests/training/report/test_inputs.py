@@ -80,6 +80,12 @@ def test_page_with_many_branches_stays_small_and_self_contained(full: ReportData
     assert inputs_svg(inputs, full.classes) == inputs_svg(inputs, full.classes)
 
 
+def test_the_axis_of_a_learning_curve_is_named_after_the_step(full: ReportData) -> None:
+    boosted = replace(full, curves={"loss": [0.7, 0.6]}, step="boosting round")
+    assert "Boosting round" in render_report(boosted)
+    assert "Epoch" not in render_report(boosted)
+
+
 def test_a_single_value_has_no_learning_curve(full: ReportData) -> None:
     html = render_report(replace(full, curves={"loss": [0.7], "val_loss": [0.6], "auc": [0.5, 0.6]}))
     assert "Learning curve: loss" not in html

@@ -141,7 +141,7 @@ def _header(path: str) -> Header:
     return read_header([line for line in lines if line], path)
 
 
-def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str], dict[str, str]]:
+def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str], dict[str, str | None]]:
     """Types of the columns, ends of the blocks, columns with missing values, and where text stands among numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -151,7 +151,7 @@ def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], s
     left = {name: list(kinds) for name in names}
     missing = dict.fromkeys(names, 0)
     ends = [0]
-    texts: dict[str, str] = {}
+    texts: dict[str, str | None] = {}
     for batch in _batches(path, header, dict.fromkeys(names, pa.string()), names):
         ends.append(ends[-1] + batch.num_rows)
         for name, column in zip(names, batch.columns, strict=True):
@@ -159,7 +159,7 @@ def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], s
             numbers = column if header.decimal == "." else pc.replace_substring(column, header.decimal, ".")
             before, left[name] = left[name], [kind for kind in left[name] if _fits(numbers, kind)]
             if before and not left[name]:
-                texts |= {name: text for text in [_among_numbers(numbers, ends[-2])] if text}
+                texts[name] = _among_numbers(numbers, ends[-2])
     entries = ends[-1]
     types = {
         name: pa.float64() if missing[name] == entries else left[name][0] if left[name] else pa.string()
