@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,12 +35,10 @@ def _what_was_there_is_left_alone() -> None:
     gc.freeze()
 
 
-@pytest.fixture(scope="module")
-def without_report() -> Iterator[None]:
-    """Trainings of the file draw no report, which takes twenty times as long as a small training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mlaas4hep.training.workflow._report", lambda *_arguments: "")
-        yield
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of the test draw no report, which takes twenty times as long as a small training."""
+    monkeypatch.setattr("mlaas4hep.training.workflow._report", lambda *_arguments: "")
 
 
 @pytest.fixture(scope="session")

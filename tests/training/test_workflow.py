@@ -124,6 +124,7 @@ def test_order_of_files_workers_and_memory_do_not_change_the_model(repeated: dic
     assert {name for name in one if name.startswith("native/")} <= same
 
 
+@pytest.mark.usefixtures("without_report")
 def test_streaming_from_files_and_from_memory_give_the_same_model(small: Small, tmp_path: Path) -> None:
     run_training(streamed(small, tmp_path), tmp_path / "memory", Collector())
     with pytest.MonkeyPatch.context() as patch:
@@ -135,6 +136,7 @@ def test_streaming_from_files_and_from_memory_give_the_same_model(small: Small, 
         assert (tmp_path / "memory/model.onnx").read_bytes() == (tmp_path / name / "model.onnx").read_bytes()
 
 
+@pytest.mark.usefixtures("without_report")
 def test_an_interrupted_training_is_resumed_to_the_same_model(small: Small, tmp_path: Path) -> None:
     workflow = streamed(small, tmp_path)
     run_training(workflow, tmp_path / "whole", Collector())
