@@ -47,6 +47,14 @@ std::pair<std::string, std::string> scheme_and_host(const std::string& url) {
     return {part(CURLUPART_SCHEME), part(CURLUPART_HOST)};
 }
 
+// A text without the spaces and line breaks around it, such as those of a file it was read from.
+std::string stripped(const char* text) {
+    const std::string whole = text ? text : "";
+    const auto begin = whole.find_first_not_of(" \t\r\n");
+    if (begin == std::string::npos) return {};
+    return whole.substr(begin, whole.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
 struct Handle {
     CURL* curl = curl_easy_init();
     curl_slist* headers = nullptr;
@@ -79,12 +87,15 @@ std::vector<Probability> predict(const std::string& url, const std::string& mode
     Handle handle;
     if (!handle.curl) throw ServerError("libcurl cannot be used", 0);
     std::string answer;
-    const std::string address = url + "/proto";
+    const std::string address = url.substr(0, url.find_last_not_of('/') + 1) + "/proto";
     handle.header("Content-Type: application/x-protobuf");
-    const char* token = std::getenv("BEARER_TOKEN");
-    if (token && *token) {
+    const std::string token = stripped(std::getenv("BEARER_TOKEN"));
+    if (!token.empty()) {
+        for (const char sign : token)
+            if (sign < '!' || sign > '~')
+                throw ServerError("BEARER_TOKEN holds a character that no token has, such as a space", 0);
         if (scheme != "https" && !local) throw ServerError(url + ": a token would travel unprotected; use https", 0);
-        handle.header(std::string("Authorization: Bearer ") + token);
+        handle.header("Authorization: Bearer " + token);
     }
     if (local) curl_easy_setopt(handle.curl, CURLOPT_NOPROXY, "*");
     if (const char* folder = std::getenv("X509_CERT_DIR")) curl_easy_setopt(handle.curl, CURLOPT_CAPATH, folder);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,14 @@ def test_data_that_do_not_fit_the_bundle(work: Work, trained: Path) -> None:
     path = work.inputs / "half.root"
     path.write_bytes(whole[: len(whole) // 2])
     work.refused(*arguments, work.inputs / "bkg.root", path, says=[f"{path}: is truncated"])
+
+
+def test_a_file_whose_name_is_not_text(work: Work, trained: Path) -> None:
+    path = os.fsdecode(os.fsencode(work.inputs) + b"/bad\xff.root")
+    (work.inputs / "sig.root").rename(path)
+    work.refused(
+        "predict", trained, path, "-o", work.outputs / "s.csv", says=["the name is not UTF-8", "rename the file"]
+    )
 
 
 def test_an_output_of_no_known_kind(work: Work, trained: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import inspect
 import json
 import re
 import tarfile
@@ -319,11 +320,12 @@ def test_awaited_client_with_many_calls_at_a_time(live: Live, expected: np.ndarr
     asyncio.run(work())
 
 
-def test_both_clients_have_the_same_methods() -> None:
-    def names(kind: type) -> set[str]:
-        return {name for name in dir(kind) if not name.startswith("_")}
+def test_both_clients_have_the_same_methods_and_arguments() -> None:
+    def methods(kind: type) -> dict[str, list[inspect.Parameter]]:
+        names = ["__init__", *(name for name in dir(kind) if not name.startswith("_"))]
+        return {name: list(inspect.signature(getattr(kind, name)).parameters.values()) for name in names}
 
-    assert names(ModelClient) == names(AsyncModelClient)
+    assert methods(ModelClient) == methods(AsyncModelClient)
 
 
 class _Other(http.server.BaseHTTPRequestHandler):

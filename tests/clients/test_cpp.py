@@ -106,6 +106,17 @@ def test_a_token_is_not_sent_unprotected(client: Client) -> None:
     assert client("toy", *pairs(RECORDS[0]), BEARER_TOKEN="secret", http_proxy="http://127.0.0.1:9").returncode == 0
 
 
+def test_a_url_may_end_in_a_slash_and_a_token_in_a_line_break(client: Client) -> None:
+    done = client("toy", *pairs(RECORDS[0]), url=f"{client.url}//", BEARER_TOKEN="secret\r\n")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("token", ["a b", "a\r\nX-More: 1", "\u00e9"])
+def test_what_cannot_be_a_token(client: Client, token: str) -> None:
+    refused = client("toy", "met=1", BEARER_TOKEN=token)
+    assert refused.stderr == "error: BEARER_TOKEN holds a character that no token has, such as a space\n"
+
+
 @pytest.mark.parametrize("pair", ["met", "met=", "met=x", "met=1x", "=", ""])
 def test_what_is_no_pair(client: Client, pair: str) -> None:
     refused = client("toy", pair)

@@ -69,6 +69,8 @@ def test_is_remote(path: str, remote: bool) -> None:
 
 def test_local_path() -> None:
     assert local_path("~/a.root") == Path.home() / "a.root"
+    for name in ("~nobody-of-this-name.root", "file://~nobody-of-this-name.root"):
+        assert local_path(name) == Path("~nobody-of-this-name.root")
     with pytest.raises(FileReadError, match="is not a local file"):
         local_path("root://h//a")
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uproot
 
 from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming import scan as scanning
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
@@ -159,6 +161,28 @@ def test_a_file_replaced_between_two_runs(small: Small, expected: bytes, tmp_pat
     write_ttree(paths["signal"], make_events(260, seed=77, signal=True))
     fresh = trained(streamed(copy, tmp_path), tmp_path / "fresh")
     assert trained(workflow, tmp_path / "second") == fresh != expected
+
+
+def test_a_file_rewritten_in_place_is_not_resumed(small: Small, tmp_path: Path) -> None:
+    """ROOT's update mode keeps the UUID: the events decide."""
+    paths = small_files(tmp_path)
+    copy = Small(tmp_path, paths, small.workflow, small.result, small.bundle, small.split, small.monitor)
+    workflow = streamed(copy, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(workflow, tmp_path / "model", Interrupting(1))
+    path, state = paths["signal"], paths["signal"].stat()
+    old = uuid_of(path)
+    write_ttree(path, make_events(260, seed=77, signal=True))
+    path.write_bytes(path.read_bytes().replace(uuid_of(path), old))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(ConfigError, match="is of a training with other data"):
+        run_training(workflow, tmp_path / "model", Collector(), resume=True)
+    assert not (tmp_path / "model").exists()
+
+
+def uuid_of(path: Path) -> bytes:
+    with uproot.open(path) as file:
+        return file.file.uuid.bytes
 
 
 def keys_of(files: tuple[DataFile, ...], **changes: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.errors import FrameworkMissingError, ModelFileError
-from mlaas4hep.training.user_model import build_model, load_model_file, user_errors
+from mlaas4hep.training.user_model import build_model, load_model_file, sources_of, user_errors
 
 
 def write(folder: Path, text: str, name: str = "model.py") -> Path:
@@ -48,6 +48,19 @@ def test_neighbouring_files_can_be_imported_also_later(tmp_path: Path) -> None:
         assert build_model(module, 1) == (number, number)
         assert str(folder) not in sys.path
         assert not list(folder.rglob("*.pyc"))
+
+
+@pytest.mark.parametrize("files", [("__init__.py", "net.py"), ("net.py",)])
+def test_packages_beside_the_model_belong_to_it(tmp_path: Path, files: tuple[str, ...]) -> None:
+    for number in (1, 2):
+        package = tmp_path / str(number) / "nets_of_model"
+        package.mkdir(parents=True)
+        for name in files:
+            write(package, f"NUMBER = {number}\n", name)
+        path = write(package.parent, "from nets_of_model.net import NUMBER\ndef model():\n    return (NUMBER,)\n")
+        assert build_model(load_model_file(path), 1) == (number,)
+        assert sources_of(path) == [path.read_text(), *[f"NUMBER = {number}\n"] * len(files)]
+    assert "pytest" in sys.modules
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlaas4hep.bundle.read import Bundle
 from mlaas4hep.bundle.scoring import Scorer
 from mlaas4hep.config.workflow import Reading, Sample
-from mlaas4hep.errors import ExpressionError
+from mlaas4hep.errors import ExpressionError, FileReadError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.layout import Layout
@@ -86,6 +86,9 @@ def predict_files(
     Raises:
         MLaaS4HEPError: a file or branch is missing, or the output cannot be written; nothing half-written stays.
     """
+    for file in files:
+        if any("\ud800" <= sign <= "\udfff" for sign in file):
+            raise FileReadError("the name is not UTF-8", where=file, hint="rename the file, or give a link to it")
     scorer = bundle.scorer(threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
     opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from mlaas4hep.config.places import split_tree
+from mlaas4hep.config.places import home, split_tree
 from mlaas4hep.errors import FileReadError
 
 __all__ = ["is_remote", "local_path", "name_of", "resolve", "split_tree"]
@@ -28,11 +28,11 @@ def local_path(path: str) -> Path:
     if is_remote(path):
         raise FileReadError("is not a local file", where=path)
     if not path.lower().startswith("file://"):
-        return Path(path).expanduser()
+        return home(path)
     text = path[len("file://") :]
     text = text.removeprefix("localhost") if text.startswith("localhost/") else text
-    plain = Path(text).expanduser()
-    return plain if _exists(plain) else Path(unquote(text)).expanduser()
+    plain = home(text)
+    return plain if _exists(plain) else home(unquote(text))
 
 
 def name_of(path: str) -> str:

@@ -16,6 +16,9 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.scan import Scan
+from mlaas4hep.streaming.scan_state import scan_to_state
+from mlaas4hep.training.user_model import sources_of
 
 __all__ = ["checkpoint_folder", "checkpointing"]
 
@@ -30,16 +33,24 @@ def checkpoint_folder(destination: Path) -> Path:
 
 @contextmanager
 def checkpointing(
-    destination: Path, workflow: Workflow, files: Sequence[DataFile], monitor: Monitor, *, resume: bool
+    destination: Path, workflow: Workflow, files: Sequence[DataFile], scan: Scan, monitor: Monitor, *, resume: bool
 ) -> Iterator[Path]:
     """Make the folder, or find it again; it stays only if the training inside stops after its first checkpoint.
+
+    Args:
+        destination: of the bundle.
+        workflow: of the training, whose model file is loaded.
+        files: in canonical order.
+        scan: what the first pass found in them; a file that was rewritten in place keeps its UUID, but not this.
+        monitor: told if there is nothing to resume.
+        resume: find the checkpoint again.
 
     Raises:
         ConfigError: it is to be resumed but is of another training: other data, model or configuration.
         OutputError: it cannot be made, or something else is there.
     """
     folder = checkpoint_folder(destination)
-    _open(folder, _key(workflow, files), monitor, resume=resume)
+    _open(folder, _key(workflow, files, scan), monitor, resume=resume)
     try:
         yield folder
     except BaseException:
@@ -87,7 +98,7 @@ def _read(path: Path) -> object:
         return None
 
 
-def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:
+def _key(workflow: Workflow, files: Sequence[DataFile], scan: Scan) -> dict[str, str]:
     """What must be the same for a training to be continued. How events are read does not matter."""
     assert workflow.training is not None
     configuration = workflow.model_dump(mode="json", exclude={"histograms": True})
@@ -96,7 +107,8 @@ def _key(workflow: Workflow, files: Sequence[DataFile]) -> dict[str, str]:
     content = {
         "configuration": json.dumps(configuration, sort_keys=True),
         "files": " ".join(file.source.identity for file in files),
-        "model": workflow.training.model.read_text(),
+        "events": json.dumps(scan_to_state(scan), sort_keys=True),
+        "model": "\0".join(sources_of(workflow.training.model)),
         "specs": workflow.specs.read_text() if workflow.specs else "",
     }
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in content.items()}
+    return {name: hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest() for name, text in content.items()}

@@ -22,7 +22,7 @@ from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileErr
 from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.training.model_source import MODEL_WANTED, frameworks_wanted
 
-__all__ = ["build_model", "load_model_file", "user_errors"]
+__all__ = ["build_model", "load_model_file", "sources_of", "user_errors"]
 
 _WIDTH_NAMES = {"idim", "dim", "input_dim", "ndim", "width", "n_features", "nfeatures", "n_inputs", "ninputs"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -65,6 +65,13 @@ def load_model_file(path: Path, *, warn: Callable[[str], None] | None = None) ->
     if not callable(getattr(module, "model", None)):
         raise ModelFileError("no function model", where=str(path), hint=MODEL_WANTED)
     return module
+
+
+def sources_of(path: Path) -> list[str]:
+    """The text of the model file, and of the modules of its folder that it has imported since it was loaded."""
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in _local_modules}
+    places = [path, *map(Path, sorted(file for file in files if file))]
+    return [place.read_text(encoding="utf-8", errors="surrogateescape") for place in places if place.is_file()]
 
 
 def build_model(module: ModuleType, width: int, *, warn: Callable[[str], None] | None = None) -> object:
@@ -173,8 +180,9 @@ def _importable(folder: Path) -> Iterator[None]:
         if text in sys.path:
             sys.path.remove(text)
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).parent == Path(text):
+            top = sys.modules.get(name.partition(".")[0])
+            places = [*getattr(top, "__path__", ()), getattr(top, "__file__", None)]  # of a package its folder is first
+            if places[0] and Path(places[0]).parent == Path(text):
                 _local_modules.add(name)
 
 

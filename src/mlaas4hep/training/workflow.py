@@ -126,7 +126,7 @@ def _run(
     module = load_user_module(workflow, monitor)
     with opened(workflow, monitor) as files:
         prepared = prepare(workflow, files, monitor)
-        with checkpointing(destination, workflow, files, monitor, resume=resume) as checkpoint:
+        with checkpointing(destination, workflow, files, prepared.scan, monitor, resume=resume) as checkpoint:
             trained = train(workflow, prepared, module, checkpoint, monitor, resume=resume)
             with closing(trained.dataset):
                 histograms = _histograms(workflow, prepared, trained)

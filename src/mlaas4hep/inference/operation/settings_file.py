@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from mlaas4hep.config.json_file import read_text
+from mlaas4hep.config.places import home
 from mlaas4hep.config.problems import Place, config_error, dotted, suggestion
 from mlaas4hep.config.yaml_text import load_yaml
 from mlaas4hep.errors import ConfigError
@@ -92,7 +93,7 @@ def _from_file(file: Path) -> dict[str, Any]:
         for part in above:
             section = section.get(part) if isinstance(section, dict) else None
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            section[key] = str(folder / Path(section[key]).expanduser())
+            section[key] = str(folder / home(section[key]))
     return data
 
 

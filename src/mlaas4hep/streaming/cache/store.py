@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mlaas4hep.config.places import home
 from mlaas4hep.streaming.cache.descriptor import write_at
 from mlaas4hep.streaming.cache.document import read_document, to_bytes
 from mlaas4hep.streaming.cache.entry import Entry, open_entry
@@ -48,7 +49,7 @@ class Cache:
         *,
         mapped: bool | None = None,
     ) -> None:
-        self.folder = Path(folder).expanduser().absolute()
+        self.folder = home(folder).absolute()
         self.limit = limit
         self._tell = {"note": note, "warn": warn or note}
         self._said: set[str] = set()
