@@ -182,7 +182,7 @@ def test_a_file_rewritten_in_place_is_not_resumed(small: Small, tmp_path: Path) 
 
 def uuid_of(path: Path) -> bytes:
     with uproot.open(path) as file:
-        return file.file.uuid.bytes
+        return bytes(file.file.uuid.bytes)
 
 
 def keys_of(files: tuple[DataFile, ...], **changes: Any) -> str:
