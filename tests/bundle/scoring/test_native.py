@@ -102,11 +102,14 @@ class TestSklearn:
             ("sklearn.datasets._base.Path", False),
             ("sklearn.no_such.Thing", False),
             ("numpy.load", False),
+            ("sklearn.feature_selection._univariate_selection.f_classif", True),
+            ("sklearn.metrics._classification.os", False),
+            ("sklearn.datasets._base.load_files", False),
             ("os.system", False),
             ("sklearnish.Thing", False),
         ],
     )
-    def test_only_classes_of_known_packages_are_trusted(self, name: str, answer: bool) -> None:
+    def test_only_what_known_packages_compute_with_is_trusted(self, name: str, answer: bool) -> None:
         assert trusted(name) is answer
 
 

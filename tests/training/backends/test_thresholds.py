@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from mlaas4hep.training.backends._sklearn_thresholds import round_down, with_float32_thresholds
+from mlaas4hep.bundle.onnx_thresholds import round_down, with_float32_thresholds
 from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
 from tests.support.fitting import run_onnx
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from mlaas4hep.errors import BundleError
 __all__ = ["load_skops", "trusted"]
 
 PACKAGES = ("sklearn", "numpy")
+FUNCTIONS = re.compile(r"sklearn\.(feature_selection|metrics|preprocessing)\.")
+"""Modules whose functions compute and do nothing else: those of estimators' arguments, such as ``f_classif``."""
 EXACT = {"xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor"}
 
 
@@ -53,7 +57,10 @@ def load_skops(file: Path, task: str) -> tuple[Predict, str]:
 
 
 def trusted(name: str) -> bool:
-    """True for classes that scikit-learn and numpy define themselves, and for XGBoost's models. Functions never are."""
+    """True for classes that scikit-learn and numpy define themselves, and for XGBoost's models.
+
+    Of functions only those of scikit-learn that estimators are given to compute with.
+    """
     if name in EXACT:
         return True
     module, _, attribute = name.rpartition(".")
@@ -63,4 +70,7 @@ def trusted(name: str) -> bool:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError):
         return False
-    return isinstance(found, type) and found.__module__.partition(".")[0] in PACKAGES
+    home = str(getattr(found, "__module__", ""))
+    if isinstance(found, FunctionType):
+        return FUNCTIONS.match(home) is not None
+    return isinstance(found, type) and home.partition(".")[0] in PACKAGES

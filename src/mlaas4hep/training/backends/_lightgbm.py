@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mlaas4hep.training.data import Task
 
-__all__ = ["convert", "is_lightgbm", "register", "text_of"]
+__all__ = ["convert", "is_lightgbm", "text_of"]
 
 
 def is_lightgbm(model: Any) -> bool:
@@ -33,22 +33,3 @@ def convert(model: Any, width: int, task: Task) -> onnx.ModelProto:
         dumped = model.booster_.dump_model()
         outputs = int(dumped["num_tree_per_iteration"])
         return finish(lightgbm_graph(dumped), width, task, output="scores", outputs=outputs)
-
-
-def register() -> None:
-    """Let skl2onnx convert LightGBM's estimators within pipelines and other estimators; nothing without LightGBM."""
-    module = sys.modules.get("lightgbm")
-    if module is None:
-        return
-    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
-    from skl2onnx import update_registered_converter
-    from skl2onnx.common import shape_calculator
-
-    classes = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
-    for estimator, shapes, options in (
-        (module.LGBMClassifier, shape_calculator.calculate_linear_classifier_output_shapes, classes),
-        (module.LGBMRegressor, shape_calculator.calculate_linear_regressor_output_shapes, None),
-    ):
-        update_registered_converter(
-            estimator, f"LightGbm{estimator.__name__}", shapes, convert_lightgbm, options=options
-        )

@@ -167,11 +167,6 @@ def set_random_state(model: Any, seed: int) -> None:
         model.set_params(**unset)
 
 
-def last_step(model: Any) -> Any:
-    """The model itself, or the last step of a pipeline."""
-    return last_step(model.steps[-1][1]) if hasattr(model, "steps") else model
-
-
 def _check_kind(model: Any, task: Task) -> None:
     from sklearn.base import is_classifier, is_regressor
 
