@@ -21,6 +21,8 @@ OPSET: Final = 17
 IR_VERSION: Final = 8
 ZERO: Final = float(np.float32(1e-35))
 """LightGBM takes values of this size and below for zero."""
+INFINITE: Final = 1e300
+"""What LightGBM writes for an infinite threshold, where it has to be a number: all but missing values are below."""
 EXPONENTIAL: Final = ("poisson", "gamma", "tweedie")
 IDENTITY: Final = (
     "regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg", "custom", "",
@@ -144,6 +146,8 @@ class _Trees:
 
 def _below(cut: float) -> float:
     """The float32 for which ``x <= cut`` is what LightGBM decides, for every float32 x."""
+    if cut >= INFINITE:
+        return float("inf")
     if -ZERO <= cut < ZERO:  # all values of this size are zero
         return ZERO if cut >= 0 else float(np.nextafter(np.float32(-ZERO), np.float32(-np.inf)))
     with np.errstate(over="ignore"):

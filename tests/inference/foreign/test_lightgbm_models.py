@@ -22,6 +22,7 @@ X[::9, 1] = np.nan
 TWO = (np.nan_to_num(X).sum(axis=1) > 1).astype(int)
 THREE = TWO + (X[:, 0] > 0.5)
 VALUE = X[:, 0] * 3 + np.abs(X[:, 2])
+ABSENT = (np.isnan(X[:, 1]) ^ (X[:, 0] > 1.5)).astype(int)
 OBJECTIVES: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {
     "binary": (TWO, {}),
     "binary, steep": (TWO, {"objective": "binary", "sigmoid": 2.0}),
@@ -43,6 +44,7 @@ OBJECTIVES: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {
     "a forest": (TWO, {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}),
     "zero is missing": (TWO, {"objective": "binary", "zero_as_missing": True}),
     "nothing is missing": (TWO, {"objective": "binary", "use_missing": False}),
+    "missing against all others": (ABSENT, {"objective": "binary"}),
     "no split": (TWO, {"objective": "binary", "min_data_in_leaf": 1000}),
 }
 
@@ -67,7 +69,7 @@ def hard_rows(booster: Any) -> NDArray[np.float32]:
         node = nodes.pop()
         if "split_feature" in node:
             nodes += [node["left_child"], node["right_child"]]
-            for cut in map(np.float32, str(node["threshold"]).split("||")):
+            for cut in np.clip(np.array(str(node["threshold"]).split("||"), float), -1e38, 1e38).astype(np.float32):
                 near = rows[0][RANDOM.integers(0, 600, 3)].copy()
                 near[:, node["split_feature"]] = [
                     cut,

@@ -184,8 +184,12 @@ def _values(
 def _at_cuts(values: NDArray[Any], native: Native, random: np.random.Generator) -> None:
     """Put rows of trees where they matter: at, just below and around the cuts; some missing."""
     for column, edges in (native.cuts or {}).items():
-        places = random.choice(edges.astype(values.dtype), len(values))
+        with np.errstate(over="ignore"):
+            points = edges.astype(values.dtype)  # infinite for a cut between all values and a missing one
+        places = random.choice(points, len(values))
         below = np.nextafter(places, np.asarray(-np.inf, values.dtype))
-        near = places + (np.ptp(edges) + 1) * random.normal(size=len(values)) * 0.1
+        finite = points[np.isfinite(points)]
+        width = float(np.ptp(finite.astype(np.float64))) + 1 if len(finite) else 1.0
+        near = places + width * random.normal(size=len(values)) * 0.1
         choice = random.integers(0 if native.exact else 4, 10 if native.missing else 9, len(values))
         values[:, column] = np.select([choice < 2, choice < 4, choice < 9], [places, below, near], np.nan)
