@@ -79,6 +79,9 @@ N = torch.export.Dim("N")
 A, B = torch.rand(6, 4), torch.rand(6, 4)
 PROGRAMS: dict[str, tuple[torch.nn.Module, tuple[Any, ...], Any]] = {
     "two inputs of one batch": (OnTwo(lambda s, x, y: s.linear(x) + s.linear(y)), (A, B), {"x": {0: N}, "y": {0: N}}),
+    "layers without names": (
+        torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 3)), (A,), {"input": {0: N}},
+    ),
     "a dict": (
         OnX(lambda s, x: s.linear(x["a"]) * s.linear(x["b"])), ({"a": A, "b": B},), {"x": {"a": {0: N}, "b": {0: N}}},
     ),

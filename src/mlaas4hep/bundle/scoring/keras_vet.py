@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["strange_classes", "what_is_wrong"]
+__all__ = ["is_operation", "strange_classes", "what_is_wrong"]
 
 MARKS: Final = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__"}
 """Values that Keras writes as objects."""
@@ -51,6 +51,13 @@ def what_is_wrong(strange: list[str]) -> str:
         return "the Keras model holds a Lambda layer, whose function would have to be run as it is in the file"
     names = ", ".join(strange[:3])
     return f"the Keras model holds layers that are not Keras' own ({names}); they would run code"
+
+
+def is_operation(name: str) -> bool:
+    """True for a class of ``keras.ops``: an .h5 file has their names, but Keras finds only layers by these."""
+    operations = importlib.import_module("keras.src.ops")
+    modules = (getattr(operations, place, None) for place in ("numpy", "core", "math", "nn", "linalg", "image"))
+    return bool(NAME.fullmatch(name)) and any(isinstance(getattr(module, name, None), type) for module in modules)
 
 
 def _is_own(name: str, node: dict[str, Any], keras: Any) -> bool:

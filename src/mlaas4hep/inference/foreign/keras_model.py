@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mlaas4hep.bundle.scoring.keras_vet import strange_classes, what_is_wrong
+from mlaas4hep.bundle.scoring.keras_vet import is_operation, strange_classes, what_is_wrong
 from mlaas4hep.inference.failures import ModelRefusedError
 from mlaas4hep.inference.foreign.base import Native, Source
 from mlaas4hep.inference.foreign.tensorflow_common import native, tensorflow, to_onnx
@@ -32,6 +32,10 @@ def load(source: Source) -> Native:
     import keras
 
     strange = sorted(set(strange_classes(config, keras)))
+    lost = [name for name in strange if source.kind == "keras_h5" and is_operation(name)]
+    if lost and lost == strange:
+        what = f"the .h5 file holds operations ({', '.join(lost[:3])}), which Keras itself cannot load from that format"
+        raise ModelRefusedError(what, where=source.path.name, hint="save it as .keras: model.save('model.keras')")
     if strange:
         raise ModelRefusedError(what_is_wrong(strange), hint="upload it as ONNX or as a SavedModel")
     path = source.path
@@ -43,10 +47,14 @@ def load(source: Source) -> Native:
         what = "the shape of the Keras model's input is not in the file"
         raise ModelRefusedError(what, hint="call the model once, or give it an Input layer, before saving")
     inputs = _specs(model.inputs, [tensor.name for tensor in model.inputs])
-    outputs = _specs(model.outputs, [_maker(tensor) for tensor in model.outputs])
+    chain = isinstance(model, keras.Sequential)  # one that was read knows no ``input`` and ``output``
+    given, made = (model.inputs[0], model.outputs[0]) if chain else (model.input, model.output)
+    keys = sorted(made) if isinstance(made, dict) else []
+    outputs = _specs(model.outputs, keys or [_maker(tensor) for tensor in model.outputs])
 
     def call(tensors: Sequence[Any]) -> list[Any]:
-        return list(tf.nest.flatten(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)))
+        structured = keras.tree.pack_sequence_as(given, list(tensors))
+        return list(tf.nest.flatten(model(structured, training=False)))
 
     return native("tensorflow_keras", call, inputs, outputs, model)
 

@@ -21,6 +21,8 @@ __all__ = ["vet"]
 
 LIMIT: Final = 256 * 2**20
 NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
+PATH: Final = re.compile(r"\w+(\.\w+)*")
+"""Of a weight: the members of a ``Sequential`` are called by numbers, ``0.weight``."""
 TARGET: Final = re.compile(
     r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|neg|pos|abs|pow|eq|ne|lt|le|gt|ge|and_|or_|not_)"
     r"|math\.(ceil|floor|trunc)|torch\.sym_\w+"
@@ -90,7 +92,8 @@ def _vet_json(path: Path, name: str, content: Any) -> None:
             raise _refused(path, "custom objects")
         if key == "target" and isinstance(value, str) and not TARGET.fullmatch(value):
             raise _refused(path, f"the operation {value[:80]}", "is not one of torch's own on tensors")
-        if key in {"name", "parameter_name", "buffer_name"} and value and not NAME.fullmatch(str(value)):
+        pattern = {"name": NAME, "parameter_name": PATH, "buffer_name": PATH}.get(key)
+        if pattern and value and not pattern.fullmatch(str(value)):
             raise _refused(path, f"the name {str(value)[:80]!r}")
         if key == "forward_arg_names" and not all(NAME.fullmatch(str(item)) for item in value or ()):
             raise _refused(path, "a name that is none")
