@@ -7,6 +7,7 @@ whoever wants the answer is told that there is none, and the thread, which keeps
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -57,7 +58,9 @@ class WebSource(HTTPSource):  # type: ignore[misc]
 
     def __exit__(self, *error: object) -> None:
         self.hang_up()
-        with suppress(RuntimeError):  # the process ends, and with it all threads
+        if sys.is_finalizing():  # the process ends, and with it all threads; a new one would never begin
+            return
+        with suppress(RuntimeError):  # it ends just now
             threading.Thread(target=super().__exit__, args=(None, None, None), name="hang-up", daemon=True).start()
 
     def _check(self) -> None:
