@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.findings import NAMED, Findings, few
+from mlaas4hep.errors.findings import NAMED, Findings, few
 
 KINDS = ["missing", "infinite", "padding"]
 

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from mlaas4hep import __version__
 from mlaas4hep.cli.main import app
 from mlaas4hep.config import read_legacy, read_yaml
-from mlaas4hep.config.legacy_params import KEYS
+from mlaas4hep.config.legacy.params import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"

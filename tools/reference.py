@@ -19,12 +19,12 @@ from mlaas4hep.bundle.canonical import json_bytes
 from mlaas4hep.cli.main import app
 from mlaas4hep.config.schema import json_schema, schema_text
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.inference import failures
+from mlaas4hep.errors import serving as failures
 from mlaas4hep.inference.grpc.service import SERVICE, handlers
-from mlaas4hep.inference.operation.access import right_of_grpc, right_of_http
 from mlaas4hep.inference.operation.settings_file import PREFIX
-from mlaas4hep.inference.rest.openapi import document
+from mlaas4hep.inference.rest.pages.openapi import document
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.access.rights import right_of_grpc, right_of_http
 
 __all__ = ["commands_page", "files", "main", "server_page", "workflow_page"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.bundle.files import beside, check_place, output_error, replace
+from mlaas4hep.atomic.files import beside, check_place, output_error, replace
 from mlaas4hep.errors import OutputError
 
 

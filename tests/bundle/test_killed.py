@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.bundle.alone import alone
-from mlaas4hep.bundle.files import beside
-from mlaas4hep.bundle.scratch import temporary_files
+from mlaas4hep.atomic.alone import alone
+from mlaas4hep.atomic.files import beside
+from mlaas4hep.atomic.scratch import temporary_files
 from mlaas4hep.bundle.write import BundleContents, write_bundle
 from mlaas4hep.errors import OutputError
 
@@ -51,9 +51,9 @@ def test_killed_at_any_step_the_old_or_the_new_bundle_is_there(
 HOLDS = """
 import sys
 from pathlib import Path
-from mlaas4hep.bundle.alone import alone
-from mlaas4hep.bundle.files import beside
-from mlaas4hep.bundle.scratch import temporary_files
+from mlaas4hep.atomic.alone import alone
+from mlaas4hep.atomic.files import beside
+from mlaas4hep.atomic.scratch import temporary_files
 import tempfile
 
 place = Path(sys.argv[1])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
-from mlaas4hep.bundle.scoring.onnx import OnnxScorer
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 
 Identity = Callable[..., onnx.ModelProto]
 

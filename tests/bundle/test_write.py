@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.bundle import BundleContents, Manifest, check_destination, files, load_bundle, write_bundle
+from mlaas4hep.atomic import files
+from mlaas4hep.bundle import BundleContents, Manifest, check_destination, load_bundle, write_bundle
 from mlaas4hep.bundle import write as module
 from mlaas4hep.errors import BundleError, OutputError
 

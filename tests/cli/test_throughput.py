@@ -77,7 +77,7 @@ def test_time_ends_raw_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         tree = file.mktree("Events", {"x": np.float32})
         for _ in range(5):
             tree.extend({"x": np.arange(20_000, dtype=np.float32)})
-    monkeypatch.setattr("mlaas4hep.streaming.throughput.RAW_SHARE", 1e12)
+    monkeypatch.setattr("mlaas4hep.streaming.measure.throughput.RAW_SHARE", 1e12)
     found = json.loads(run("throughput", path, "--workers", "1", "--json", "--quiet").out)
     assert [step["events"] for step in found["steps"].values()] == [20_000] * 4
 

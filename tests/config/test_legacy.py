@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlaas4hep.config import Cut, Sample, Variable, read_legacy, read_yaml, to_yaml
-from mlaas4hep.config.legacy import CMS_REDIRECTOR
+from mlaas4hep.config.legacy.load import CMS_REDIRECTOR
 from mlaas4hep.errors import ConfigError, FileReadError, LabelError
 
 PARAMS: dict[str, Any] = {"epochs": 2}

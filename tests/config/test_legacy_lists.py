@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.config.legacy_lists import Labels, label_of, read_files, read_labels, sample_names
+from mlaas4hep.config.legacy.lists import Labels, label_of, read_files, read_labels, sample_names
 from mlaas4hep.errors import ConfigError, FileReadError, LabelError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlaas4hep.config import ConfigWarning, Features, Reading, Split, Training, Variable, Weights, Workflow, read_legacy
-from mlaas4hep.config.legacy_params import KEYS, read_params
+from mlaas4hep.config.legacy.params import KEYS, read_params
 from mlaas4hep.errors import ConfigError
 
 

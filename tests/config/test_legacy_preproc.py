@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.config import Cut, Variable
-from mlaas4hep.config.legacy_preproc import Preprocessing, read_preproc
+from mlaas4hep.config.legacy.preproc import Preprocessing, read_preproc
 from mlaas4hep.errors import ConfigError, FileReadError
 
 EXAMPLE = """

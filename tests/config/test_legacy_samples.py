@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.config.legacy_samples import CMS_REDIRECTOR, count, default_redirector, read_samples
+from mlaas4hep.config.legacy.samples import CMS_REDIRECTOR, count, default_redirector, read_samples
 from mlaas4hep.errors import ConfigError, LabelError
 
 

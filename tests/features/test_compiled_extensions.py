@@ -9,7 +9,7 @@ import textwrap
 CODE = """
     import sys
     import numpy as np
-    from mlaas4hep.features.sweep import sweep
+    from mlaas4hep.features.statistics.sweep import sweep
     sweep(np.ones(4, np.float32), np.empty(0, np.float32), np.array([[0, 4]]))
     assert "vector" not in sys.modules, "an extension was loaded"
 

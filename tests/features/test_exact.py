@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.features.exact import ExactSum
+from mlaas4hep.features.statistics.exact import ExactSum
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
 tame = st.floats(min_value=-1e300, max_value=1e300)

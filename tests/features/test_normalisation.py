@@ -15,7 +15,7 @@ from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.normalisation import build_layout, layout_from_legacy
-from mlaas4hep.features.specs import Specs, legacy_specs
+from mlaas4hep.features.statistics.specs import Specs, legacy_specs
 
 RNG = np.random.default_rng(5)
 

@@ -19,8 +19,8 @@ from mlaas4hep.features.gather import Sources, Transform, gather
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.normalisation import build_layout, layout_from_legacy
-from mlaas4hep.features.origin import from_origin
-from mlaas4hep.features.specs import Specs, legacy_specs
+from mlaas4hep.features.statistics.origin import from_origin
+from mlaas4hep.features.statistics.specs import Specs, legacy_specs
 
 RNG = np.random.default_rng(3)
 SIZE = 20_000

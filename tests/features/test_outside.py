@@ -16,8 +16,8 @@ from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.normalisation import build_layout
-from mlaas4hep.features.outside import Outside, Ranges
-from mlaas4hep.features.specs import Specs
+from mlaas4hep.features.statistics.outside import Outside, Ranges
+from mlaas4hep.features.statistics.specs import Specs
 
 SIZE = 2000
 MISSING = (-999.0,)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.features.normalisation import build_layout
-from mlaas4hep.features.sentinels import suspects, warning_of
-from mlaas4hep.features.specs import Specs
-from mlaas4hep.features.statistics import ValueStatistics
+from mlaas4hep.features.statistics.branch import ValueStatistics
+from mlaas4hep.features.statistics.sentinels import suspects, warning_of
+from mlaas4hep.features.statistics.specs import Specs
 
 SIZE = 4000
 FLT_MAX = float(np.finfo(np.float32).max)

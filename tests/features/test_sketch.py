@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.features.sketch import FEW_BUCKETS, MOST_BUCKETS, Sketch
-from mlaas4hep.features.statistics import Real, ValueStatistics
+from mlaas4hep.features.statistics.branch import Real, ValueStatistics
+from mlaas4hep.features.statistics.sketch import FEW_BUCKETS, MOST_BUCKETS, Sketch
 
 NONE = np.empty(0)
 QUANTILES = (0.0, 0.01, 0.16, 0.5, 0.84, 0.99, 1.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.features.columns import Column, Columns, Jagged, select
-from mlaas4hep.features.specs import LENGTH_QUANTILES, QUANTILES, Specs, legacy_specs
+from mlaas4hep.features.statistics.specs import LENGTH_QUANTILES, QUANTILES, Specs, legacy_specs
 from tests.support.columns import slice_column
 
 COLUMNS: dict[str, Column] = {

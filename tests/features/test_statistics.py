@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mlaas4hep.features.statistics import Lengths, ValueStatistics
+from mlaas4hep.features.statistics.branch import Lengths, ValueStatistics
 
 NONE = np.array([], dtype=np.float32)
 FLOATS = hnp.arrays(np.float32, st.integers(0, 60), elements=st.floats(width=32))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.features.specs import Specs
-from mlaas4hep.features.statistics import Lengths, ValueStatistics
-from mlaas4hep.features.statistics_state import lengths_from_state, lengths_to_state
+from mlaas4hep.features.statistics.branch import Lengths, ValueStatistics
+from mlaas4hep.features.statistics.specs import Specs
+from mlaas4hep.features.statistics.state import lengths_from_state, lengths_to_state
 
 NONE = np.array([], dtype=np.float32)
 

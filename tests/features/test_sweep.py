@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from mlaas4hep.features.statistics import ValueStatistics
-from mlaas4hep.features.sweep import Swept, sweep
-from mlaas4hep.features.sweep_single import sweep_single
+from mlaas4hep.features.statistics.branch import ValueStatistics
+from mlaas4hep.features.statistics.sweep import Swept, sweep
+from mlaas4hep.features.statistics.sweep_single import sweep_single
 
 EDGES = [
     0.0,

@@ -17,7 +17,7 @@ import tritonclient.http as triton_http
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.rest.tfaas_proto import DataFrame, Predictions, Row
+from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
 from tests.support.eleven import KINDS, RawEvent, Trained, train_all
 from tests.support.serve_process import ServeProcess
 

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import OutputError
-from mlaas4hep.inference.output import SUFFIXES, check_output, open_writer
+from mlaas4hep.prediction.output import SUFFIXES, check_output, open_writer
 
 KINDS: dict[str, Any] = {
     "file": np.int32,
@@ -206,6 +206,6 @@ def test_the_place_can_be_checked_before_the_work(path: Path) -> None:
 
 
 def test_importing_the_module_imports_no_format() -> None:
-    code = "import sys, mlaas4hep.inference.output; print([n for n in ('uproot', 'pyarrow') if n in sys.modules])"
+    code = "import sys, mlaas4hep.prediction.output; print([n for n in ('uproot', 'pyarrow') if n in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert run.stdout.strip() == "[]"

@@ -22,11 +22,11 @@ from mlaas4hep.errors import (
     OutputError,
     UnsupportedBranchError,
 )
-from mlaas4hep.inference import predict as module
-from mlaas4hep.inference.predict import Predicted, predict_files, score_names
-from mlaas4hep.streaming.dataset import Block
+from mlaas4hep.prediction import predict as module
+from mlaas4hep.prediction.predict import Predicted, predict_files, score_names
+from mlaas4hep.streaming.dataset.dataset import Block
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fit import open_dataset
+from mlaas4hep.training.fitting.fit import open_dataset
 from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training
 from tests.support.reference import passing

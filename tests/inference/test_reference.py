@@ -13,10 +13,10 @@ from starlette.routing import Route
 from tritonclient.grpc import service_pb2
 
 import mlaas4hep.inference
-from mlaas4hep.inference.failures import ServingError
-from mlaas4hep.inference.operation.templates import OWN
+from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.telemetry.templates import OWN
 from tests.support.local_plane import LocalPlane
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "server.md"
@@ -72,6 +72,6 @@ def test_every_kind_of_error_is_listed(rows: list[str]) -> None:
     for module in pkgutil.walk_packages(mlaas4hep.inference.__path__, "mlaas4hep.inference."):
         importlib.import_module(module.name)
     kinds = [kind for kind in ServingError.__subclasses__() if kind.__module__.startswith("mlaas4hep.")]
-    assert {kind.__module__ for kind in kinds} == {"mlaas4hep.inference.failures"}
+    assert {kind.__module__ for kind in kinds} == {"mlaas4hep.errors.serving"}
     wanted = {f"| {kind.status} | {kind.grpc} | {' '.join((kind.__doc__ or '').split())} |" for kind in kinds}
     assert wanted == {row for row in rows if row.split(" ")[1].isdigit()}

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlaas4hep.errors.serving import ModelUnavailableError, ServingError
 from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.failures import ModelUnavailableError, ServingError
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.repository.owners import is_work
 from mlaas4hep.inference.server import Server
@@ -94,7 +94,7 @@ def test_start_where_no_folder_can_be(tmp_path: Path) -> None:
 CHANGES = """
 import asyncio, random, sys
 from pathlib import Path
-from mlaas4hep.inference.failures import ServingError
+from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 

@@ -12,8 +12,8 @@ import pytest
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, UnsupportedBranchError
-from mlaas4hep.streaming.branches import DEFAULT_IDENTIFIER, BranchChoice, choose_branches, names_event
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.scan.branches import DEFAULT_IDENTIFIER, BranchChoice, choose_branches, names_event
 from tests.support.written import TYPES, make_events, workflow_of, write_rntuple, write_ttree
 
 ALL = ("met", "charge", "flag", "cells", "Jet_pt", "Jet_eta", "w", "target")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mlaas4hep.streaming.buffers import Buffers
+from mlaas4hep.streaming.dataset.buffers import Buffers
 
 
 def address(array: NDArray[np.float32]) -> int:

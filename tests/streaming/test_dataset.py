@@ -21,16 +21,16 @@ from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.split import PARTS, TRAIN
-from mlaas4hep.streaming import scan as module
-from mlaas4hep.streaming.budget import Budget
 from mlaas4hep.streaming.cache import Cache
-from mlaas4hep.streaming.dataset import Block, Chunk, Dataset, Order
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.dataset import Block, Chunk, Dataset, Order
+from mlaas4hep.streaming.dataset.rows import Rows
+from mlaas4hep.streaming.dataset.store import DiskStore
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.rows import Rows
-from mlaas4hep.streaming.scan import scan
-from mlaas4hep.streaming.store import DiskStore
+from mlaas4hep.streaming.scan import scan as module
+from mlaas4hep.streaming.scan.pipeline import Pipeline
+from mlaas4hep.streaming.scan.scan import scan
 from tests.support.budgets import Forgetful
 from tests.support.reference import part_of
 from tests.support.written import Event, make_events, workflow_of, write_rntuple, write_ttree
@@ -360,7 +360,7 @@ def test_a_file_that_changes_between_the_passes_is_an_error(tmp_path: Path) -> N
 
 
 def test_many_files_share_the_lane_of_their_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlaas4hep.streaming.dataset.MOST_LANES", 3)
+    monkeypatch.setattr("mlaas4hep.streaming.dataset.dataset.MOST_LANES", 3)
     events = [make_events(6, seed=seed, signal=False) for seed in range(8)]
     for i, mine in enumerate(events):
         write_ttree(tmp_path / f"{i}.root", mine)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.budget import Budget
-from mlaas4hep.streaming.loader import Loader
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.loader import Loader
 
 
 @settings(max_examples=60)

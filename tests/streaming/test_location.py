@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.location import is_remote, local_path, name_of, resolve
+from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of, resolve
 
 
 @pytest.mark.parametrize(

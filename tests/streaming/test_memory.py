@@ -14,13 +14,13 @@ import uproot
 from mlaas4hep.config.workflow import Split
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.streaming import scan as scanning
-from mlaas4hep.streaming.budget import Budget
-from mlaas4hep.streaming.dataset import Dataset, Order
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.dataset import Dataset, Order
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import scan
+from mlaas4hep.streaming.scan import scan as scanning
+from mlaas4hep.streaming.scan.pipeline import Pipeline
+from mlaas4hep.streaming.scan.scan import scan
 from tests.support.written import workflow_of
 
 FLAT = tuple(f"f{i}" for i in range(4))

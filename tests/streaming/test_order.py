@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.order import ChunkPlan, Lane, Order, deal, plan_chunks, reading_order
+from mlaas4hep.streaming.dataset.order import ChunkPlan, Lane, Order, deal, plan_chunks, reading_order
 
 LANES = st.lists(st.lists(st.integers(0, 50), max_size=8), min_size=1, max_size=6)
 

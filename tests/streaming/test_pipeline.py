@@ -14,9 +14,9 @@ import pytest
 from mlaas4hep.config.workflow import Split
 from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
 from mlaas4hep.features.columns import Jagged, select
-from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
-from mlaas4hep.streaming.pipeline import Pipeline, Selected
+from mlaas4hep.streaming.scan.branches import choose_branches
+from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
 from tests.support.reference import CUTS, VARIABLES, part_of, passing, variables_of
 from tests.support.written import TYPES, Event, make_events, workflow_of, write_rntuple, write_ttree
 

@@ -11,10 +11,10 @@ import pytest
 
 from mlaas4hep.config.workflow import Reading, Sample, Split
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.streaming.dataset.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.files import close_files, open_files
-from mlaas4hep.streaming.keys import UnknownVersionError, scan_key
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.remote_version import version_of
+from mlaas4hep.streaming.remote.version import version_of
+from mlaas4hep.streaming.scan.pipeline import Pipeline
 from tests.support.cli import run
 from tests.support.http_files import CONNECTIONS_LEFT, Quiet, served
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import NoEventsError
 from mlaas4hep.features.split import PARTS
-from mlaas4hep.streaming import scan as module
-from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import Scan, cutflows_of, quotas, scan
+from mlaas4hep.streaming.scan import scan as module
+from mlaas4hep.streaming.scan.branches import choose_branches
+from mlaas4hep.streaming.scan.pipeline import Pipeline
+from mlaas4hep.streaming.scan.scan import Scan, cutflows_of, quotas, scan
 from tests.support.reference import CUTS, part_of, passing
 from tests.support.written import Event, make_events, workflow_of, write_ttree
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.schedule import TARGET_EVENTS, ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.execution import TARGET_EVENTS, ordered_map, ranges_of, target_events
 
 SIZES = st.lists(st.integers(1, 400), max_size=30)
 

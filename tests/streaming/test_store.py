@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlaas4hep.streaming.cache import Cache
-from mlaas4hep.streaming.rows import Rows, side_dtype
-from mlaas4hep.streaming.scan import RangeCount
-from mlaas4hep.streaming.store import DiskStore
+from mlaas4hep.streaming.dataset.rows import Rows, side_dtype
+from mlaas4hep.streaming.dataset.store import DiskStore
+from mlaas4hep.streaming.scan.scan import RangeCount
 
 WIDTH = 3
 TARGET = np.dtype(np.int64)

@@ -15,7 +15,7 @@ from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.summary import specs_of_files
+from mlaas4hep.streaming.scan.summary import specs_of_files
 from tests.support.written import make_events, workflow_of, write_rntuple, write_ttree
 
 ONE, TWO = make_events(90, seed=1, signal=True), make_events(60, seed=2, signal=False)

@@ -12,10 +12,10 @@ import uproot
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchReadError, ConfigError
-from mlaas4hep.streaming.branches import choose_branches
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.summary import FileSpecs, specs_of_files
+from mlaas4hep.streaming.scan.branches import choose_branches
+from mlaas4hep.streaming.scan.summary import FileSpecs, specs_of_files
 from tests.support.cli import run
 
 EVENTS = 3000

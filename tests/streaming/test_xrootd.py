@@ -18,11 +18,11 @@ import pytest
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming import xrootd
 from mlaas4hep.streaming.inspection import inspect
-from mlaas4hep.streaming.location import resolve
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.root import list_trees
+from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.remote import xrootd
+from mlaas4hep.streaming.remote.location import resolve
 
 PROMISE = 30.0
 
@@ -212,6 +212,6 @@ def test_the_end_of_a_training_with_torch_prints_nothing() -> None:
     """The client looks at every object as the process ends, and torch's deprecated names speak up."""
     pytest.importorskip("torch")
     pytest.importorskip("XRootD")
-    code = "import torch.distributed; from mlaas4hep.streaming.xrootd import configure; configure()"
+    code = "import torch.distributed; from mlaas4hep.streaming.remote.xrootd import configure; configure()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert result.stderr == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlaas4hep.streaming.budget import Budget
+from mlaas4hep.streaming.dataset.budget import Budget
 
 __all__ = ["ROOMY", "Forgetful"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import MemoryLimitError
-from mlaas4hep.training.data import Arrays
+from mlaas4hep.training.events.base import Arrays
 
 __all__ = ["MemoryEvents", "make_sample"]
 

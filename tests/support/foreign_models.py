@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.foreign import convert_main, convert_upload
-from mlaas4hep.inference.runtimes import Runtime, open_runtime
+from mlaas4hep.inference.conversion import convert_main, convert_upload
+from mlaas4hep.inference.execution import Runtime, open_runtime
 from mlaas4hep.inference.settings import Limits
 
 __all__ = ["LIMITS", "close", "convert", "convert_here", "opened"]

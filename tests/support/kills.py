@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from mlaas4hep.bundle import files
-from mlaas4hep.bundle.alone import alone
+from mlaas4hep.atomic import files
+from mlaas4hep.atomic.alone import alone
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.bundle.write import BundleContents, write_bundle
 

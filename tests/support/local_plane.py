@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from mlaas4hep.inference.dataplane import Inferred, ModelInfo, Scored
-from mlaas4hep.inference.failures import (
+from mlaas4hep.errors.serving import (
     BadRequestError,
     ModelNotFoundError,
     ModelRefusedError,
     ModelUnavailableError,
 )
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.inference.dataplane import Inferred, ModelInfo, Scored
 from tests.support.onnx_models import write
 
 __all__ = ["LocalPlane"]

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from mlaas4hep.inference.grpc.server import serve_grpc
-from mlaas4hep.inference.rest.v2 import routes
+from mlaas4hep.inference.rest.v2.routes import routes
 from mlaas4hep.inference.settings import Limits
 from tests.support.looped import in_thread, listening
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mlaas4hep.features.split import PARTS
-from mlaas4hep.streaming import scan as scanning
-from mlaas4hep.streaming.dataset import Block, Dataset
+from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training import assess as module
-from mlaas4hep.training.assess import assess
+from mlaas4hep.streaming.scan import scan as scanning
+from mlaas4hep.training.judging import assess as module
+from mlaas4hep.training.judging.assess import assess
 from mlaas4hep.training.prepare import opened, prepare
 from tests.support.budgets import ROOMY
 from tests.support.written import make_events, workflow_of, write_ttree

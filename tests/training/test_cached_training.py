@@ -13,11 +13,11 @@ import uproot
 from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.streaming import scan as scanning
+from mlaas4hep.streaming.dataset.keys import rows_key, scan_key
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
-from mlaas4hep.streaming.keys import rows_key, scan_key
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.pipeline import Pipeline
+from mlaas4hep.streaming.scan import scan as scanning
+from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.workflow import run_training
 from tests.streaming.test_dataset import LAYOUT
 from tests.support.disks import small_disk

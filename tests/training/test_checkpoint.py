@@ -12,11 +12,11 @@ import pytest
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
-from mlaas4hep.features.specs import Specs
+from mlaas4hep.features.statistics.specs import Specs
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import FileScan, RangeCount, Scan
-from mlaas4hep.training.checkpoint import checkpoint_folder, checkpointing
+from mlaas4hep.streaming.scan.scan import FileScan, RangeCount, Scan
+from mlaas4hep.training.fitting.checkpoint import checkpoint_folder, checkpointing
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.summary import render_summary
+from mlaas4hep.training.judging.summary import render_summary
 from mlaas4hep.training.workflow import run_training
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 

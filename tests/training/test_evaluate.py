@@ -13,8 +13,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.workflow import Sample
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, LabelError, NoEventsError, UnsupportedBranchError
+from mlaas4hep.prediction.evaluate import Evaluation, evaluate_bundle, samples_for
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.evaluate import Evaluation, evaluate_bundle, samples_for
 from tests.support.trained import SAMPLES, Independent, Small
 from tests.support.written import TYPES, Event, make_events, write_csv, write_ttree
 

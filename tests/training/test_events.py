@@ -12,13 +12,13 @@ import pytest
 
 from mlaas4hep.errors import MemoryLimitError
 from mlaas4hep.features.split import TRAIN, VALIDATION
-from mlaas4hep.streaming import scan as module
-from mlaas4hep.streaming.budget import Budget
-from mlaas4hep.streaming.dataset import Block, Dataset
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.data import Arrays, Events
-from mlaas4hep.training.events import PartEvents
-from mlaas4hep.training.memory import size_text
+from mlaas4hep.streaming.scan import scan as module
+from mlaas4hep.training.events.base import Arrays, Events
+from mlaas4hep.training.events.memory import size_text
+from mlaas4hep.training.events.part import PartEvents
 from mlaas4hep.training.prepare import opened, prepare
 from tests.support.budgets import ROOMY, Forgetful
 from tests.support.written import make_events, workflow_of, write_ttree

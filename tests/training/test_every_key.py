@@ -15,7 +15,7 @@ import uproot
 import yaml
 from pydantic import BaseModel
 
-from mlaas4hep.config.legacy_params import KEYS
+from mlaas4hep.config.legacy.params import KEYS
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.training import workflow as module
 from tests.support.cli import Outcome, run

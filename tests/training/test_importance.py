@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.importance import affordable, permutation_importance
+from mlaas4hep.training.judging.importance import affordable, permutation_importance
 from mlaas4hep.training.metrics.curves import roc_auc
 
 Floats32 = NDArray[np.float32]

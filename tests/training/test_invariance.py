@@ -10,10 +10,10 @@ import pytest
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.split import PARTS
-from mlaas4hep.streaming.budget import Budget
-from mlaas4hep.streaming.dataset import Block, Chunk, Order
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.dataset import Block, Chunk, Order
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fit import open_dataset
+from mlaas4hep.training.fitting.fit import open_dataset
 from mlaas4hep.training.prepare import opened, prepare
 
 FILES = ("ggH_tautau", "Z_tautau", "W_lnu", "ttbar")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import LabelError
-from mlaas4hep.training.data import Task
-from mlaas4hep.training.labels import Labelling, check_labels, labelling
+from mlaas4hep.training.events.base import Task
+from mlaas4hep.training.events.labels import Labelling, check_labels, labelling
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mlaas4hep.bundle.read import load_bundle
+from mlaas4hep.prediction.evaluate import evaluate_bundle
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.evaluate import evaluate_bundle
+from mlaas4hep.training.judging.summary import render_summary
 from mlaas4hep.training.metrics import evaluate, gather
 from mlaas4hep.training.metrics.gather import Gatherer
 from mlaas4hep.training.report import ReportData, render_report
-from mlaas4hep.training.summary import render_summary
 from mlaas4hep.training.workflow import run_training
 from tests.support.trained import Small
 

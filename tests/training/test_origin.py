@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.workflow import Reading, Workflow
-from mlaas4hep.inference.plane.physics import Physics
-from mlaas4hep.inference.predict import predict_files
+from mlaas4hep.inference.events.physics import Physics
+from mlaas4hep.prediction.evaluate import evaluate_bundle
+from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.evaluate import evaluate_bundle
 from mlaas4hep.training.workflow import run_training
 from tests.support.cli import run
 from tests.support.written import model_file

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from mlaas4hep.training.judging.overtraining import overtraining
 from mlaas4hep.training.metrics import Part, evaluate
-from mlaas4hep.training.overtraining import overtraining
 
 
 def trained(model: Any, events: int = 3000) -> dict[str, Part]:

@@ -11,7 +11,7 @@ import pytest
 from mlaas4hep.bundle.onnx_graph import compose
 from mlaas4hep.bundle.parity import check
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings
 

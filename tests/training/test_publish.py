@@ -15,8 +15,8 @@ from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.assess import Assessment, assess
-from mlaas4hep.training.fit import Trained, load_user_module, train
+from mlaas4hep.training.fitting.fit import Trained, load_user_module, train
+from mlaas4hep.training.judging.assess import Assessment, assess
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, package_versions, publish
 from tests.support.trained import FLAT, JAGGED, SAMPLES, Independent, Small, configured

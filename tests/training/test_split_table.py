@@ -10,9 +10,9 @@ from pyarrow import parquet
 
 from mlaas4hep.errors import OutputError
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fit import load_user_module, train
+from mlaas4hep.training.events.split_table import write_split
+from mlaas4hep.training.fitting.fit import load_user_module, train
 from mlaas4hep.training.prepare import opened, prepare
-from mlaas4hep.training.split_table import write_split
 from tests.support.trained import SAMPLES, Independent, Small
 
 

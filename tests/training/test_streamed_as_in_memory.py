@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.streaming.budget import Budget
+from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.events import PartEvents
-from mlaas4hep.training.fit import load_user_module, train
+from mlaas4hep.training.events.part import PartEvents
+from mlaas4hep.training.fitting.fit import load_user_module, train
 from mlaas4hep.training.prepare import opened, prepare
 from tests.support.fitting import MODELS
 from tests.support.trained import Small, configured

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlaas4hep.training import _format
+from mlaas4hep.training.judging import text as _format
+from mlaas4hep.training.judging.summary import _words, render_summary
 from mlaas4hep.training.metrics import Part, evaluate
-from mlaas4hep.training.summary import _words, render_summary
 
 
 def part(events: int, weight: float = 1.0) -> Part:

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_sco
 
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.workflow import Reading, Workflow
-from mlaas4hep.inference.predict import predict_files
+from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.workflow import Result, run_training
 from tests.support.written import make_events, model_file, workflow_of, write_ttree

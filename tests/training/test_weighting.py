@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Split, Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
-from mlaas4hep.streaming.scan import ClassCount
-from mlaas4hep.training.labels import Labelling, labelling
-from mlaas4hep.training.weighting import ClassTotals, class_totals, training_weights
+from mlaas4hep.streaming.scan.scan import ClassCount
+from mlaas4hep.training.events.labels import Labelling, labelling
+from mlaas4hep.training.events.weighting import ClassTotals, class_totals, training_weights
 
 
 def workflow(weights: tuple[float, ...] = (1.0, 1.0), **settings: Any) -> Workflow:

@@ -15,8 +15,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_
 
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.errors import ConfigError, MemoryLimitError, ModelFileError
-from mlaas4hep.streaming.budget import Budget
-from mlaas4hep.streaming.dataset import Block, Dataset
+from mlaas4hep.streaming.dataset.budget import Budget
+from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mlaas4hep.bundle.layout_json import layout_from_json, layout_to_json
 from mlaas4hep.bundle.manifest import Manifest, bundle_name, manifest_schema, now, read_manifest
 from mlaas4hep.bundle.read import Bundle, load_bundle
-from mlaas4hep.bundle.scoring import Scorer
 from mlaas4hep.bundle.sections import (
     BranchColumns,
     FeatureColumns,
@@ -18,6 +17,7 @@ from mlaas4hep.bundle.sections import (
     Provenance,
 )
 from mlaas4hep.bundle.write import BundleContents, check_destination, write_bundle
+from mlaas4hep.frameworks.scoring import Scorer
 
 __all__ = [
     "BranchColumns",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle.onnx_graph import to_bytes
-from mlaas4hep.bundle.scoring.onnx import OnnxScorer
 from mlaas4hep.bundle.sections import Parity
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 
 if TYPE_CHECKING:
     import onnx

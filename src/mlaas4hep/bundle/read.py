@@ -11,14 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mlaas4hep.atomic.files import output_error
+from mlaas4hep.atomic.scratch import scratch
 from mlaas4hep.bundle.archive import unpack
-from mlaas4hep.bundle.files import output_error
 from mlaas4hep.bundle.manifest import Manifest, read_manifest
-from mlaas4hep.bundle.scoring import Scorer
-from mlaas4hep.bundle.scratch import scratch
 from mlaas4hep.bundle.write import record
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.frameworks.scoring import Scorer
 
 __all__ = ["Bundle", "load_bundle"]
 
@@ -70,14 +70,14 @@ class Bundle:
             FrameworkMissingError: the native model's framework is not installed.
         """
         if self.manifest.served == "onnx":
-            from mlaas4hep.bundle.scoring.onnx import OnnxScorer
+            from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 
             return OnnxScorer(self.folder / "model.onnx", threads=threads)
         return self.native_scorer(threads=threads, trust_code=trust_code)
 
     def native_scorer(self, *, threads: int | None = None, trust_code: bool = False) -> Scorer:
         """Load the native model, whichever is to be served. Arguments and errors as for `scorer`."""
-        from mlaas4hep.bundle.scoring.native import NativeScorer
+        from mlaas4hep.frameworks.native import NativeScorer
 
         return NativeScorer(self.folder / "native", self.manifest, threads=threads, trust_code=trust_code)
 

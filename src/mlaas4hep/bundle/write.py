@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlaas4hep.atomic.files import beside, check_place, flush_file, flush_folder, output_error, replace
+from mlaas4hep.atomic.through import is_open_end
 from mlaas4hep.bundle.archive import is_archive_name, pack, read_member
 from mlaas4hep.bundle.canonical import json_bytes
 from mlaas4hep.bundle.clients import config_pbtxt, labels_txt, params_json
-from mlaas4hep.bundle.files import beside, check_place, flush_file, flush_folder, output_error, replace
 from mlaas4hep.bundle.manifest import Manifest, read_manifest
 from mlaas4hep.bundle.sections import FileRecord
-from mlaas4hep.bundle.through import is_open_end
 from mlaas4hep.errors import BundleError, OutputError
 
 __all__ = ["BundleContents", "check_destination", "write_bundle"]

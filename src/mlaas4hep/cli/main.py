@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mlaas4hep import __version__
-from mlaas4hep.cli import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
+from mlaas4hep.cli.commands import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
 from mlaas4hep.cli.stopping import say_stopped, stop_asked, stop_code, stopping
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.extras import missing_package

@@ -70,7 +70,7 @@ def legacy_workflow(
     Raises:
         ConfigError: an option is missing, or a file is not valid.
     """
-    from mlaas4hep.config.legacy import read_legacy
+    from mlaas4hep.config.legacy.load import read_legacy
 
     given = {"--files": files, "--labels": labels, "--model": model}
     missing = [option for option, value in given.items() if value is None]

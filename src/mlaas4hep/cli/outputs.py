@@ -52,8 +52,8 @@ def check_outputs(
     Raises:
         OutputError: an output must not be written; the message names its option.
     """
-    from mlaas4hep.bundle.files import check_place
-    from mlaas4hep.bundle.through import is_open_end
+    from mlaas4hep.atomic.files import check_place
+    from mlaas4hep.atomic.through import is_open_end
     from mlaas4hep.errors import OutputError
 
     for output in outputs:
@@ -87,7 +87,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    from mlaas4hep.bundle.files import beside, replace
+    from mlaas4hep.atomic.files import beside, replace
 
     with beside(path.absolute()) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -109,7 +109,7 @@ def _of(workflow: Workflow | None) -> list[object]:
 def _there(value: object) -> Iterator[Path]:
     """All files and folders that a value names."""
     from mlaas4hep.config.places import home
-    from mlaas4hep.streaming.location import is_remote, local_path, split_tree
+    from mlaas4hep.streaming.remote.location import is_remote, local_path, split_tree
 
     if isinstance(value, (list, tuple)):
         for part in value:
@@ -130,7 +130,7 @@ def _there(value: object) -> Iterator[Path]:
 
 def _destroys(output: Output, path: Path) -> bool:
     """Whether an output takes the place of a path, or of a folder above it."""
-    from mlaas4hep.bundle.through import final
+    from mlaas4hep.atomic.through import final
 
     place, other = final(output.path), final(path)
     if output.kind == "folder":
@@ -142,8 +142,8 @@ def _destroys(output: Output, path: Path) -> bool:
 
 def _bundle_around(path: Path) -> Path | None:
     """The bundle that a path lies in."""
+    from mlaas4hep.atomic.through import final
     from mlaas4hep.bundle.manifest import read_manifest
-    from mlaas4hep.bundle.through import final
     from mlaas4hep.errors import BundleError
 
     for folder in final(path).parents:
@@ -203,7 +203,7 @@ def _is_text(path: Path) -> bool:
 def _is_split(path: Path) -> bool:
     from pyarrow import ArrowException, parquet
 
-    from mlaas4hep.training.split_table import NAMES
+    from mlaas4hep.training.events.split_table import NAMES
 
     try:
         return tuple(parquet.read_schema(path).names) == NAMES

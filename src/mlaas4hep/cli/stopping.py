@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from mlaas4hep.streaming.waiting import hang_up, wait_again
+from mlaas4hep.streaming.remote.waiting import hang_up, wait_again
 
 __all__ = ["say_stopped", "stop_asked", "stop_code", "stopping"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlaas4hep.config.dump import to_yaml
-from mlaas4hep.config.legacy import read_legacy
+from mlaas4hep.config.legacy.load import read_legacy
 from mlaas4hep.config.problems import ConfigWarning
 from mlaas4hep.config.specs_file import LegacySpecs, read_legacy_specs
 from mlaas4hep.config.workflow import (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError, WeightError
-from mlaas4hep.features.exact import ExactSum
+from mlaas4hep.features.statistics.exact import ExactSum
 
 __all__ = ["Cutflow", "CutflowRow", "merge_all", "render", "total"]
 

@@ -23,7 +23,7 @@ from mlaas4hep.features.compiled import (
     rows_of_output,
 )
 from mlaas4hep.features.layout import FeatureBranch
-from mlaas4hep.features.origin import from_origin
+from mlaas4hep.features.statistics.origin import from_origin
 
 __all__ = ["fill_raw", "raw_matrix"]
 

@@ -12,12 +12,12 @@ import numpy as np
 from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.errors.findings import Findings
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.features.origin import less, origin_of, origin_of_range
-from mlaas4hep.features.sentinels import warning_of
-from mlaas4hep.features.specs import BranchSpecs, Specs
-from mlaas4hep.features.statistics import Lengths
-from mlaas4hep.findings import Findings
+from mlaas4hep.features.statistics.branch import Lengths
+from mlaas4hep.features.statistics.origin import less, origin_of, origin_of_range
+from mlaas4hep.features.statistics.sentinels import warning_of
+from mlaas4hep.features.statistics.specs import BranchSpecs, Specs
 
 __all__ = ["LayoutChoice", "build_layout", "choose_length", "layout_from_legacy"]
 

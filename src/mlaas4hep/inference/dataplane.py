@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.runtimes.base import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
 __all__ = ["DataPlane", "Inferred", "ModelInfo", "Scored"]
 

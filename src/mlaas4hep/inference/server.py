@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from mlaas4hep.inference.plane.incoming import Convert, Incoming
-from mlaas4hep.inference.plane.loading import OpenRuntime
-from mlaas4hep.inference.plane.looking import Looking
-from mlaas4hep.inference.plane.manager import Manager
-from mlaas4hep.inference.plane.memory import Memory
-from mlaas4hep.inference.plane.plane import Plane
+from mlaas4hep.inference.models.incoming import Convert, Incoming
+from mlaas4hep.inference.models.loading import OpenRuntime
+from mlaas4hep.inference.models.looking import Looking
+from mlaas4hep.inference.models.manager import Manager
+from mlaas4hep.inference.models.memory import Memory
+from mlaas4hep.inference.models.plane import Plane
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.settings import Settings
 
@@ -24,8 +24,8 @@ class Server(Plane, Manager):
 
     Args:
         settings: everything the server can be told.
-        open_runtime: opens the model in a folder; default `mlaas4hep.inference.runtimes.open_runtime`.
-        convert: converts uploads; default `mlaas4hep.inference.foreign.convert_upload`.
+        open_runtime: opens the model in a folder; default `mlaas4hep.inference.execution.open_runtime`.
+        convert: converts uploads; default `mlaas4hep.inference.conversion.convert_upload`.
 
     Example:
         >>> server = Server(Settings(repository=Path("models")))
@@ -37,7 +37,8 @@ class Server(Plane, Manager):
     def __init__(
         self, settings: Settings, *, open_runtime: OpenRuntime | None = None, convert: Convert | None = None
     ) -> None:
-        from mlaas4hep.inference import foreign, runtimes
+        from mlaas4hep.inference import conversion as foreign
+        from mlaas4hep.inference import execution as runtimes
 
         opens: OpenRuntime = open_runtime or runtimes.open_runtime
         converts: Convert = convert or partial(

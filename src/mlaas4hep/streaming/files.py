@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from mlaas4hep.config.workflow import Reading, Sample
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.findings import few
-from mlaas4hep.streaming.location import resolve, split_tree
+from mlaas4hep.errors.findings import few
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.room import ROOM
+from mlaas4hep.streaming.remote.location import resolve, split_tree
 
 __all__ = ["DataFile", "close_files", "open_files"]
 

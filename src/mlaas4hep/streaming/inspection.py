@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlaas4hep.errors import FileReadError, TreeNotFoundError, without_credentials
-from mlaas4hep.findings import few
-from mlaas4hep.streaming.location import is_remote, local_path, split_tree
+from mlaas4hep.errors.findings import few
 from mlaas4hep.streaming.readers import Branch, open_source
 from mlaas4hep.streaming.readers.factory import format_of
+from mlaas4hep.streaming.remote.location import is_remote, local_path, split_tree
 
 __all__ = ["BranchInfo", "Inspection", "TreeInfo", "inspect", "render"]
 
@@ -105,7 +105,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
     size = None if is_remote(path) else _size(path)
     if kind != "root":
         return Inspection(without_credentials(path), kind, size, (_describe(path, None, "", "table"),))
-    from mlaas4hep.streaming.readers.root import is_tree, list_objects
+    from mlaas4hep.streaming.readers.root.opening import is_tree, list_objects
 
     objects = list_objects(path)
     trees = [(name, class_name) for name, class_name in objects if is_tree(class_name)]

@@ -12,19 +12,19 @@ from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Reading, Split, Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.cutflow import render
-from mlaas4hep.features.exact import ExactSum
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice, build_layout, layout_from_legacy
-from mlaas4hep.streaming.branches import BranchChoice, choose_branches
+from mlaas4hep.features.statistics.exact import ExactSum
 from mlaas4hep.streaming.cache import Cache
+from mlaas4hep.streaming.dataset.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
-from mlaas4hep.streaming.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.pipeline import Pipeline
-from mlaas4hep.streaming.scan import Scan, cutflows_of, scan
-from mlaas4hep.streaming.scan_state import scan_from_state, scan_to_state
-from mlaas4hep.training.labels import Labelling, check_labels, labelling
-from mlaas4hep.training.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
+from mlaas4hep.streaming.scan.branches import BranchChoice, choose_branches
+from mlaas4hep.streaming.scan.pipeline import Pipeline
+from mlaas4hep.streaming.scan.scan import Scan, cutflows_of, scan
+from mlaas4hep.streaming.scan.state import scan_from_state, scan_to_state
+from mlaas4hep.training.events.labels import Labelling, check_labels, labelling
+from mlaas4hep.training.events.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
 
 __all__ = ["Prepared", "memory_limit", "opened", "prepare"]
 

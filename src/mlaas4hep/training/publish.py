@@ -22,10 +22,10 @@ from mlaas4hep.bundle.write import BundleContents, write_bundle
 from mlaas4hep.config.dump import provenance
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BundleError, ConversionError
-from mlaas4hep.features.specs import legacy_specs
-from mlaas4hep.training.assess import Assessment
-from mlaas4hep.training.fit import Trained
-from mlaas4hep.training.native import save_native
+from mlaas4hep.features.statistics.specs import legacy_specs
+from mlaas4hep.training.fitting.fit import Trained
+from mlaas4hep.training.fitting.native import save_native
+from mlaas4hep.training.judging.assess import Assessment
 from mlaas4hep.training.prepare import Prepared
 
 __all__ = ["Converted", "convert", "publish"]

@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlaas4hep.bundle.alone import alone
-from mlaas4hep.bundle.files import check_place
-from mlaas4hep.bundle.scoring.onnx import OnnxScorer
-from mlaas4hep.bundle.scratch import temporary_files
+from mlaas4hep.atomic.alone import alone
+from mlaas4hep.atomic.files import check_place
+from mlaas4hep.atomic.scratch import temporary_files
 from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.streaming.location import resolve
+from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.xrootd import configure, is_xrootd
-from mlaas4hep.training.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
-from mlaas4hep.training.checkpoint import checkpointing
-from mlaas4hep.training.fit import Trained, load_user_module, train
-from mlaas4hep.training.histograms import Histograms
-from mlaas4hep.training.importance import ScoreFunction, affordable, permutation_importance
-from mlaas4hep.training.imports import modules_left_alone
+from mlaas4hep.streaming.remote.location import resolve
+from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd
+from mlaas4hep.training.events.split_table import write_split
+from mlaas4hep.training.fitting.checkpoint import checkpointing
+from mlaas4hep.training.fitting.fit import Trained, load_user_module, train
+from mlaas4hep.training.fitting.imports import modules_left_alone
+from mlaas4hep.training.judging.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
+from mlaas4hep.training.judging.histograms import Histograms
+from mlaas4hep.training.judging.importance import ScoreFunction, affordable, permutation_importance
+from mlaas4hep.training.judging.overtraining import overtraining
+from mlaas4hep.training.judging.reporting import report_of
 from mlaas4hep.training.metrics.compute import evaluate
-from mlaas4hep.training.overtraining import overtraining
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
-from mlaas4hep.training.reporting import report_of
-from mlaas4hep.training.split_table import write_split
 
 __all__ = ["Result", "run_training"]
 

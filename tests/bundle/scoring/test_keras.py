@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlaas4hep.bundle.scoring.keras import load_keras
 from mlaas4hep.errors import BundleError
+from mlaas4hep.frameworks.keras.scoring import load_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

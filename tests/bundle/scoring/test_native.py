@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle import Manifest, Output
-from mlaas4hep.bundle.scoring.native import NativeScorer, to_scores
-from mlaas4hep.bundle.scoring.sklearn import trusted
 from mlaas4hep.errors import BundleError, FrameworkMissingError
 from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.frameworks.native import NativeScorer, to_scores
+from mlaas4hep.frameworks.sklearn.scoring import trusted
 
 Make = Callable[..., Manifest]
 RAW = np.random.default_rng(5).normal(size=(120, 3)).astype(np.float32)

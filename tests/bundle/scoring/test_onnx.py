@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
-from mlaas4hep.bundle.scoring.onnx import OnnxScorer
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 
 Identity = Callable[..., onnx.ModelProto]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.foreign.base import Native
-from mlaas4hep.inference.foreign.compare import Examples, differences, examples, independent, stacked
-from mlaas4hep.inference.runtimes import Tensors, TensorSpec
+from mlaas4hep.frameworks.foreign import Native
+from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
+from mlaas4hep.inference.execution import Tensors, TensorSpec
 
 Function = Callable[[NDArray[Any]], NDArray[Any]]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.hints import find_config, find_labels, find_params, node_names, specs_in_params
-from mlaas4hep.inference.runtimes import TensorSpec
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, node_names, specs_in_params
+from mlaas4hep.inference.execution import TensorSpec
 
 
 def test_given_parameters_go_first(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.bundle.scoring.keras_vet import strange_classes
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.tensorflow_common import check_operations
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.keras.vetting import strange_classes
+from mlaas4hep.frameworks.tensorflow.common import check_operations
 
 
 def layer(name: str, **more: Any) -> dict[str, Any]:

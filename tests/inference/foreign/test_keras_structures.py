@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.errors.serving import ModelRefusedError
 from tests.support.foreign_models import close, convert_here, opened
 
 keras: Any = pytest.importorskip("keras")

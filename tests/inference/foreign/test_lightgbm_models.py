@@ -108,7 +108,7 @@ def test_linear_trees_are_served_by_lightgbm_and_the_reason_is_said(tmp_path: Pa
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     import onnxruntime
 
-    from mlaas4hep.bundle.onnx_lightgbm import lightgbm_graph
+    from mlaas4hep.frameworks.lightgbm.graph import lightgbm_graph
 
     booster = trained("categories", tmp_path_factory.mktemp("lightgbm") / "m.txt")
     graph = lightgbm_graph(booster.dump_model())

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OrdinalEncoder
 
-from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.errors.serving import ModelRefusedError
 from tests.support.foreign_models import convert_here, opened
 
 RANDOM = np.random.default_rng(8)

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.pickles import is_pickle
-from mlaas4hep.inference.foreign.recognise import recognise
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.recognition.pickles import is_pickle
+from mlaas4hep.frameworks.recognition.recognise import recognise
 from tests.support.onnx_graphs import linear
 
 

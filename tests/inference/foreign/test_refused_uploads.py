@@ -10,8 +10,8 @@ import psutil
 import pytest
 import torch
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.convert_main import convert as convert_here
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.inference.conversion.convert_main import convert as convert_here
 from mlaas4hep.inference.settings import Limits
 from tests.support.foreign_models import convert
 from tests.support.onnx_graphs import linear

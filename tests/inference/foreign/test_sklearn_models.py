@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, OneClassSVM
 from sklearn.tree import DecisionTreeRegressor
 
-from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.errors.serving import ModelRefusedError
 from tests.support.foreign_models import close, convert_here, opened
 
 RANDOM = np.random.default_rng(5)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.torch_export_vet import vet
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.torch.exported_vetting import vet
 
 
 class Net(torch.nn.Module):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.errors.serving import ModelRefusedError
 from tests.support.foreign_models import close, convert, convert_here, opened
 from tests.support.worker_models import Bessel, bessel, script
 

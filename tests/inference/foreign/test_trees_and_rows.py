@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
-from mlaas4hep.inference.failures import ModelRefusedError
+from mlaas4hep.errors.serving import ModelRefusedError
 from tests.support.foreign_models import close, convert, convert_here, opened
 
 RANDOM = np.random.default_rng(11)

@@ -8,9 +8,9 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.triton_config import parse_config
-from mlaas4hep.inference.runtimes import TensorSpec
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.inference.conversion.triton_config import parse_config
+from mlaas4hep.inference.execution import TensorSpec
 
 
 @pytest.mark.parametrize("file", ["onnx/simple/config.pbtxt", "torchscript/pn_test/config.pbtxt"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.inference.foreign.wire import protobuf_kind
+from mlaas4hep.frameworks.recognition.wire import protobuf_kind
 from tests.support.onnx_graphs import linear
 
 

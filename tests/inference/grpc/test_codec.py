@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2 as pb
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.grpc.codec import inputs_of, wanted_of
 
 

@@ -15,8 +15,8 @@ import pytest
 import trustme
 import uvloop
 
-from mlaas4hep.inference.operation.accepting import Accepting
-from mlaas4hep.inference.operation.sockets import bind
+from mlaas4hep.web.http.accepting import Accepting
+from mlaas4hep.web.http.sockets import bind
 from tests.support.serve_process import ServeProcess, eventually
 
 MANY = 300

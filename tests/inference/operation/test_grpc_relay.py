@@ -23,9 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.operation.grpc_relay import Frames, remove_leftovers
-from mlaas4hep.inference.operation.heads import LARGEST
-from mlaas4hep.inference.operation.unread import Unread
+from mlaas4hep.inference.grpc.relay import Frames, remove_leftovers
+from mlaas4hep.web.http.heads import LARGEST
+from mlaas4hep.web.http.unread import Unread
 from tests.support.serve_process import ServeProcess, eventually
 
 Start = Callable[..., ServeProcess]

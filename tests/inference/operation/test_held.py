@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.failures import OverloadedError
+from mlaas4hep.errors.serving import OverloadedError
+from mlaas4hep.inference.grpc.gate import GrpcGate
 from mlaas4hep.inference.grpc.server import serve_grpc
 from mlaas4hep.inference.operation.assemble import Parts, build
-from mlaas4hep.inference.operation.grpc_gate import GrpcGate
-from mlaas4hep.inference.operation.held import Held, Incoming
-from mlaas4hep.inference.rest.errors import UnreadBodyError
 from mlaas4hep.inference.settings import Limits, Settings
+from mlaas4hep.web.errors import UnreadBodyError
+from mlaas4hep.web.http.held import Held, Incoming
 
 LIMIT = 100_000
 Sent = list[dict[str, Any]]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from joserfc import jwk, jwt
 
-from mlaas4hep.inference.failures import IssuerUnavailableError, UnauthorisedError
-from mlaas4hep.inference.operation.access import Right
-from mlaas4hep.inference.operation.security import Authenticator, ScopeMissingError, TokenMissingError
+from mlaas4hep.errors.serving import IssuerUnavailableError, UnauthorisedError
 from mlaas4hep.inference.settings import Security
+from mlaas4hep.web.access.rights import Right
+from mlaas4hep.web.access.tokens import Authenticator, ScopeMissingError, TokenMissingError
 from tests.support.issuer import AUDIENCE, Issuer
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.operation.limits import Rate, RateExceededError, client_key
+from mlaas4hep.web.access.rate import Rate, RateExceededError, client_key
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess, eventually
 

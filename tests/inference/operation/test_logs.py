@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.operation.logs import REQUEST_ID, JsonLines, LogWriter, TextLines, start_logs
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.telemetry.logs import REQUEST_ID, JsonLines, LogWriter, TextLines, start_logs
 from tests.support.serve_process import ServeProcess
 
 Start = Callable[..., ServeProcess]

@@ -17,9 +17,9 @@ from starlette.routing import Mount, Route
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.operation.measured import model_families
-from mlaas4hep.inference.operation.metrics import BUCKETS, Family, Histogram, Metrics, added, exposition
-from mlaas4hep.inference.operation.shares import Shares
-from mlaas4hep.inference.operation.templates import Templates
+from mlaas4hep.web.telemetry.metrics import BUCKETS, Family, Histogram, Metrics, added, exposition
+from mlaas4hep.web.telemetry.shares import Shares
+from mlaas4hep.web.telemetry.templates import Templates
 from tests.support.serve_process import ServeProcess, eventually
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -11,10 +11,10 @@ import pytest
 import tritonclient.grpc
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.failures import ForbiddenError
-from mlaas4hep.inference.operation.origins import Origins
-from mlaas4hep.inference.operation.sockets import bind, is_loopback
+from mlaas4hep.errors.serving import ForbiddenError
 from mlaas4hep.inference.settings import Security, Settings
+from mlaas4hep.web.access.origins import Origins
+from mlaas4hep.web.http.sockets import bind, is_loopback
 from tests.inference.operation.test_limits import exchange
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess

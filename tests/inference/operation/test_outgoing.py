@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.operation import outgoing
-from mlaas4hep.inference.operation.outgoing import Outgoing
+from mlaas4hep.web.http import outgoing
+from mlaas4hep.web.http.outgoing import Outgoing
 
 
 class Wire(asyncio.WriteTransport):

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from mlaas4hep.inference.operation.assemble import Parts, build
-from mlaas4hep.inference.operation.connection import Connection
-from mlaas4hep.inference.operation.guarded import DONE
-from mlaas4hep.inference.operation.http_server import HttpServer
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.http.connection import Connection
+from mlaas4hep.web.http.guarded import DONE
+from mlaas4hep.web.http.server import HttpServer
 from tests.support.issuer import Issuer
 from tests.support.serve_process import ServeProcess
 

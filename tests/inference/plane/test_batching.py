@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import ModelFailedError, TooManyRequestsError
-from mlaas4hep.inference.plane.batching import Answer, Batcher
-from mlaas4hep.inference.runtimes.base import Tensors
+from mlaas4hep.errors.serving import ModelFailedError, TooManyRequestsError
+from mlaas4hep.frameworks.tensors import Tensors
+from mlaas4hep.inference.execution.batching import Answer, Batcher
 
 FOREVER = 60.0
 

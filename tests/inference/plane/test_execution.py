@@ -10,18 +10,18 @@ import numpy as np
 import onnx
 import pytest
 
-from mlaas4hep.inference.failures import (
+from mlaas4hep.errors.serving import (
     ModelTimeoutError,
     ModelUnavailableError,
     ServingError,
     TooManyRequestsError,
 )
-from mlaas4hep.inference.plane.execution import CHUNK, Execution
-from mlaas4hep.inference.plane.loading import FURTHEST, _warm_up
-from mlaas4hep.inference.plane.pace import IN_A_ROW, LARGEST, SHORT, Pace
-from mlaas4hep.inference.plane.statistics import VersionStatistics
+from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
+from mlaas4hep.inference.execution.execution import CHUNK, Execution
+from mlaas4hep.inference.execution.pace import IN_A_ROW, LARGEST, SHORT, Pace
+from mlaas4hep.inference.execution.statistics import VersionStatistics
+from mlaas4hep.inference.models.loading import FURTHEST, _warm_up
 from mlaas4hep.inference.repository.model_json import Batching
-from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
 from mlaas4hep.inference.settings import Limits
 from tests.support.serving import failing, looping, scaler
 

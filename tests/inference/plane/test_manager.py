@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.bundle.archive import pack
-from mlaas4hep.inference.failures import (
+from mlaas4hep.errors.serving import (
     BadRequestError,
     ModelConflictError,
     ModelNotFoundError,
@@ -26,7 +26,7 @@ from mlaas4hep.inference.failures import (
     ServingError,
     TooLargeError,
 )
-from mlaas4hep.inference.plane.incoming import _own_name, _plain, _stem
+from mlaas4hep.inference.models.incoming import _own_name, _plain, _stem
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
 from tests.support.serving import failing, linear, make_bundle, put, save, scaler, serving, settings

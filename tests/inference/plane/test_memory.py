@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import ModelNotFoundError, ModelUnavailableError
-from mlaas4hep.inference.plane.pace import Pace
+from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
+from mlaas4hep.inference.execution.pace import Pace
 from mlaas4hep.inference.server import Server
 from tests.support.serving import failing, looping, make_bundle, put, save, scaler, serving
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle import Input, load_bundle
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.inference.failures import BadRequestError
-from mlaas4hep.inference.plane.physics import Physics
+from mlaas4hep.inference.events.physics import Physics
 from tests.support.serving import make_bundle
 
 FLAT = ("met", "charge")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.bundle import load_bundle
-from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError, TooLargeError
+from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, TooLargeError
 from mlaas4hep.inference.server import Server
 from tests.support.onnx_models import echo, fixed, scorer
 from tests.support.serving import JETS, event, make_bundle, put, save, serving

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.inference.plane.pace import Pace
+from mlaas4hep.inference.execution.pace import Pace
 from mlaas4hep.inference.server import Server
 from tests.support.serving import put, save, scaler, serving
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlaas4hep.inference.plane.statistics import MAX_SIZES, VersionStatistics
+from mlaas4hep.inference.execution.statistics import MAX_SIZES, VersionStatistics
 
 
 def test_nothing_yet() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError, ModelFailedError
-from mlaas4hep.inference.plane.tensors import RowForm, check_outputs, check_tensors
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.errors.serving import BadRequestError, ModelFailedError
+from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.inference.events.tensors import RowForm, check_outputs, check_tensors
 
 A = TensorSpec("a", "float32", (-1, 2))
 B = TensorSpec("b", "int64", (-1, 3, -1))

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.rest.openapi import document
-from mlaas4hep.inference.rest.tfaas_proto import DataFrame, Row
+from mlaas4hep.inference.rest.pages.openapi import document
+from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Row
 from mlaas4hep.inference.settings import Limits
 from tests.support.attacks import flood, peak, resident, trickle
 from tests.support.pressure import Pressure

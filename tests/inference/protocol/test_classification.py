@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol.classification import classify
 
 SCORES = np.array([[0.25, 0.5, 0.125], [0.75, 0.0, 0.25]], np.float32)

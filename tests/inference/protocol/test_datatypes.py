@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol.datatypes import DTYPES, check_shape, datatype_of, datatype_of_spec, dtype_of, shaped
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol import raw
 from mlaas4hep.inference.protocol.datatypes import DTYPES, datatype_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.inference.failures import ModelConflictError
+from mlaas4hep.errors.serving import ModelConflictError
 from mlaas4hep.inference.repository import disk
 from mlaas4hep.inference.repository.disk import disk_error, link_tree, locked, read_object, write_object
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.repository.model_json import Batching, ModelSettings, read_settings, write_settings
 
 

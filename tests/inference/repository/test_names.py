@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.repository.names import is_label, is_model, is_version, model_name, number_of
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.inference.failures import (
+from mlaas4hep.errors.serving import (
     BadRequestError,
     ModelConflictError,
     ModelNotFoundError,

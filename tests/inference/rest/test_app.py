@@ -18,11 +18,11 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference import failures
+from mlaas4hep.errors import serving as failures
 from mlaas4hep.inference.rest.app import create_app
-from mlaas4hep.inference.rest.errors import Failures, error_response
-from mlaas4hep.inference.rest.tfaas_proto import Row
+from mlaas4hep.inference.rest.tfaas.messages import Row
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.errors import Failures, error_response
 from tests.support.live import Live, live_server
 from tests.support.local_plane import LocalPlane
 from tests.support.trained import Small

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import TooLargeError
-from mlaas4hep.inference.rest.bodies import SMALL_JSON, check_json, decode_json
+from mlaas4hep.errors.serving import TooLargeError
+from mlaas4hep.web.bodies import SMALL_JSON, check_json, decode_json
 
 LIMIT = 64 * 2**20
 

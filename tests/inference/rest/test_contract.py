@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign import convert_upload
-from mlaas4hep.inference.rest.tfaas_proto import Predictions, Row
-from mlaas4hep.inference.runtimes import sandbox
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.inference.execution import sandbox
+from mlaas4hep.inference.rest.tfaas.messages import Predictions, Row
 from mlaas4hep.inference.settings import Limits
 from tests.support.live import Live
 from tests.support.onnx_models import scorer

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.client import ModelClient
-from mlaas4hep.inference.failures import BadRequestError
-from mlaas4hep.inference.plane.tensors import RowForm
-from mlaas4hep.inference.rest.tfaas_proto import DataFrame, Predictions, Row
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.inference.events.tensors import RowForm
+from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
 from tests.support.live import Live
 from tests.support.running import Running
 from tests.support.trained import Small

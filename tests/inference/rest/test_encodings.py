@@ -11,9 +11,9 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
-from mlaas4hep.inference.rest import encodings
-from mlaas4hep.inference.rest.bodies import read_body
+from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
+from mlaas4hep.web import encodings
+from mlaas4hep.web.bodies import read_body
 
 
 def sender(messages: Iterable[dict[str, Any]]) -> Receive:

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mlaas4hep.errors.serving import BadRequestError, ServingError, TooLargeError, UnsupportedMediaError
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.dataplane import ModelInfo
-from mlaas4hep.inference.failures import BadRequestError, ServingError, TooLargeError, UnsupportedMediaError
-from mlaas4hep.inference.rest.images import decode_image, frame_of
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.inference.rest.predict.images import decode_image, frame_of
 
 
 def info(*shape: int, dtype: str = "float32", **params: Any) -> ModelInfo:

@@ -11,7 +11,7 @@ import pytest
 import xgboost
 from onnx import TensorProto, helper
 
-from mlaas4hep.inference.rest.tfaas_proto import Predictions, Row
+from mlaas4hep.inference.rest.tfaas.messages import Predictions, Row
 from mlaas4hep.inference.settings import Settings
 from tests.support.live import Live, live_server
 from tests.support.serving import put, save

@@ -12,8 +12,8 @@ import pytest
 from starlette.routing import Mount, Route
 
 from mlaas4hep.inference.rest.app import Application, create_app
-from mlaas4hep.inference.rest.openapi import document
-from mlaas4hep.inference.rest.openapi_schemas import SCHEMAS
+from mlaas4hep.inference.rest.pages.openapi import document
+from mlaas4hep.inference.rest.pages.openapi_schemas import SCHEMAS
 from mlaas4hep.inference.settings import Settings
 from tests.support.local_plane import LocalPlane
 

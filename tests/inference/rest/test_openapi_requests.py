@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mlaas4hep.inference.rest.openapi import document
+from mlaas4hep.inference.rest.pages.openapi import document
 from mlaas4hep.inference.settings import Limits, Settings
 from tests.support.live import Live, live_server
 from tests.support.trained import Small

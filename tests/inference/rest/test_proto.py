@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlaas4hep.inference.rest
-from mlaas4hep.inference.failures import BadRequestError
-from mlaas4hep.inference.rest.predict_proto import combine, decode_rows
-from mlaas4hep.inference.rest.tfaas_proto import Class, DataFrame, Detector, Hits, Predictions, Row
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.inference.rest.predict.proto import combine, decode_rows
+from mlaas4hep.inference.rest.tfaas.messages import Class, DataFrame, Detector, Hits, Predictions, Row
 
 MESSAGES = {"Row": Row, "DataFrame": DataFrame, "Class": Class, "Predictions": Predictions} | {
     "Detector": Detector,

@@ -15,10 +15,10 @@ import uproot
 
 from mlaas4hep.bundle import load_bundle
 from mlaas4hep.config.workflow import Reading
-from mlaas4hep.inference.failures import BadRequestError, ForbiddenError
-from mlaas4hep.inference.predict import predict_files
-from mlaas4hep.inference.rest.root_urls import allowed_url
+from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
+from mlaas4hep.inference.rest.predict.root_urls import allowed_url
 from mlaas4hep.inference.settings import Limits, Settings
+from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.live import Live, live_server
 from tests.support.serve_process import ServeProcess

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError, ForbiddenError
-from mlaas4hep.inference.rest.root_files import remote_environment
-from mlaas4hep.inference.rest.root_urls import final_url
+from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
+from mlaas4hep.inference.rest.predict.root_files import remote_environment
+from mlaas4hep.inference.rest.predict.root_urls import final_url
 from tests.support.trained import Small
 
 TARGETS = {"/data/a": "/data/b", "/data/b": "c", "/data/out": "/secret", "/data/loop": "/data/loop"}
@@ -137,7 +137,7 @@ def score(small: Small, url: str, prefix: str, output: Path) -> dict[str, Any]:
         "bundle": str(small.bundle), "source": url, "output": str(output), "place": f"{output.parent}/", "tree": None,
         "threads": 1, "memory": 16 << 30, "size": 1 << 30, "urls": [prefix],
     }  # fmt: skip
-    line = [sys.executable, "-P", "-m", "mlaas4hep.inference.rest.root_worker"]
+    line = [sys.executable, "-P", "-m", "mlaas4hep.inference.rest.predict.root_worker"]
     done = subprocess.run(line, input=json.dumps(job), capture_output=True, text=True, timeout=120, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

@@ -18,8 +18,8 @@ from PIL import Image
 
 from mlaas4hep.bundle import load_bundle
 from mlaas4hep.config.workflow import Reading
-from mlaas4hep.inference.predict import predict_files
-from mlaas4hep.inference.rest.tfaas_proto import DataFrame, Predictions, Row
+from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
+from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.live import Live
 from tests.support.trained import Small

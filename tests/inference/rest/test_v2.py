@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.rest.v2_infer import Infer
+from mlaas4hep.inference.rest.v2.infer import Infer
 from mlaas4hep.inference.settings import Limits
 from tests.support.local_plane import LocalPlane
 from tests.support.oip_models import plane_with_models
@@ -216,7 +216,7 @@ def test_a_model_that_was_never_loaded_tells_so(tmp_path: Any) -> None:
         def info(self, model: str, version: str = "") -> Any:
             return replace(super().info(model, version), state="FAILED", reason="out of memory", inputs=())
 
-    from mlaas4hep.inference.failures import ModelUnavailableError
+    from mlaas4hep.errors.serving import ModelUnavailableError
     from tests.support.onnx_models import scorer
 
     plane = Waiting(tmp_path)

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError
-from mlaas4hep.inference.rest.v2_json import Wanted, answer, parse, read, read_raw
-from mlaas4hep.inference.runtimes.base import TensorSpec
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.inference.rest.v2.json import Wanted, answer, parse, read, read_raw
 
 GOOD: dict[str, Any] = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]}
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.runtimes.framing import FramingError, receive, send
+from mlaas4hep.inference.execution.framing import FramingError, receive, send
 
 NUMBERS = nps.scalar_dtypes().filter(lambda dtype: dtype.kind in "biuf" and dtype.itemsize <= 8)
 ARRAYS = nps.arrays(NUMBERS.map(lambda dtype: dtype.newbyteorder("=")), nps.array_shapes(min_dims=0, min_side=0))

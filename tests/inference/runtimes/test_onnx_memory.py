@@ -17,9 +17,9 @@ PROCESS = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from mlaas4hep.inference.failures import ModelFailedError
-from mlaas4hep.inference.runtimes import onnx_memory
-from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
+from mlaas4hep.errors.serving import ModelFailedError
+from mlaas4hep.inference.execution import onnx_memory
+from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 
 MIB = 2**20
 

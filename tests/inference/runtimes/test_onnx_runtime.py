@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from mlaas4hep.inference.failures import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
-from mlaas4hep.inference.runtimes import TensorSpec
-from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
+from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
+from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
+from mlaas4hep.inference.execution import TensorSpec
 from tests.support.onnx_graphs import add_sub, endless, hungry, linear, words
 
 X = np.array([[-1, -2], [-3, -4.5]], np.float32)
@@ -90,8 +90,8 @@ def test_wrong_shape_is_the_callers_mistake() -> None:
 def test_memory_is_limited() -> None:
     code = """
 import sys, numpy as np
-from mlaas4hep.inference.failures import ModelFailedError
-from mlaas4hep.inference.runtimes.onnx_runtime import OnnxRuntime
+from mlaas4hep.errors.serving import ModelFailedError
+from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 runtime = OnnxRuntime(sys.stdin.buffer.read(), memory=2**28)
 assert runtime.run({"n": np.array([10**6])})["zeros"].size == 10**6
 for _ in range(2):

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mlaas4hep.inference.runtimes.onnx_work import depends_on_values
+from mlaas4hep.frameworks.onnx.work import depends_on_values
 from tests.support import onnx_graphs, onnx_models, serving
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.runtimes import sandbox
+from mlaas4hep.inference.execution import sandbox
 
 PROBE = """
 import json, os, resource, socket, sys
-from mlaas4hep.inference.runtimes.sandbox import confine
+from mlaas4hep.inference.execution.sandbox import confine
 confine(2**31, files=1000)
 port, secret, folder, place = int(sys.argv[1]), *sys.argv[2:5]
 

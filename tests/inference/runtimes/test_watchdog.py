@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from mlaas4hep.inference.runtimes.watchdog import Watchdog
+from mlaas4hep.frameworks.onnx.watchdog import Watchdog
 
 
 class Options:

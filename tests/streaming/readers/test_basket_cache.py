@@ -11,9 +11,9 @@ import pytest
 import uproot
 
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import baskets
-from mlaas4hep.streaming.readers.basket_bytes import Key, decompress
-from mlaas4hep.streaming.readers.basket_cache import BasketCache
+from mlaas4hep.streaming.readers.ttree.baskets import reader as baskets
+from mlaas4hep.streaming.readers.ttree.baskets.cache import BasketCache
+from mlaas4hep.streaming.readers.ttree.baskets.raw import Key, decompress
 from tests.streaming.readers.uproot_reference import open_tree
 
 EVENTS = 1000

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.readers.ttree import TTreeSource
+from mlaas4hep.streaming.readers.ttree.source import TTreeSource
 from tests.streaming.readers.uproot_reference import assert_same, direct, open_tree, part, reference
 
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")

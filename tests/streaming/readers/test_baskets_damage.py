@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers.basket_bytes import BasketError
+from mlaas4hep.streaming.readers.ttree.baskets.raw import BasketError
 from tests.streaming.readers.uproot_reference import direct, open_tree
 
 CODECS = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.readers.root import list_trees
-from mlaas4hep.streaming.readers.ttree_types import interpreted, known_at_a_glance
+from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.ttree.types import interpreted, known_at_a_glance
 from tests.streaming.readers.uproot_reference import assert_same, direct, open_tree, reference
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "root"

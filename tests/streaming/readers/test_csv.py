@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.readers import csv, open_source
+from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.files import open_bytes
+from mlaas4hep.streaming.readers.tables import csv
 
 
 def source_of(path: Path, text: str) -> Any:

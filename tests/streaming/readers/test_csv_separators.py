@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.csv_header import SEPARATORS, read_header
+from mlaas4hep.streaming.readers.tables.csv_header import SEPARATORS, read_header
 
 NAMES = st.lists(
     st.text(alphabet="abcdefgh_", min_size=1, max_size=5).map(lambda text: f"x{text}"),

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mlaas4hep.streaming.readers.http_source import WebSource
-from mlaas4hep.streaming.waiting import hang_up, wait_again
+from mlaas4hep.streaming.readers.root.web import WebSource
+from mlaas4hep.streaming.remote.waiting import hang_up, wait_again
 
 
 @pytest.fixture

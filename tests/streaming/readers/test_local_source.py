@@ -12,7 +12,7 @@ import uproot
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.local_source import LocalSource
+from mlaas4hep.streaming.readers.root.local import LocalSource
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.names import Stored, clean, public_names
+from mlaas4hep.streaming.readers.root.names import Stored, clean, public_names
 
 PATHS = st.lists(st.sampled_from(["a", "b", "a_b", "b_a", "a.b", "a[2]", "b."]), min_size=1, max_size=3).map("/".join)
 

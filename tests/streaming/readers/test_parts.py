@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlaas4hep.errors.findings import few
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.findings import few
-from mlaas4hep.streaming.readers.arrays import from_awkward, is_number, native
 from mlaas4hep.streaming.readers.common import clusters_of, one_line
-from mlaas4hep.streaming.readers.cursor import Cursors
+from mlaas4hep.streaming.readers.root.arrays import from_awkward, is_number, native
+from mlaas4hep.streaming.readers.tables.cursor import Cursors
 
 
 def jagged(array: ak.Array) -> Jagged:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import FileReadError, UnsupportedBranchError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import json as json_reader
 from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.tables import json as json_reader
 
 RECORDS: list[dict[str, Any]] = [
     {"a": 1, "b": 2, "list": [1, 2], "name": "x", "none": None, "mixed": 1, "nested": [[1]], "object": {"a": 1}},

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.page_cache import PageCache
-from mlaas4hep.streaming.readers.rntuple import RNTupleSource
+from mlaas4hep.streaming.readers.rntuple.cache import PageCache
+from mlaas4hep.streaming.readers.rntuple.source import RNTupleSource
 from mlaas4hep.streaming.readers.room import ROOM, Room
 
 EVENTS = 700

@@ -14,10 +14,10 @@ import pytest
 import uproot
 
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import root
-from mlaas4hep.streaming.readers.root import list_trees
-from mlaas4hep.streaming.readers.root_open import open_directory
-from mlaas4hep.streaming.readers.tree_metadata import PlainTree, plain_tree
+from mlaas4hep.streaming.readers.root import opening as root
+from mlaas4hep.streaming.readers.root.directory import open_directory
+from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.ttree.metadata import PlainTree, plain_tree
 from tests.streaming.readers.test_baskets import events
 from tests.streaming.readers.uproot_reference import assert_same, open_tree, reference
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers.root_open import open_directory
-from mlaas4hep.streaming.readers.tree_metadata import plain_tree
+from mlaas4hep.streaming.readers.root.directory import open_directory
+from mlaas4hep.streaming.readers.ttree.metadata import plain_tree
 from tests.streaming.readers.test_tree_metadata import head, uproot_only
 from tests.streaming.readers.uproot_reference import open_tree
 

@@ -10,8 +10,10 @@ import uproot
 
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import open_source, root, ttree_layout
-from mlaas4hep.streaming.readers.tree_metadata import PlainTree
+from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.root import opening as root
+from mlaas4hep.streaming.readers.ttree import layout as ttree_layout
+from mlaas4hep.streaming.readers.ttree.metadata import PlainTree
 
 
 @pytest.fixture

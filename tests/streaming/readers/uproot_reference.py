@@ -10,8 +10,8 @@ import numpy as np
 
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.baskets import read_baskets
-from mlaas4hep.streaming.readers.ttree import TTreeSource
+from mlaas4hep.streaming.readers.ttree.baskets.reader import read_baskets
+from mlaas4hep.streaming.readers.ttree.source import TTreeSource
 
 __all__ = ["assert_same", "direct", "open_tree", "part", "reference"]
 

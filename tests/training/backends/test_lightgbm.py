@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.training.backends import backend_for
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings, run_onnx
 

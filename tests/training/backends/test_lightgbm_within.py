@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
+from mlaas4hep.training.events.base import Task
 from tests.support.fitting import run_onnx
 from tests.training.backends.test_lightgbm import thresholds
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.backends._loop import run_passes
-from mlaas4hep.training.backends._passes import Pass
+from mlaas4hep.training.backends.loop import run_passes
+from mlaas4hep.training.backends.passes import Pass
 from tests.support.fitting import Interrupted, fit_settings, interrupted_after, train_and_validation
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.training.backends.keras_backend import KerasBackend
-from mlaas4hep.training.backends.torch_backend import TorchBackend
-from mlaas4hep.training.data import Arrays
+from mlaas4hep.training.backends.keras.backend import KerasBackend
+from mlaas4hep.training.backends.torch.backend import TorchBackend
+from mlaas4hep.training.events.base import Arrays
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.training.backends._passes import passes
+from mlaas4hep.training.backends.passes import passes
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mlaas4hep.training.backends.base import Backend
-from mlaas4hep.training.backends.keras_backend import KerasBackend
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
-from mlaas4hep.training.backends.torch_backend import TorchBackend
-from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+from mlaas4hep.training.backends.keras.backend import KerasBackend
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
+from mlaas4hep.training.backends.torch.backend import TorchBackend
+from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlaas4hep.errors import ConversionError
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.events import make_sample
 from tests.support.fitting import fit_settings, run_onnx, train_and_validation
 

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.fitting import fit_settings, train_and_validation
 
 MODELS = [

@@ -11,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.events import make_sample
 from tests.support.fitting import auc, fit_settings, interrupted_after, train_and_validation
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings
 

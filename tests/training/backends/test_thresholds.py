@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from mlaas4hep.bundle.onnx_thresholds import round_down, with_float32_thresholds
-from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
+from mlaas4hep.frameworks.sklearn.thresholds import round_down, with_float32_thresholds
+from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.fitting import run_onnx
 
 MODELS = [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.training.backends.torch_backend import TorchBackend
+from mlaas4hep.training.backends.torch.backend import TorchBackend
 from tests.support.events import make_sample
 from tests.support.fitting import run_onnx
 
@@ -22,7 +22,7 @@ BACKEND = TorchBackend()
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Modules that torch.export was asked to look at."""
-    from mlaas4hep.training.backends import _torch_onnx
+    from mlaas4hep.training.backends.torch import onnx as _torch_onnx
 
     seen: list[object] = []
     made = _torch_onnx._program

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import MemoryLimitError
-from mlaas4hep.training.backends._xgboost_memory import check_streamed, fits_in_arrays, page_rows
-from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
+from mlaas4hep.training.backends.xgboost.memory import check_streamed, fits_in_arrays, page_rows
 from tests.support.fitting import fit_settings, train_and_validation
 
 xgboost = pytest.importorskip("xgboost")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors import MemoryLimitError, ModelFileError
-from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings, train_and_validation
 

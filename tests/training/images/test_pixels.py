@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.inference.rest.images import Frame as ServedFrame
-from mlaas4hep.inference.rest.images import decode_image
+from mlaas4hep.inference.rest.predict.images import Frame as ServedFrame
+from mlaas4hep.inference.rest.predict.images import decode_image
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.images.pixels import Frame, Pixels, frame_of
 from mlaas4hep.training.images.table import LabelledImage

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlaas4hep.training.judging.summary import render_summary
 from mlaas4hep.training.metrics import Part, evaluate
 from mlaas4hep.training.metrics.ranges import outside, within
-from mlaas4hep.training.summary import render_summary
 
 LIMITS = {
     **dict.fromkeys(("auc", "accuracy", "purity", "efficiency", "f1", "distance", "p_value"), (0.0, 1.0)),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.training._format import exact
+from mlaas4hep.training.judging.text import exact
 from mlaas4hep.training.metrics.ams import best_threshold
 from mlaas4hep.training.metrics.parts import Column
 from mlaas4hep.training.metrics.threshold import threshold_below

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.metrics import Part, evaluate
 from mlaas4hep.training.report import CutflowRow, FeatureRow, FileRow, ReportData
 

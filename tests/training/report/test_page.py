@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mlaas4hep.training._format import with_error
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
+from mlaas4hep.training.judging.text import with_error
 from mlaas4hep.training.metrics import Part, evaluate
 from mlaas4hep.training.report import ReportData, render_report
 

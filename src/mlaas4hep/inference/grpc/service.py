@@ -11,8 +11,8 @@ import grpc
 from google.protobuf import json_format
 from tritonclient.grpc import service_pb2 as pb
 
+from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, ServingError
 from mlaas4hep.inference.dataplane import DataPlane, Inferred
-from mlaas4hep.inference.failures import BadRequestError, ModelNotFoundError, ServingError
 from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
 from mlaas4hep.inference.grpc.turns import Turns
 from mlaas4hep.inference.protocol import description

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlaas4hep.inference.operation.gate import Gate
-from mlaas4hep.inference.operation.held import Held
-from mlaas4hep.inference.operation.limits import Rate
 from mlaas4hep.inference.operation.measured import Measured, gauge_families, model_families, process_families
-from mlaas4hep.inference.operation.metrics import Family, exposition
-from mlaas4hep.inference.operation.security import Authenticator
-from mlaas4hep.inference.operation.shares import Shares
-from mlaas4hep.inference.operation.state import State
-from mlaas4hep.inference.operation.templates import Templates
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.access.rate import Rate
+from mlaas4hep.web.access.tokens import Authenticator
+from mlaas4hep.web.gate import Gate
+from mlaas4hep.web.http.held import Held
+from mlaas4hep.web.state import State
+from mlaas4hep.web.telemetry.metrics import Family, exposition
+from mlaas4hep.web.telemetry.shares import Shares
+from mlaas4hep.web.telemetry.templates import Templates
 
 __all__ = ["Parts", "build"]
 

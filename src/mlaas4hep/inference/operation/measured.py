@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.errors.serving import ServingError
+from mlaas4hep.frameworks.tensors import Tensors
 from mlaas4hep.inference.dataplane import DataPlane, Inferred, ModelInfo, Scored
-from mlaas4hep.inference.failures import ServingError
-from mlaas4hep.inference.operation.metrics import SIZES, Family, Histogram, Metrics
-from mlaas4hep.inference.runtimes.base import Tensors
+from mlaas4hep.web.telemetry.metrics import SIZES, Family, Histogram, Metrics
 
 __all__ = ["Measured", "gauge_families", "model_families", "process_families"]
 

@@ -17,8 +17,8 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.settings import Settings
 
 if TYPE_CHECKING:
-    from mlaas4hep.inference.operation.grpc_gate import GrpcGate
-    from mlaas4hep.inference.operation.grpc_relay import Relay
+    from mlaas4hep.inference.grpc.gate import GrpcGate
+    from mlaas4hep.inference.grpc.relay import Relay
     from mlaas4hep.inference.server import Server
 
 __all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
@@ -66,7 +66,7 @@ def serve(settings: Settings, say: Say | None = None) -> int:
 
 def check_addresses(settings: Settings) -> None:
     """Raises ConfigError if everybody in the network could do everything without having been asked for."""
-    from mlaas4hep.inference.operation.sockets import is_loopback
+    from mlaas4hep.web.http.sockets import is_loopback
 
     if not (is_loopback(settings.host) or settings.security.issuers or settings.insecure):
         raise ConfigError(
@@ -90,7 +90,7 @@ def run_process(settings: Settings, place: Place, ready: Callable[[str, int, int
     os.environ.setdefault("GRPC_EXPERIMENTS", POLLING)
     import uvloop
 
-    from mlaas4hep.inference.operation.logs import start_logs
+    from mlaas4hep.web.telemetry.logs import start_logs
 
     logs = start_logs(settings)
     try:
@@ -119,9 +119,9 @@ class _Process:
 
     async def run(self) -> int:
         from mlaas4hep.inference.operation.assemble import build
-        from mlaas4hep.inference.operation.certificates import Certificates
-        from mlaas4hep.inference.operation.http_server import HttpServer
-        from mlaas4hep.inference.operation.sockets import bind
+        from mlaas4hep.web.certificates import Certificates
+        from mlaas4hep.web.http.server import HttpServer
+        from mlaas4hep.web.http.sockets import bind
 
         self._listen_to_signals()
         settings, shared = self._settings, self._place.folder is not None
@@ -172,9 +172,9 @@ class _Process:
         settings = self._settings
         if listener is None:
             return None
+        from mlaas4hep.inference.grpc.gate import GrpcGate
+        from mlaas4hep.inference.grpc.relay import Relay
         from mlaas4hep.inference.grpc.server import serve_grpc
-        from mlaas4hep.inference.operation.grpc_gate import GrpcGate
-        from mlaas4hep.inference.operation.grpc_relay import Relay
 
         limits = settings.limits
         context = certificates.http2 if certificates else None

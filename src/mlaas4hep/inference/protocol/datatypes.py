@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 
 __all__ = ["DTYPES", "Array", "DType", "check_shape", "datatype_of", "datatype_of_spec", "dtype_of", "shaped"]
 

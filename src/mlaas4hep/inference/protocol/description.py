@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mlaas4hep import __version__
+from mlaas4hep.errors.serving import ModelUnavailableError
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
-from mlaas4hep.inference.failures import ModelUnavailableError
 from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.repository.describe import batch_for
-from mlaas4hep.inference.runtimes.base import TensorSpec
 
 __all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "make_known", "metadata", "server_metadata"]
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol.datatypes import DTYPES, Array, check_shape, datatype_of, dtype_of, shaped
 
 __all__ = ["Buffer", "decode", "encode", "strings", "texts"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol.datatypes import DTYPES, Array, DType, check_shape, dtype_of, shaped
 from mlaas4hep.inference.protocol.raw import texts
 

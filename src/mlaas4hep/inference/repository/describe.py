@@ -16,11 +16,11 @@ import numpy as np
 from mlaas4hep.bundle import Manifest, read_manifest
 from mlaas4hep.bundle.clients import largest_batch
 from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
-from mlaas4hep.inference.failures import ModelRefusedError
-from mlaas4hep.inference.foreign.triton_config import parse_config
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
+from mlaas4hep.inference.conversion.triton_config import parse_config
 from mlaas4hep.inference.repository.disk import read_object
 from mlaas4hep.inference.repository.folders import Kind
-from mlaas4hep.inference.runtimes.base import Runtime, TensorSpec
 from mlaas4hep.inference.settings import Limits
 
 __all__ = ["Facts", "batch_for", "classes_of", "describe", "with_runtime"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlaas4hep.inference.failures import BadRequestError
+from mlaas4hep.errors.serving import BadRequestError
 
 __all__ = ["LATEST", "is_label", "is_model", "is_version", "model_name", "number_of"]
 

@@ -10,7 +10,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from mlaas4hep.bundle.files import remove
+from mlaas4hep.atomic.files import remove
 
 __all__ = ["PREFIX", "clean", "is_dead", "is_work", "work_name"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mlaas4hep.bundle.files import flush_folder, remove
-from mlaas4hep.inference.failures import ModelConflictError, ModelNotFoundError, ServingError, TooLargeError
+from mlaas4hep.atomic.files import flush_folder, remove
+from mlaas4hep.errors.serving import ModelConflictError, ModelNotFoundError, ServingError, TooLargeError
 from mlaas4hep.inference.repository.disk import disk_error, flush_tree, link_tree, locked, read_object, write_object
 from mlaas4hep.inference.repository.folders import BESIDE, has_bare, numbers, version_folder
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings, write_settings

@@ -16,21 +16,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
-from mlaas4hep.inference.rest import v2
-from mlaas4hep.inference.rest.downloads import Downloads
-from mlaas4hep.inference.rest.errors import Failures, pass_on
-from mlaas4hep.inference.rest.images import PredictImage
 from mlaas4hep.inference.rest.management import Models
-from mlaas4hep.inference.rest.netron import Netron
-from mlaas4hep.inference.rest.openapi import document
-from mlaas4hep.inference.rest.pages import docs_page, home_page
-from mlaas4hep.inference.rest.predict_json import PredictJson
-from mlaas4hep.inference.rest.predict_proto import PredictProto
-from mlaas4hep.inference.rest.replies import Answering, Soon
-from mlaas4hep.inference.rest.root_files import PredictRoot
-from mlaas4hep.inference.rest.tfaas import TFaaS, json_response
-from mlaas4hep.inference.rest.v2_infer import Infer
+from mlaas4hep.inference.rest.pages.html import docs_page, home_page
+from mlaas4hep.inference.rest.pages.netron import Netron
+from mlaas4hep.inference.rest.pages.openapi import document
+from mlaas4hep.inference.rest.predict.images import PredictImage
+from mlaas4hep.inference.rest.predict.json import PredictJson
+from mlaas4hep.inference.rest.predict.proto import PredictProto
+from mlaas4hep.inference.rest.predict.root_files import PredictRoot
+from mlaas4hep.inference.rest.tfaas.downloads import Downloads
+from mlaas4hep.inference.rest.tfaas.routes import TFaaS, json_response
+from mlaas4hep.inference.rest.v2 import routes as v2
+from mlaas4hep.inference.rest.v2.infer import Infer
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.errors import Failures, pass_on
+from mlaas4hep.web.replies import Answering, Soon
 
 __all__ = ["Application", "create_app"]
 

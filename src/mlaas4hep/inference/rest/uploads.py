@@ -17,10 +17,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from mlaas4hep.bundle.files import remove
-from mlaas4hep.inference.failures import BadRequestError, TooLargeError, UnsupportedMediaError
+from mlaas4hep.atomic.files import remove
+from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.inference.repository.owners import work_name
-from mlaas4hep.inference.rest.bodies import read_body, read_parts
+from mlaas4hep.web.bodies import read_body, read_parts
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

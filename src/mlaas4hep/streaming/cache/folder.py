@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlaas4hep.atomic.locks import try_lock
 from mlaas4hep.streaming.cache.filesystem import boot, is_network
-from mlaas4hep.streaming.cache.locks import try_lock
 
 __all__ = ["BLOCKS", "DOCUMENT", "TAG", "CacheFile", "clean", "files", "partial_name", "prepare"]
 

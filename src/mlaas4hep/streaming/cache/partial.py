@@ -7,10 +7,10 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
+from mlaas4hep.atomic.locks import try_lock
 from mlaas4hep.streaming.cache.descriptor import Descriptor
 from mlaas4hep.streaming.cache.filesystem import reserve
 from mlaas4hep.streaming.cache.folder import partial_name
-from mlaas4hep.streaming.cache.locks import try_lock
 
 __all__ = ["Partial"]
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mlaas4hep.atomic.locks import guard
 from mlaas4hep.config.places import home
 from mlaas4hep.streaming.cache.descriptor import write_at
 from mlaas4hep.streaming.cache.document import read_document, to_bytes
@@ -16,7 +17,6 @@ from mlaas4hep.streaming.cache.filesystem import is_network
 from mlaas4hep.streaming.cache.folder import BLOCKS, DOCUMENT, TAG, CacheFile, clean, prepare
 from mlaas4hep.streaming.cache.head import Damaged, file_size
 from mlaas4hep.streaming.cache.key import Json, check_key
-from mlaas4hep.streaming.cache.locks import guard
 from mlaas4hep.streaming.cache.opening import open_file, reason, remove_file, touch
 from mlaas4hep.streaming.cache.partial import Partial
 from mlaas4hep.streaming.cache.room import NoRoom, bytes_text, make_room

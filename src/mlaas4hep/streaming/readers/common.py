@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError, without_credentials
+from mlaas4hep.errors.findings import few
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.findings import few
 from mlaas4hep.streaming.readers.base import Branch, Source
 
 __all__ = ["LabelSource", "Reader", "clusters_of", "one_line"]

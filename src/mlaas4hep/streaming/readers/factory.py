@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.formats import FORMATS, format_of_name
-from mlaas4hep.streaming.location import name_of
+from mlaas4hep.streaming.remote.location import name_of
 
 if TYPE_CHECKING:
     from mlaas4hep.streaming.readers.common import LabelSource
@@ -39,7 +39,7 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
     """Open a file for reading.
 
     Args:
-        path: a local path or URL, see `mlaas4hep.streaming.location.resolve`.
+        path: a local path or URL, see `mlaas4hep.streaming.remote.location.resolve`.
         tree: path of the tree in a ROOT file, e.g. ``folder/events``; None: the only one there is. Not used for tables.
         format: name of the format; None: by the suffix.
 

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.formats import COMPRESSIONS, compression_of
-from mlaas4hep.streaming.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
-from mlaas4hep.streaming.xrootd import configure, is_xrootd, read_error
+from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of
+from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd, read_error
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
 

@@ -15,10 +15,10 @@ __all__ = ["backend_for", "backends"]
 
 @cache
 def _all() -> tuple[Backend, ...]:
-    from mlaas4hep.training.backends.keras_backend import KerasBackend
-    from mlaas4hep.training.backends.sklearn_backend import SklearnBackend
-    from mlaas4hep.training.backends.torch_backend import TorchBackend
-    from mlaas4hep.training.backends.xgboost_backend import XGBoostBackend
+    from mlaas4hep.training.backends.keras.backend import KerasBackend
+    from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
+    from mlaas4hep.training.backends.torch.backend import TorchBackend
+    from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
 
     # The order matters: a Keras model may be a torch module, an XGBoost model is a scikit-learn estimator.
     return (KerasBackend(), TorchBackend(), XGBoostBackend(), SklearnBackend())

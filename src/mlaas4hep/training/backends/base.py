@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.training.data import Events, Task
-from mlaas4hep.training.outputs import Said
+from mlaas4hep.training.events.base import Events, Task
+from mlaas4hep.training.fitting.outputs import Said
 
 if TYPE_CHECKING:
     import onnx

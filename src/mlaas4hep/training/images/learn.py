@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import FrameworkMissingError
 from mlaas4hep.extras import install_hint
 from mlaas4hep.features.split import TRAIN, VALIDATION
+from mlaas4hep.streaming.execution import ordered_map
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.schedule import ordered_map
+from mlaas4hep.training.fitting.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.images.network import resnet
 from mlaas4hep.training.images.pixels import Frame, Pixels
 from mlaas4hep.training.images.settings import ImageSettings
 from mlaas4hep.training.metrics.classification import accuracy, log_loss, predicted_classes
-from mlaas4hep.training.tensorflow_start import quiet_tensorflow, without_onednn
 
 __all__ = ["Learnt", "Samples", "build", "learn", "scores_of"]
 
@@ -56,7 +56,7 @@ def build(frame: Frame, classes: int, settings: ImageSettings) -> Any:
             import keras
     except ImportError as error:
         raise FrameworkMissingError(f"the network needs Keras ({error})", hint=install_hint("tensorflow")) from error
-    from mlaas4hep.training.backends.keras_backend import KerasBackend
+    from mlaas4hep.training.backends.keras.backend import KerasBackend
 
     KerasBackend().seed(settings.seed, None)
     model = resnet(frame, classes, blocks=settings.blocks, filters=settings.filters)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, SCALE, is_grey, pixels_of
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.streaming.execution import ordered_map
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.schedule import ordered_map
 from mlaas4hep.training.images.table import LabelledImage
 
 __all__ = ["Frame", "Pixels", "frame_of"]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.alone import alone
-from mlaas4hep.bundle.files import check_place
-from mlaas4hep.bundle.scratch import temporary_files
+from mlaas4hep.atomic.alone import alone
+from mlaas4hep.atomic.files import check_place
+from mlaas4hep.atomic.scratch import temporary_files
 from mlaas4hep.config.workflow import Split
 from mlaas4hep.errors import SplitError
 from mlaas4hep.features.split import PARTS, TEST, identity_hash, parts_of

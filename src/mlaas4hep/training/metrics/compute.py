@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.metrics import ams as significance
 from mlaas4hep.training.metrics import classification
 from mlaas4hep.training.metrics._arrays import Floats

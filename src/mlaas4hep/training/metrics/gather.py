@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.metrics._arrays import Floats
 from mlaas4hep.training.metrics.classification import confusion_matrix, log_losses, predicted_classes
 from mlaas4hep.training.metrics.groups import Groups

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlaas4hep.training._format import exact, number, short, with_error
+from mlaas4hep.training.judging.text import exact, number, short, with_error
 from mlaas4hep.training.metrics import ams
 from mlaas4hep.training.metrics.auc_error import auc_error
 from mlaas4hep.training.metrics.curves import Roc, efficiency_purity, roc_curve

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlaas4hep.training.data import Task
+from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report.inputs import Inputs
 
@@ -88,7 +88,7 @@ class ReportData:
         parts: the events behind it, by the same names.
         samples: binary: the events of the main part again, by sample.
         inputs: values of the most important branches of some events of the main part.
-        importance: what `mlaas4hep.training.importance.permutation_importance` returned.
+        importance: what `mlaas4hep.training.judging.importance.permutation_importance` returned.
         curves: learning curves, name (``loss``, ``val_loss``, ...) to one value a step.
         step: what a step of the training is called.
         cutflow: the lines of the cutflow, in order.

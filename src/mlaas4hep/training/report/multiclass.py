@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlaas4hep.training._format import count, number
+from mlaas4hep.training.judging.text import count, number
 from mlaas4hep.training.metrics.curves import roc_curve
 from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.metrics.ranges import within

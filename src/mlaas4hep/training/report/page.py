@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlaas4hep.training._format import count, exact, is_weighted, main_part, number, short
+from mlaas4hep.training.judging.text import count, exact, is_weighted, main_part, number, short
 from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report import binary, general, multiclass, regression, tables
 from mlaas4hep.training.report.data import ReportData

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.training._format import number
+from mlaas4hep.training.judging.text import number
 from mlaas4hep.training.metrics.parts import Scored
 from mlaas4hep.training.report.style import INK, class_colours, draw_svg, legend, plain
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.training._format import count, exact, figure, figures_of, main_part, number, with_error
+from mlaas4hep.training.judging.text import count, exact, figure, figures_of, main_part, number, with_error
 from mlaas4hep.training.report.data import ReportData
 
 __all__ = ["ClassRow", "Tile", "class_rows", "cutflow_rows", "figure_rows", "key_tiles", "part_rows"]

@@ -1,0 +1,94 @@
+"""``evaluate``: the quality of a bundle on other files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Overwrite, Quiet, Workers
+
+if TYPE_CHECKING:
+    from mlaas4hep.config.workflow import Reading, Sample
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep evaluate higgs --files other.txt --labels labels.txt --report report.html
+
+  mlaas4hep evaluate higgs --workflow other.yaml --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(epilog=EXAMPLES)
+    def evaluate(
+        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
+        files: Files = None,
+        labels: Labels = None,
+        configuration: Annotated[
+            Path | None,
+            typer.Option("--workflow", help="YAML file whose samples are used instead of --files and --labels."),
+        ] = None,
+        report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        dtype: Dtype = None,
+        workers: Workers = None,
+        overwrite: Overwrite = False,
+        trust_code: Annotated[
+            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+        ] = False,
+        quiet: Quiet = False,
+        as_json: Json = False,
+    ) -> None:
+        """Score other files, compare with their labels, and print the figures."""
+        from mlaas4hep.bundle.read import load_bundle
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.cli.outputs import Output, check_outputs, write_text
+        from mlaas4hep.prediction.evaluate import evaluate_bundle, samples_for
+        from mlaas4hep.training.judging.summary import render_summary
+
+        samples, label_branch, reading = _data(files, labels, configuration, redirector)
+        reading = reading.model_copy(
+            update={"workers": workers, **({"format": dtype.value} if dtype else {})},
+        )
+        with load_bundle(bundle) as loaded:
+            workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
+            outputs = [Output("--report", report, "report")] if report else []
+            check_outputs(outputs, [bundle, files, labels, configuration], workflow, overwrite=overwrite)
+            done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)
+        if report is not None:
+            write_text(report, done.report)
+        if as_json:
+            typer.echo(json.dumps({**done.metrics, "outside": done.outside.to_json()}))
+        else:
+            typer.echo(render_summary(done.name, done.metrics, report=str(report) if report else None))
+
+
+def _data(
+    files: str | None, labels: str | None, configuration: Path | None, redirector: str | None
+) -> tuple[tuple[Sample, ...], str | None, Reading]:
+    from mlaas4hep.config.legacy.samples import default_redirector, read_samples
+    from mlaas4hep.config.workflow import Reading
+    from mlaas4hep.config.yaml_file import read_yaml
+    from mlaas4hep.errors import ConfigError
+
+    if configuration is not None:
+        if files is not None or labels is not None:
+            raise ConfigError(
+                "--workflow cannot be given together with --files or --labels", hint="use one or the other"
+            )
+        given = read_yaml(configuration)
+        reading = given.reading.model_copy(update={"redirector": redirector} if redirector else {})
+        return given.samples, given.label_branch, reading
+    if files is None or labels is None:
+        raise ConfigError("no files with labels", hint="give --files and --labels, or --workflow")
+    samples, label_branch = read_samples(files, labels, redirector)
+    paths = (path for sample in samples for path in sample.files)
+    return samples, label_branch, Reading(redirector=redirector or default_redirector(paths))

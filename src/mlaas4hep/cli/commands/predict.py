@@ -1,0 +1,73 @@
+"""``predict``: scores for every entry of files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep predict higgs data.root -o scores.root
+
+  mlaas4hep predict higgs.tar.gz root://host//store/a.root root://host//store/b.root -o scores.parquet
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(epilog=EXAMPLES)
+    def predict(
+        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
+        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
+        output: Annotated[Path, typer.Option("--output", "-o", help="scores.root, .parquet or .csv.")],
+        tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
+        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        dtype: Dtype = None,
+        workers: Workers = None,
+        threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
+        overwrite: Overwrite = False,
+        trust_code: Annotated[
+            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+        ] = False,
+        quiet: Quiet = False,
+        as_json: Json = False,
+    ) -> None:
+        """Write one row for each entry: file, entry, selected, score, identifiers, weight."""
+        from mlaas4hep.bundle.read import load_bundle
+        from mlaas4hep.cli.console import Terminal
+        from mlaas4hep.cli.outputs import Output, check_outputs
+        from mlaas4hep.config.workflow import Reading
+        from mlaas4hep.prediction.output import check_output
+        from mlaas4hep.prediction.predict import predict_files
+
+        reading = Reading.model_validate(
+            {"redirector": redirector, "format": dtype.value if dtype else None, "workers": workers}
+        )
+        check_output(output, overwrite=True)  # its suffix
+        check_outputs([Output("--output", output, "scores")], [bundle, files], overwrite=overwrite)
+        with load_bundle(bundle) as loaded:
+            done = predict_files(
+                loaded,
+                files,
+                output,
+                Terminal(quiet=quiet),
+                tree=tree,
+                reading=reading,
+                threads=threads,
+                trust_code=trust_code,
+                overwrite=overwrite,
+            )
+        if as_json:
+            found = {"entries": done.entries, "selected": done.selected, "outside": done.outside.to_json()}
+            typer.echo(json.dumps({"output": str(output), **found}))
+        elif not quiet:
+            typer.echo(f"{done.entries} entries, {done.selected} selected: {output}")

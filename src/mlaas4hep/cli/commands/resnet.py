@@ -1,0 +1,165 @@
+"""``resnet`` and ``hep_resnet``: from labelled images to a model that the server takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlaas4hep.cli.options import Json, Quiet
+
+__all__ = ["register"]
+
+EXAMPLES = """
+Examples:
+
+  mlaas4hep {name} --fdir images --flabels labels.csv --epochs 200 --mdir models
+
+  mlaas4hep {name} --fdir images --flabels labels.csv --size 64 --patience 20 --name tracks --json
+
+The images are in the folder, or in a folder train in it; labels.csv begins with the line name,label. Afterwards:
+
+  mlaas4hep models upload models/resnet.tar.gz
+"""
+OF_THE_ORIGINAL = "Classify images with the name and options of the original hep_resnet.py."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    ours = "Train a small residual network on labelled images (png, jpg); the server's /image then tells their classes."
+    app.command("resnet", epilog=EXAMPLES.format(name="resnet"), help=ours)(_resnet)
+    app.command("hep_resnet", epilog=EXAMPLES.format(name="hep_resnet"), help=OF_THE_ORIGINAL)(_resnet)
+
+
+def _resnet(
+    fdir: Annotated[Path, typer.Option(help="Folder of the images, or of a folder train with them.")],
+    flabels: Annotated[Path, typer.Option(help="A csv file with the columns name and label.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images, at most.")] = 200,
+    mdir: Annotated[
+        Path, typer.Option(help="Folder of models; gets a folder and a tar.gz of the model's name.")
+    ] = Path("models"),
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "resnet",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            "--image-size",
+            help="Resize to so many pixels: 64, or height x width, 64x48. Default: as they are.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    blocks: Annotated[int, typer.Option(min=1, max=100, help="Residual blocks in each of three stages.")] = 2,
+    filters: Annotated[
+        int, typer.Option(min=1, max=4096, help="Filters of the first stage; doubled in each further one.")
+    ] = 16,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of Adam.")] = 1e-3,
+    patience: Annotated[
+        int, typer.Option(min=0, help="End after so many epochs without a lower validation loss; 0: never.")
+    ] = 0,
+    validation: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the images that choose the epoch; default: 0.2."),
+    ] = None,
+    test: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the images kept for the test; default: 0.2.")
+    ] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="The original's: share to train with; the rest is halved for the others."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, weights and order.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read images.")] = 2,
+    optimizer: Annotated[str, typer.Option(help="The original's; it is always adam.")] = "adam",
+    model: Annotated[str | None, typer.Option(help="The original's; --blocks and --filters set the size.")] = None,
+    image_ext: Annotated[str | None, typer.Option(help="The original's; endings are found.")] = None,
+    augmentation: Annotated[bool, typer.Option("--augmentation", help="The original's; not done.")] = False,
+    quantize: Annotated[bool, typer.Option("--quantize", help="The original's; not done.")] = False,
+    testing: Annotated[bool, typer.Option("--testing", help="The original's; the test is always made.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="The original's; without --quiet all is said.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    from pydantic import ValidationError
+
+    from mlaas4hep.cli.console import Terminal
+    from mlaas4hep.cli.outputs import Output, check_outputs
+    from mlaas4hep.config.problems import config_error
+    from mlaas4hep.config.workflow import Split
+    from mlaas4hep.training.images.settings import ImageSettings, size_of
+    from mlaas4hep.training.images.workflow import train_on_images
+    from mlaas4hep.training.judging.summary import render_summary
+
+    del testing, verbose
+    terminal = Terminal(quiet=quiet)
+    unused = _unused(optimizer, model, image_ext, augmentation=augmentation, quantize=quantize)
+    if unused:
+        terminal.warn(f"not used: {'; '.join(unused)}")
+    if not flabels.exists() and (fdir / flabels).is_file():
+        flabels = fdir / flabels
+    check_outputs(
+        [
+            Output("--mdir", mdir, "folder"),
+            Output("the model", mdir / name, "model"),
+            Output("the model's archive", mdir / f"{name}.tar.gz", "model"),
+        ],
+        [fdir, flabels],
+    )
+    try:
+        shares = _shares(split, validation, test)
+        split_settings = Split(**shares, seed=seed)
+    except ValidationError as error:
+        raise config_error(error, "options", Split) from error
+    settings = ImageSettings(
+        folder=fdir,
+        labels=flabels,
+        models=mdir,
+        name=name,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        size=size_of(size),
+        blocks=blocks,
+        filters=filters,
+        learning_rate=learning_rate,
+        split=split_settings,
+        seed=seed,
+        workers=workers,
+    )
+    result = train_on_images(settings, terminal)
+    if as_json:
+        facts = {"model": str(result.folder), "archive": str(result.archive), "warnings": terminal.warnings}
+        typer.echo(json.dumps({**facts, "metrics": result.metrics}))
+    elif not quiet:
+        typer.echo(render_summary(name, result.metrics, warnings=terminal.warnings))
+        typer.echo(f"\nwritten: {result.folder}\nwritten: {result.archive}")
+
+
+def _shares(split: float | None, validation: float | None, test: float | None) -> dict[str, float]:
+    from mlaas4hep.errors import ConfigError
+
+    if split is None:
+        return {"validation": 0.2 if validation is None else validation, "test": 0.2 if test is None else test}
+    if validation is not None or test is not None:
+        raise ConfigError("--split and --validation or --test exclude each other", hint="keep one of them")
+    half = round((1 - split) / 2, 9)
+    return {"validation": half, "test": half}
+
+
+def _unused(
+    optimizer: str, model: str | None, image_ext: str | None, *, augmentation: bool, quantize: bool
+) -> list[str]:
+    """What options of the original ask for that is not done, each with the reason."""
+    found: list[str] = []
+    if optimizer.lower() != "adam":
+        found.append(f"--optimizer {optimizer} (it is Adam, with --learning-rate)")
+    if model is not None:
+        found.append(f"--model {model} (the network is a small one, of --blocks and --filters)")
+    if image_ext is not None and image_ext.lower().lstrip(".") not in {"png", "jpg", "jpeg"}:
+        found.append(f"--image_ext {image_ext} (images are png or jpg)")
+    if augmentation:
+        found.append("--augmentation (images are taken as they are)")
+    if quantize:
+        found.append("--quantize (the ONNX model has the network's numbers)")
+    return found

@@ -1,0 +1,1 @@
+"""The original's files: files.txt, labels.txt, params.json, preproc.json."""

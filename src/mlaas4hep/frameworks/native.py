@@ -1,0 +1,200 @@
+"""Scores by the framework's own model, for bundles whose model could not be converted to ONNX.
+
+The folder ``native`` holds one of ``model.skops``, ``model.ubj``, ``model.keras``, ``model.txt`` (LightGBM), or weights
+(``model.pt``, ``model.weights.npz``) with ``model.py``.
+It may hold ``about.json`` (for torch it must), where ``output`` says what the model's numbers are before they become
+scores: ``probability``, ``logits``, ``decision``, ``sigmoid``, ``softmax`` or ``value``; and ``target`` with ``offset``
+and ``scale``, if a regression was trained on ``(target - offset) / scale``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle.manifest import Manifest
+from mlaas4hep.bundle.target import TargetScale
+from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
+from mlaas4hep.extras import extra_of, install_hint
+from mlaas4hep.frameworks.scorer import checked, in_batches
+
+__all__ = ["NativeModel", "NativeScorer", "Predict", "to_scores"]
+
+Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
+
+
+class NativeModel:
+    """A framework's own form of a model, loaded: from what the model sees to scores.
+
+    Args:
+        folder: the bundle's folder ``native``, verified.
+        task: binary, multiclass or regression.
+        framework: keras, torch, sklearn or xgboost.
+        width: number of columns that the model sees.
+        threads: threads of one prediction; None: the framework's default.
+        trust_code: run ``model.py``, which torch models need.
+        name: of the bundle, for messages.
+
+    Raises:
+        BundleError: the model is damaged, of an unknown format, or would need code or types that are not trusted.
+        FrameworkMissingError: the framework is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        task: str,
+        framework: str,
+        width: int,
+        threads: int | None = None,
+        trust_code: bool = False,
+        name: str = "native",
+    ) -> None:
+        self._task = task
+        try:
+            self._predict, output = _load(folder, task, width, threads, trust_code, name)
+        except MLaaS4HEPError:
+            raise
+        except ImportError as error:
+            what = f"the native model needs {framework}, which is not installed"
+            hint = install_hint(extra_of(framework) or "all")
+            raise FrameworkMissingError(what, where=name, hint=hint) from error
+        except Exception as error:  # loaders raise anything on a damaged file
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            what = f"the native {framework} model cannot be loaded ({first})"
+            raise BundleError(what, where=name) from error
+        about = _about(folder)
+        self._output = str(about.get("output", output))
+        self._target = _target(about)
+
+    def scores(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores float32 [N, K] of transformed rows float32 [N, width]."""
+        scores = to_scores(self._predict(x), self._output, self._task)
+        return scores if self._target is None else self._target.back(scores)
+
+
+class NativeScorer:
+    """The native model of a bundle, loaded: `Layout.transform` and then the framework.
+
+    Args:
+        folder: the bundle's folder ``native``, verified.
+        manifest: the bundle's manifest.
+        threads: threads of one prediction; None: the framework's default.
+        trust_code: run ``model.py``, which torch models need.
+
+    Raises:
+        MLaaS4HEPError: as for `NativeModel`.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, threads: int | None = None, trust_code: bool = False
+    ) -> None:
+        self._layout = manifest.layout
+        self._width = manifest.width
+        self._model = NativeModel(
+            folder,
+            task=manifest.task,
+            framework=manifest.framework,
+            width=manifest.layout.model_width,
+            threads=threads,
+            trust_code=trust_code,
+            name=manifest.name,
+        )
+
+    def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of raw rows, see `Scorer.scores`."""
+        return in_batches(self._batch, checked(raw, self._layout.width))
+
+    def _batch(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not len(rows):
+            return np.zeros((0, self._width), dtype=np.float32)
+        scores = self._model.scores(self._layout.transform(rows))
+        if scores.shape != (len(rows), self._width):
+            what = f"the native model gives scores of shape {list(scores.shape)} for {len(rows)} events"
+            raise BundleError(what)
+        return scores
+
+
+def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float32]:
+    """A model's numbers as scores.
+
+    Args:
+        values: [N], [N, 1] or [N, C].
+        output: ``sigmoid`` and ``softmax`` are applied; so is the fitting one (sigmoid to one column) to ``logits`` and
+            ``decision``. Anything else is taken as it is.
+        task: binary scores keep the signal's column only.
+
+    Returns:
+        float32 [N, K] as `Scorer.scores` gives it.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values.reshape(len(values), -1)
+    if output in {"logits", "decision", "sigmoid", "softmax"} and task != "regression":
+        if output == "sigmoid" or (output != "softmax" and values.shape[1] == 1):
+            values = 1.0 / (1.0 + np.exp(-np.clip(values, -700.0, 700.0)))
+        else:
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+    if task == "binary":
+        values = values[:, -1:]
+    return values.astype(np.float32)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / "about.json"
+    if not file.is_file():
+        return {}
+    try:
+        data = json.loads(file.read_bytes())
+    except ValueError as error:
+        what = f"native/about.json cannot be read ({error})"
+        raise BundleError(what) from error
+    return data if isinstance(data, dict) else {}
+
+
+def _target(about: dict[str, Any]) -> TargetScale | None:
+    """Offset and scale that bring the predictions of a regression into the unit of its target."""
+    found = about.get("target")
+    return None if not isinstance(found, dict) else TargetScale(float(found["offset"]), float(found["scale"]))
+
+
+def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: bool, name: str) -> tuple[Predict, str]:
+    if (folder / "model.skops").is_file():
+        from mlaas4hep.frameworks.sklearn.scoring import load_skops
+
+        return load_skops(folder / "model.skops", task)
+    if (folder / "model.ubj").is_file():
+        from mlaas4hep.frameworks.xgboost.scoring import load_ubj
+
+        return load_ubj(folder / "model.ubj", threads), "probability"
+    if (folder / "model.keras").is_file():
+        from mlaas4hep.frameworks.keras.scoring import load_keras
+
+        return load_keras(folder / "model.keras")
+    if (folder / "model.weights.npz").is_file():
+        from mlaas4hep.frameworks.keras.scoring import load_keras_weights
+
+        return load_keras_weights(folder, width, trust_code), "probability"
+    if (folder / "model.txt").is_file():
+        from mlaas4hep.frameworks.lightgbm.scoring import load_lightgbm
+
+        return load_lightgbm(folder / "model.txt", threads), "probability"
+    if (folder / "model.pt").is_file():
+        from mlaas4hep.frameworks.torch.scoring import load_torch
+
+        predict = load_torch(folder, width, threads, trust_code)
+        if task != "regression" and "output" not in _about(folder):
+            what = "native/about.json does not say whether the torch model gives probabilities or logits"
+            raise BundleError(what, where=name)
+        return predict, "value"
+    what = "the bundle's folder native holds no model of a known format"
+    raise BundleError(
+        what, where=name, hint="known are model.skops, model.ubj, model.keras, model.weights.npz, model.pt, model.txt"
+    )

@@ -1,0 +1,184 @@
+"""Models run by ONNX Runtime in this process."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
+from mlaas4hep.frameworks.onnx.memory import give_back, limit_memory, ran
+from mlaas4hep.frameworks.onnx.specs import is_batched, spec_of
+from mlaas4hep.frameworks.onnx.watchdog import watchdog
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+
+__all__ = ["OnnxRuntime"]
+
+NO_ROOM: Final = "it needs more memory than models may take (limits.model_memory)"
+
+
+class OnnxRuntime:
+    """A loaded ONNX model; a `Runtime`.
+
+    Args:
+        path: the file, or its content.
+        threads: threads of one run.
+        batched: what is known of the first axis; None: true if it is symbolic in all inputs and outputs.
+        columns: for inputs and outputs by name: names along the last axis.
+        specs: inputs and outputs of which more is known than the file says.
+        memory: bytes that all ONNX models of the process may take to compute; the first model decides. None: no limit.
+
+    Raises:
+        ModelRefusedError: ONNX Runtime cannot load it, or it takes or gives something that cannot be served.
+    """
+
+    platform = "onnxruntime_onnx"
+
+    def __init__(
+        self,
+        path: Path | bytes,
+        threads: int = 1,
+        *,
+        batched: bool | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        specs: Sequence[TensorSpec] = (),
+        memory: int | None = None,
+    ) -> None:
+        self._session: Any = _session(path, threads, memory)
+        self._run = _bare_run(self._session)
+        self._limited = memory is not None
+        names = columns or {}
+        known = {spec.name: spec for spec in specs}
+        entries = [
+            [known.get(entry.name) or spec_of(entry, names.get(entry.name, ())) for entry in side]
+            for side in (self._session.get_inputs(), self._session.get_outputs())
+        ]
+        self.inputs, self.outputs = tuple(entries[0]), tuple(entries[1])
+        self.batched = is_batched((*self.inputs, *self.outputs)) if batched is None else batched
+        self._names = [spec.name for spec in self.outputs]
+        self._free: list[Any] = []
+        self._new = _options()
+
+    def run(
+        self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Execute, see `Runtime.run`.
+
+        Raises:
+            BadRequestError: an input has a type or shape the model does not take.
+        """
+        names = self._names if outputs is None else list(outputs)
+        begin = time.monotonic()
+        try:
+            found = self._once(names, inputs, timeout)
+        except OutOfMemory as error:
+            give_back()  # what other models left behind may be all that it lacks
+            left = None if timeout is None else max(1e-3, begin + timeout - time.monotonic())
+            try:
+                found = self._once(names, inputs, left)
+            except OutOfMemory:
+                raise ModelFailedError(str(error)) from error
+            finally:
+                give_back()
+        ran(time.monotonic() - begin)
+        return found
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._session = self._run = None
+        self._free.clear()
+        if self._limited:
+            give_back()
+
+    def _once(self, names: list[str], inputs: Tensors, timeout: float | None) -> dict[str, Any]:
+        if timeout is None:
+            try:
+                return dict(zip(names, self._run(names, inputs, None), strict=True))
+            except Exception as error:  # the bindings raise classes of their own, without a common base
+                raise _failure(error) from error
+        try:
+            options = self._free.pop()
+        except IndexError:
+            options = self._new()
+        watchdog.begin(options, timeout)
+        try:
+            values = self._run(names, inputs, options)
+        except Exception as error:
+            if not watchdog.end(options):
+                what = f"the model did not answer within {timeout:g} s"
+                raise ModelTimeoutError(what) from error
+            self._free.append(options)
+            raise _failure(error) from error
+        if watchdog.end(options):
+            self._free.append(options)
+        return dict(zip(names, values, strict=True))
+
+
+class OutOfMemory(ModelFailedError):
+    """The run found no room in the arena."""
+
+
+def _options() -> Any:
+    """The class of run options, with what goes wrong reported by exceptions alone."""
+    import onnxruntime as ort
+
+    def new() -> Any:
+        options = ort.RunOptions()
+        options.log_severity_level = 4
+        return options
+
+    return new
+
+
+def _session(path: Path | bytes, threads: int, memory: int | None) -> Any:
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(4)  # allocators report by it
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if memory is not None:
+        limit_memory(memory)
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    there = ort.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
+    try:
+        return ort.InferenceSession(path if isinstance(path, bytes) else str(path), options, providers=providers)
+    except Exception as error:  # the bindings raise classes of their own, without a common base
+        what = f"ONNX Runtime cannot load the model ({_short(error, path)})"
+        raise ModelRefusedError(what) from error
+
+
+def _bare_run(session: Any) -> Any:
+    """`run` without the checks in Python around it, a quarter of a small run: inputs are checked already.
+
+    With other providers than the CPU it stays as it is, for it may fall back on another.
+    """
+    return session._sess.run if session.get_providers() == ["CPUExecutionProvider"] else session.run
+
+
+def _short(error: Exception, path: Path | bytes) -> str:
+    """The message of ONNX Runtime in one line, without its codes and the path of the file."""
+    text = " ".join(str(error).split())
+    if isinstance(path, Path):
+        text = text.replace(str(path), path.name)
+    if "bfc_arena" in text or "bad_alloc" in text:
+        return NO_ROOM
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", text)
+    text = re.sub(r"/onnxruntime_src/\S+ ", "", text)
+    text = re.sub(r"(\w+ )?onnxruntime::[\w:~]+\(.*?\) (const )?(?=[A-Z])", "", text)  # the function that says so
+    return text[:300]
+
+
+def _failure(error: Exception) -> BadRequestError | ModelFailedError:
+    text = _short(error, b"")
+    if text == NO_ROOM:
+        return OutOfMemory(f"the model failed on this input: {text}")
+    if type(error).__name__ == "InvalidArgument":
+        return BadRequestError(text)
+    return ModelFailedError(f"the model failed on this input: {text}")

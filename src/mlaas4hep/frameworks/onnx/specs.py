@@ -1,0 +1,62 @@
+"""Inputs and outputs of an ONNX model, in numpy's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.tensors import TensorSpec
+
+__all__ = ["ONNX_DTYPES", "first_line", "is_batched", "spec_of"]
+
+ONNX_DTYPES: Final = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+MAPS: Final = (
+    "maps of ZipMap and lists of SequenceConstruct become tensors when a model is uploaded (`mlaas4hep models upload`);"
+    " all else has to be a tensor in the file (skl2onnx: options={'zipmap': False})"
+)
+
+
+def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
+    """The spec of an input or output as an onnxruntime session describes it.
+
+    Raises:
+        ModelRefusedError: it is not a tensor, or of a type numpy does not know (bfloat16, sequences, maps).
+    """
+    dtype = ONNX_DTYPES.get(entry.type)
+    if dtype is None:
+        what = f"the model's tensor {entry.name!r} is of the type {entry.type}, which cannot be served"
+        raise ModelRefusedError(what, hint=MAPS if entry.type.startswith("seq(") else None)
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in entry.shape)
+    fits = bool(columns) and bool(shape) and shape[-1] in {-1, len(columns)}
+    return TensorSpec(entry.name, dtype, shape, tuple(columns) if fits else ())
+
+
+def is_batched(specs: Iterable[TensorSpec]) -> bool:
+    """True if the first axis of every tensor is of any size. That its rows are independent is only presumed."""
+    return all(spec.shape and spec.shape[0] == -1 for spec in specs)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, in one line of at most 300 characters."""
+    if isinstance(error, MLaaS4HEPError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", lines[0]) if lines else type(error).__name__
+    return text[:300]

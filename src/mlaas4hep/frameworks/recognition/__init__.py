@@ -1,0 +1,1 @@
+"""Which format a model file has, by its content."""

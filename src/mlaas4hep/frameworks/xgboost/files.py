@@ -1,0 +1,88 @@
+"""XGBoost models, ``.json`` and ``.ubj``. Scores are what ``Booster.predict`` gives on the file: of all trees.
+
+The best iteration that early stopping notes in the file is not heeded: of XGBoost's interfaces only the one in the
+manner of scikit-learn does so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
+from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
+
+__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+
+FRAMEWORK: Final = "XGBoost"
+WORKER: Final = True
+OPSET: Final = 15
+
+
+def load(source: Source) -> Native:
+    """Load all trees."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(source.path.read_bytes()))
+    booster.set_param({"nthread": source.threads, "device": "cpu"})
+    booster.set_attr(best_iteration=None, best_score=None)  # else the conversion would leave out trees
+    columns = tuple(booster.feature_names or ())
+    booster.feature_names = None  # rows come by position; the types stay: trees with categories need them
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
+        matrix = xgboost.DMatrix(rows, nthread=source.threads)
+        values: NDArray[Any] = booster.predict(matrix)
+        return values
+
+    width = int(booster.num_features())
+    outputs = int(np.asarray(predict(np.zeros((1, width), np.float32))).size)
+    splits = list(_splits(booster))
+    cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
+    return tree_native("fil", columns, width, outputs, predict, booster, cuts)
+
+
+def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
+    """Convert by onnxmltools."""
+    from onnxmltools import convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    booster = native.model
+    _check_convertible(booster)
+    given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
+    model = convert_xgboost(booster, initial_types=given, target_opset=OPSET)
+    save_scores(model, native.outputs[0].shape[1], target)
+
+
+def _check_convertible(booster: Any) -> None:
+    """Raise NotImplementedError for what the converter has no form for, or gets wrong."""
+    learner = json.loads(booster.save_config())["learner"]
+    objective, kind = learner["objective"]["name"], learner["gradient_booster"]["name"]
+    if kind != "gbtree":
+        msg = f"the booster {kind}"
+        raise NotImplementedError(msg)
+    if objective.startswith(("rank:", "survival:")) or objective == "multi:softmax":
+        msg = f"the objective {objective}"
+        raise NotImplementedError(msg)
+    if "c" in (booster.feature_types or ()):
+        msg = "trees that split by category"
+        raise NotImplementedError(msg)
+
+
+def _splits(booster: Any) -> Iterator[tuple[int, float]]:
+    """Column and value of every split by a number."""
+    nodes = [json.loads(tree) for tree in booster.get_dump(dump_format="json")] if _has_trees(booster) else []
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.get("children", ()))
+        if isinstance(node.get("split_condition"), int | float):
+            yield int(node["split"].removeprefix("f")), float(node["split_condition"])
+
+
+def _has_trees(booster: Any) -> bool:
+    return bool(json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] != "gblinear")

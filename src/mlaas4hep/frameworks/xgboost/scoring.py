@@ -1,0 +1,31 @@
+"""XGBoost models from their binary JSON (``.ubj``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.frameworks.native import Predict
+
+__all__ = ["load_ubj"]
+
+
+def load_ubj(file: Path, threads: int | None) -> Predict:
+    """Load a booster. Its objective says what it gives: probabilities for logistic and softprob, else values."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(file)
+    if threads is not None:
+        booster.set_param({"nthread": threads})
+    best = booster.attr("best_iteration")
+    rounds = (0, int(best) + 1) if best is not None else (0, 0)
+
+    def predict(x: NDArray[np.float32]) -> NDArray[Any]:
+        values: NDArray[Any] = booster.predict(xgboost.DMatrix(x, nthread=threads), iteration_range=rounds)
+        return values
+
+    return predict

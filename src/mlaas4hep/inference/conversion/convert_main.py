@@ -1,0 +1,114 @@
+"""The conversion of one model, in a process of its own.
+
+Run closed in as ``python -m mlaas4hep.inference.conversion.convert_main JOB``; the JSON file JOB tells where the original
+is, where the result goes, and the limits. The result is ``served.json`` and ``model.onnx``, or ``refused.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
+from mlaas4hep.frameworks.onnx.specs import first_line
+from mlaas4hep.frameworks.recognition.recognise import recognise
+from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
+from mlaas4hep.inference.conversion.judge import judge
+from mlaas4hep.inference.conversion.served import Served, write_served
+from mlaas4hep.inference.conversion.triton_config import TritonConfig
+from mlaas4hep.inference.execution.sandbox import confine
+
+__all__ = ["main"]
+
+REFUSED = "refused.txt"
+
+
+def main(arguments: list[str]) -> int:
+    """Convert; 0 if the model can be served."""
+    job: dict[str, Any] = json.loads(Path(arguments[0]).read_bytes())
+    out = Path(job["out"])
+    confine(int(job["memory"]), files=int(job["files"]))
+    try:
+        convert(Path(job["original"]), out, job["params"], closed=bool(job["closed"]))
+    except MLaaS4HEPError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "its conversion needs more memory than it may take"
+    except RecursionError:
+        reason = "its structure is nested too deeply"
+    except Exception as error:  # converters raise anything
+        reason = f"its conversion failed ({type(error).__name__}: {first_line(error)})"
+    else:
+        return 0
+    (out / REFUSED).write_text(" ".join(reason.split()), encoding="utf-8")
+    return 1
+
+
+def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool = True) -> None:
+    """Recognise, load, convert, compare, describe.
+
+    Args:
+        original: folder of the upload.
+        out: folder for ``model.onnx`` and ``served.json``.
+        params: what the client said about the model.
+        closed: this process is closed in well enough for formats whose loaders could run code.
+    """
+    from mlaas4hep.inference.conversion.natives import framework_of, load_native
+
+    kind, path = recognise(original)
+    if kind == "torch_export" and not closed:
+        what = "torch.export files are only loaded in a sandbox, because loading them can run code"
+        raise ModelRefusedError(what, hint="install bubblewrap on the server, or export to ONNX")
+    params = find_params(original, params)
+    config = find_config(original)
+    source = _source(kind, path, params, config, find_labels(original, params))
+    native = load_native(source)
+    framework = framework_of(kind)
+    verdict = judge(source, native, framework, out / "model.onnx", closed=closed)
+    classes = native.classes or source.labels
+    write_served(
+        out,
+        Served(
+            runtime=verdict.runtime,
+            platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
+            framework=framework.FRAMEWORK,
+            kind=kind,
+            original=f"original/{path.relative_to(original)}" if path != original else "original",
+            inputs=verdict.inputs,
+            outputs=tuple(_named(spec, classes) for spec in verdict.outputs),
+            batched=verdict.batched,
+            classes=classes,
+            labels=source.labels,
+            params=params,
+            difference=verdict.difference,
+            rows=verdict.rows,
+            reason=verdict.reason,
+            max_batch_size=config.max_batch_size if config and config.says_batch else None,
+        ),
+    )
+
+
+def _source(
+    kind: Kind, path: Path, params: dict[str, Any], config: TritonConfig | None, labels: tuple[str, ...]
+) -> Source:
+    """What is known before loading: config.pbtxt goes before params.json."""
+    if config is not None and (config.inputs or config.outputs):
+        batch = True if config.max_batch_size else None
+        return Source(kind, path, config.inputs, config.outputs, batch, params, labels)
+    inputs, outputs = specs_in_params(params, "input"), specs_in_params(params, "output")
+    return Source(kind, path, inputs, outputs, None, params, labels)
+
+
+def _named(spec: TensorSpec, classes: tuple[str, ...]) -> TensorSpec:
+    if spec.columns or not spec.shape:
+        return spec
+    return TensorSpec(spec.name, spec.dtype, spec.shape, columns_of(classes, spec.shape[-1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

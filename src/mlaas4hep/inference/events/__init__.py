@@ -1,0 +1,1 @@
+"""From physics to tensors."""

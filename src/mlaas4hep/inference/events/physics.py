@@ -1,0 +1,229 @@
+"""From events, as physicists have them, to the feature rows of a bundle's model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle import Bundle
+from mlaas4hep.errors import ExpressionError
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.features.columns import Column
+from mlaas4hep.features.expression import LengthMismatchError, suggestion
+from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.inference.events.packing import SLOW, Packer, getter
+from mlaas4hep.inference.events.values import flat_column, jagged_column, listed, shown, typed
+from mlaas4hep.inference.events.variables import Variables
+
+__all__ = ["Physics"]
+
+FEW = 16
+UNUSUAL = (*SLOW, ExpressionError)
+Rows = NDArray[np.float32]
+
+
+class Physics:
+    """What a bundle does to events before its model sees them.
+
+    Args:
+        bundle: verified; read once, not kept.
+
+    Attributes:
+        branches: kind (``flat`` or ``jagged``) of each branch that has to be given, by name.
+        optional: branches that may be given and make no difference: those only the cuts need, and the identifiers.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        given = [entry for entry in manifest.inputs if entry.expression is None]
+        features = bundle.layout.branches
+        self._features = features
+        self._missing = bundle.layout.missing
+        self._from_origin = any(branch.origin for branch in features)
+        self._wanted = [branch.name for branch in features]
+        self._preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
+        needed = set(self._preprocessing.needed_for(self._wanted))
+        self._dtypes = {entry.name: entry.dtype for entry in given}
+        kinds = {branch.name: str(branch.kind) for branch in features} | {
+            entry.name: str(entry.kind) for entry in given
+        }
+        self.branches: dict[str, str] = {name: kinds[name] for name in kinds if name in needed}
+        self.optional = frozenset({entry.name for entry in given} | set(manifest.identifier)) - self.branches.keys()
+        self._typed = bool(self._preprocessing.variables_for(self._wanted))
+        self._get = getter(self.branches)
+        self._count = len(self.branches)
+        lengths = [(branch.name, branch.kind, branch.length) for branch in features]
+        self._packer = Packer(lengths, self._dtypes)
+        self._variables = Variables(self._preprocessing, self._wanted, kinds, self._dtypes) if self._typed else None
+        self._columns = bundle.layout.columns
+        self._column_packer = Packer([(name, "flat", 1) for name in self._columns], {})
+        self._of_columns = [
+            FeatureBranch(name, "flat", 1, 0.0, 1.0, 0.0, 0.0, branch.origin)
+            for branch, names in _columns_by_branch(bundle.layout)
+            for name in names
+        ]
+
+    def warm_up(self) -> None:
+        """Do everything once, so that no request waits for compiled code."""
+        empty: dict[str, Any] = {name: [[]] if kind == "jagged" else [None] for name, kind in self.branches.items()}
+        self.columns(empty)
+        self.row({name: values[0] for name, values in empty.items()})
+
+    def row(self, event: Mapping[str, Any]) -> Rows:
+        """One event, its values by branch name; float32 [1, D].
+
+        Raises:
+            BadRequestError: missing and unknown keys, or a value that does not fit its branch.
+        """
+        if len(event) == self._count:
+            try:
+                return self._short(event)
+            except UNUSUAL:
+                pass
+        return self.records([event])
+
+    def keys_values(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
+        """One event as keys and values, in any order; float32 [1, D].
+
+        The keys are names of branches, or of all feature columns (``Jet_pt[0]``, ...).
+
+        Raises:
+            BadRequestError: as `row`, or keys that do not fit the values.
+        """
+        if len(keys) != len(values):
+            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
+        try:
+            event = dict(zip(keys, values, strict=True))
+        except TypeError:
+            raise BadRequestError("a key is not a string") from None
+        if len(event) != len(keys):
+            twice = [key for key, number in Counter(keys).items() if number > 1]
+            raise BadRequestError(f"keys are given more than once: {listed(twice)}")
+        if len(event) == self._count:
+            try:
+                return self._short(event)
+            except UNUSUAL:
+                pass
+        return self._by_columns(event) if self._names_columns(event) else self.records([event])
+
+    def records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
+        """Several events, a mapping each; float32 [N, D].
+
+        Raises:
+            BadRequestError: as `row`, with the index of the event.
+        """
+        if 1 < len(events) <= FEW:
+            try:
+                if all(len(event) == self._count for event in events):
+                    return np.concatenate([self._short(event) for event in events])
+            except UNUSUAL:
+                pass
+        try:
+            if all(len(event) == self._count for event in events):
+                return self._matrix(zip(*map(self._get, events), strict=True), len(events))
+        except (KeyError, TypeError):
+            pass
+        for index, event in enumerate(events):
+            if not isinstance(event, Mapping):
+                raise BadRequestError(f"{shown(event)} where an object with a value for each branch is expected",
+                                      where=f"event {index}")  # fmt: skip
+            self._check_keys(event, f"event {index}" if len(events) > 1 else None)
+        return self._matrix(zip(*map(self._get, events), strict=True), len(events))
+
+    def columns(self, events: Mapping[str, Any]) -> Rows:
+        """Several events, a column for each branch: lists, or arrays as `flat_column` and `jagged_column` take; [N, D].
+
+        Raises:
+            BadRequestError: as `row`; columns of different lengths.
+        """
+        self._check_keys(events, None)
+        sizes = {name: _length(name, events[name]) for name in self.branches}
+        size = next(iter(sizes.values()), 0)
+        other = next((name for name, found in sizes.items() if found != size), None)
+        if other is not None:
+            first = next(iter(sizes))
+            raise BadRequestError(f"{first} has {size} events and {other} has {sizes[other]}")
+        return self._matrix((events[name] for name in self.branches), size)
+
+    def _short(self, event: Mapping[str, Any]) -> Rows:
+        if self._from_origin:
+            raise TypeError  # origins are subtracted on the long way only
+        return self._packer.row(event if self._variables is None else self._variables.extend(event))
+
+    def _matrix(self, values: Iterable[Any], events: int) -> Rows:
+        columns: dict[str, Column] = {}
+        if events:
+            for (name, kind), value in zip(self.branches.items(), values, strict=True):
+                dtype = self._dtypes.get(name, "float32")
+                given = list(value) if isinstance(value, tuple) else value
+                column: Column = (jagged_column if kind == "jagged" else flat_column)(name, dtype, given)
+                columns[name] = typed(column, dtype) if self._typed else column
+        else:
+            return np.empty((0, len(self._columns)), dtype=np.float32)
+        try:
+            computed = self._preprocessing.compute(columns, self._wanted, events) if self._typed else columns
+        except LengthMismatchError as error:
+            left, right = error.operands
+            first, second = error.counts
+            what = f"{left} has {first} values and {right} has {second}, but {error.text!r} needs the same"
+            raise BadRequestError(what, where=f"event {error.event}") from error
+        except ExpressionError as error:
+            raise BadRequestError(error.what) from error
+        return raw_matrix(computed, self._features, events, missing=self._missing)
+
+    def _by_columns(self, event: Mapping[str, Any]) -> Rows:
+        try:
+            if len(event) == len(self._columns) and not self._from_origin:
+                return self._column_packer.row(event)
+        except SLOW:
+            pass
+        _complain(
+            [name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None
+        )
+        values = {
+            branch.name: flat_column(branch.name, "int64" if branch.origin else "float64", [event[branch.name]])
+            for branch in self._of_columns
+        }
+        return raw_matrix(values, self._of_columns, 1, missing=self._missing)
+
+    def _names_columns(self, event: Mapping[str, Any]) -> bool:
+        known = set(self._columns) - self.branches.keys() - self.optional
+        return not known.isdisjoint(event) and not self.branches.keys() <= event.keys()
+
+    def _check_keys(self, event: Mapping[str, Any], where: str | None) -> None:
+        missing = [name for name in self.branches if name not in event]
+        unknown = [key for key in event if key not in self.branches and key not in self.optional]
+        _complain(missing, unknown, where)
+
+
+def _columns_by_branch(layout: Layout) -> Iterator[tuple[FeatureBranch, tuple[str, ...]]]:
+    """Each branch with the names of its columns."""
+    start = 0
+    for branch in layout.branches:
+        yield branch, layout.columns[start : start + branch.length]
+        start += branch.length
+
+
+def _complain(missing: list[str], unknown: list[Any], where: str | None) -> None:
+    if not missing and not unknown:
+        return
+    parts = []
+    if missing:
+        parts.append(f"keys are missing: {listed(missing)}")
+    if unknown:
+        parts.append(f"keys are unknown: {listed(unknown)}")
+    hint = suggestion(str(unknown[0]), missing) if missing and unknown else None
+    raise BadRequestError("; ".join(parts), where=where, hint=hint)
+
+
+def _length(name: str, column: Any) -> int:
+    try:
+        return len(column)
+    except TypeError:
+        raise BadRequestError(f"{shown(column)} where a list with one entry an event is expected", where=name) from None

@@ -1,0 +1,85 @@
+"""From a folder of the repository to something that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlaas4hep.errors import BundleError
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.tensors import Runtime
+from mlaas4hep.inference.execution import sandbox
+from mlaas4hep.inference.settings import Limits
+
+__all__ = ["open_runtime"]
+
+
+def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
+    """Load the model of one version. This takes seconds where a framework has to be loaded.
+
+    Args:
+        folder: a bundle (``manifest.json``), a converted foreign model (``served.json``), or just ``model.onnx``.
+        threads: threads of one run.
+        limits: memory of a model, time in which a worker must be ready.
+
+    Raises:
+        ModelRefusedError: there is no such file, or the model cannot be loaded.
+        ModelFailedError: the worker died while loading.
+        ModelTimeoutError: the worker was not ready in time.
+    """
+    if (folder / "manifest.json").is_file():
+        return _bundle(folder, threads, limits)
+    if (folder / "served.json").is_file():
+        from mlaas4hep.inference.conversion.served import needs_sandbox, read_served
+
+        served = read_served(folder)
+        if served.runtime == "worker":
+            if needs_sandbox(served) and sandbox.method() != "bubblewrap":
+                what = f"a model of {served.framework} is run by its framework only in a sandbox"
+                raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
+            return _worker(folder, threads, limits)
+        return _onnx(folder, threads, limits, batched=served.batched, specs=(*served.inputs, *served.outputs))
+    if (folder / "model.onnx").is_file():
+        return _onnx(folder, threads, limits)
+    what = "there is no model in this version: no manifest.json, served.json or model.onnx"
+    raise ModelRefusedError(what)
+
+
+def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
+    from mlaas4hep.bundle import read_manifest
+
+    try:
+        manifest = read_manifest((folder / "manifest.json").read_bytes(), "manifest.json")
+    except (BundleError, OSError) as error:
+        what = f"the bundle cannot be read ({error})"
+        raise ModelRefusedError(what) from error
+    if manifest.served != "onnx":
+        if (folder / "native" / "model.py").is_file():
+            what = "this bundle's torch model has no ONNX form, and a server does not run the code in its model.py"
+            raise ModelRefusedError(what, hint="export it with torch.jit.script or torch.export, and upload that")
+        return _worker(folder, threads, limits)
+    columns = {
+        "features": manifest.layout.columns,
+        "scores": score_names(manifest.classes, manifest.signal, manifest.width),
+    }
+    return _onnx(folder, threads, limits, batched=True, columns=columns)
+
+
+def score_names(classes: tuple[str, ...], signal: str | None, width: int) -> tuple[str, ...]:
+    """Names of the columns of a bundle's scores: a class each, for binary the signal's alone; empty for regression."""
+    if len(classes) == 2 and width == 1:
+        return (signal or classes[1],)
+    return classes if len(classes) == width else ()
+
+
+def _onnx(folder: Path, threads: int, limits: Limits, **known: Any) -> Runtime:
+    from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
+
+    return OnnxRuntime(folder / "model.onnx", threads, memory=limits.model_memory, **known)
+
+
+def _worker(folder: Path, threads: int, limits: Limits) -> Runtime:
+    from mlaas4hep.inference.execution.worker import WorkerRuntime
+
+    timeout = limits.conversion_timeout
+    return WorkerRuntime(folder, threads=threads, memory=limits.model_memory, load_timeout=timeout)

@@ -1,0 +1,1 @@
+"""Versions of models: loading, memory, draining, following the repository."""

@@ -1,0 +1,288 @@
+"""Models in memory: loading, replacing, evicting and unloading without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
+from mlaas4hep.inference.models.loading import OpenRuntime, load_version
+from mlaas4hep.inference.models.retiring import Retiring
+from mlaas4hep.inference.models.served import Served
+from mlaas4hep.inference.models.slots import Model, Slot
+from mlaas4hep.inference.settings import Settings
+
+__all__ = ["Memory"]
+
+LOG = logging.getLogger("mlaas4hep.inference")
+AT_ONCE = 2
+
+
+class Memory:
+    """All models of the server. To be used in one event loop.
+
+    Args:
+        settings: limits, threads.
+        open_runtime: opens the model of a folder.
+
+    Attributes:
+        models: by name.
+    """
+
+    def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
+        self.models: dict[str, Model] = {}
+        self._settings = settings
+        self._open = open_runtime
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, "mlaas4hep-load")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring = Retiring()
+        self._requests = 0
+        self._coming = 0
+        self._reserved = 0
+        self._closed = False
+
+    @property
+    def has_room(self) -> bool:
+        """True if one more version can be loaded and none has to go for it."""
+        return self._loaded() + self._coming < self._settings.limits.loaded
+
+    def pick(self, name: str, version: str) -> Served | None:
+        """The version in memory that answers a request, at once; None if `ready` has to be asked."""
+        model = self.models.get(name)
+        if model is None:
+            return None
+        served = model.pick(version)
+        if served is not None:
+            self._requests += 1
+            served.used = self._requests
+        return served
+
+    async def ready(self, name: str, version: str) -> Served:
+        """As `pick`, after loading what was asked for. The caller uses it before its next await.
+
+        Raises:
+            ModelNotFoundError: there is no such model or version.
+            ModelUnavailableError: it cannot be had: damaged, unloaded, or not loaded in time.
+        """
+        end = asyncio.get_running_loop().time() + self._settings.limits.timeout
+        while True:
+            if self._closed:
+                raise ModelUnavailableError("the server has stopped")
+            model = self.models.get(name)
+            if model is None:
+                raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
+            served = self.pick(name, version)
+            if served is not None:
+                return served
+            slot = model.find(version)
+            if slot.served is not None:  # the choice was not refreshed yet
+                model.refresh()
+                continue
+            if slot.failure and slot.task is None:
+                raise unavailable(slot, f"cannot be served: {slot.failure}")
+            if model.is_unloaded(slot) and slot.task is None:
+                raise unavailable(slot, "has been unloaded")
+            task = self.begin(model, slot)
+            left = end - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
+            if not done:
+                raise unavailable(slot, "is being loaded", hint="try again later")
+            with suppress(Busy):  # since then there may be room
+                self._raise(slot, task)
+                continue
+            if left <= 0:
+                self._raise(slot, task)
+
+    async def load(self, model: Model, slot: Slot) -> None:
+        """Bring a version into memory, or its files anew if they have changed.
+
+        Raises:
+            ModelUnavailableError: that failed; says why.
+        """
+        if slot.entry.problem:
+            raise unavailable(slot, f"cannot be served: {slot.entry.problem}")
+        while slot.served is None or slot.served.entry != slot.entry:
+            task = self.begin(model, slot)
+            await asyncio.wait({task})
+            self._raise(slot, task)
+            if slot.failure:
+                raise unavailable(slot, f"cannot be loaded: {slot.failure}")
+            if slot.gone:
+                raise ModelNotFoundError(f"version {slot.entry.version} of model {model.name} has gone")
+
+    def begin(self, model: Model, slot: Slot) -> asyncio.Task[None]:
+        """Start the load of a version, unless one is under way."""
+        if slot.task is None:
+            slot.fresh = False
+            slot.failure = slot.entry.problem
+            self._coming += 1
+            slot.task = asyncio.get_running_loop().create_task(self._load(model, slot))
+            self._tasks.add(slot.task)
+            slot.task.add_done_callback(self._ended)
+        return slot.task
+
+    def take_out(self, model: Model, slot: Slot) -> None:
+        """Let go of a version once nothing is in flight."""
+        served, slot.served = slot.served, None
+        if served is not None:
+            model.refresh()
+            self._retiring.add(served)
+
+    async def settled(self) -> None:
+        """Wait until no load is under way and nothing is left to close."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._retiring.settled()
+
+    async def quiet(self, seconds: float) -> bool:
+        """Wait until nothing is in flight; False if that takes longer."""
+        end = asyncio.get_running_loop().time() + seconds
+        while any(served.execution.in_flight for served in self._everything()):
+            if not await self._retiring.until_idle(end):
+                return False
+        return True
+
+    async def close(self) -> None:
+        """Let go of everything, also of what is still running. From now on nothing is ready."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        left = [served for served in self._everything() if served not in self._retiring.served]
+        self.models.clear()
+        for served in left:
+            self._retiring.add(served)
+        if any(served.execution.in_flight for served in self._retiring.served):
+            LOG.warning("stopped with requests in flight")
+            return
+        await self._retiring.settled()
+        self._threads.shutdown(wait=False)
+
+    async def _load(self, model: Model, slot: Slot) -> None:
+        entry = slot.entry
+        try:
+            async with self._gate:
+                await self._make_room(model, slot)
+                self._reserved += 1
+                try:
+                    served = await self._in_thread(slot)
+                finally:
+                    self._reserved -= 1
+        except Busy:
+            raise
+        except Exception as error:
+            if entry == slot.entry:
+                slot.failure = _reason(error)
+            known = isinstance(error, MLaaS4HEPError)
+            LOG.warning("version %s of model %s cannot be loaded: %s", entry.version, model.name, _reason(error),
+                        exc_info=None if known else error)  # fmt: skip
+            return
+        finally:
+            slot.task = None
+            model.refresh()
+        served.execution.on_idle = self._retiring.became_idle
+        served.execution.batch(model.settings.batching)
+        served.used = self._requests
+        self._put_in(model, slot, served)
+
+    def _put_in(self, model: Model, slot: Slot, served: Served) -> None:
+        """The switch: from here on requests go to the new one."""
+        unwanted = slot.gone or model.is_unloaded(slot)
+        if unwanted or served.entry != slot.entry:
+            self._retiring.add(served)
+            if not unwanted and not slot.entry.problem:
+                self.begin(model, slot)
+            return
+        previous = model.default
+        before, slot.served = slot.served, served
+        slot.proven, slot.failure = True, ""
+        model.refresh()
+        if before is not None:
+            self._retiring.add(before)
+        LOG.info("loaded version %s of model %s", served.entry.version, model.name)
+        if previous is not None and previous is not model.default and previous is not before:
+            old = model.slots.get(previous.entry.version)
+            if old is not None and old.entry.version not in model.settings.labels.values():
+                self.take_out(model, old)
+
+    async def _in_thread(self, slot: Slot) -> Served:
+        work = self._threads.submit(load_version, slot.entry, self._settings, slot.statistics, self._open)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_discard)
+            raise
+
+    async def _make_room(self, model: Model, slot: Slot) -> None:
+        """Take the least recently used version out until there is room; defaults and canaries of this model go last.
+
+        A version that will go when this one has come counts as room, and stays until then.
+        """
+        end = asyncio.get_running_loop().time() + self._settings.limits.timeout
+        while True:
+            goes = slot.served or model.replaced_by(slot)
+            if self._loaded() + self._reserved < self._settings.limits.loaded + (goes is not None):
+                return
+            idle = [
+                (served in {model.default, model.canary}, served.used, owner, other, served)
+                for owner in self.models.values()
+                for other in owner.slots.values()
+                if (served := other.served) is not None and not served.execution.in_flight and served is not goes
+            ]
+            if idle:
+                _, _, owner, other, served = min(idle, key=lambda entry: entry[:2])
+                other.served = None
+                owner.refresh()
+                await self._retiring.close(served)
+            elif goes is not None:
+                return
+            elif not await self._retiring.until_idle(end):
+                raise Busy("all models in memory are busy, and there is no room for one more", hint="try again later")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._coming -= 1
+        if not task.cancelled():
+            task.exception()  # seen, also if nobody waits
+
+    @staticmethod
+    def _raise(slot: Slot, task: asyncio.Task[None]) -> None:
+        """What a load that came to nothing raises, without being the version's fault."""
+        if task.cancelled():
+            raise unavailable(slot, "is not loaded: the server stops")
+        error = task.exception()
+        if error is not None:
+            raise error
+
+    def _everything(self) -> list[Served]:
+        slots = [slot for model in self.models.values() for slot in model.slots.values()]
+        return [*(slot.served for slot in slots if slot.served is not None), *self._retiring.served]
+
+    def _loaded(self) -> int:
+        return sum(slot.served is not None for model in self.models.values() for slot in model.slots.values())
+
+
+class Busy(ModelUnavailableError):
+    """No room for the moment."""
+
+
+def unavailable(slot: Slot, why: str, *, hint: str | None = None) -> ModelUnavailableError:
+    """The error for a version that cannot be had."""
+    return ModelUnavailableError(f"version {slot.entry.version} of model {slot.entry.name} {why}", hint=hint)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MLaaS4HEPError):
+        return f"{error.what}; {error.hint}" if error.hint else error.what
+    return f"{type(error).__name__}: {error}"
+
+
+def _discard(work: Future[Served]) -> None:
+    """Close what was loaded for nobody."""
+    if not work.cancelled() and work.exception() is None:
+        work.result().execution.close()

@@ -1,0 +1,236 @@
+"""A version in memory, and what happens to one request for it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.frameworks.tensors import Tensors, row_names
+from mlaas4hep.inference.dataplane import Inferred, Scored
+from mlaas4hep.inference.events.physics import Physics
+from mlaas4hep.inference.events.tensors import RowForm, check_outputs, check_tensors
+from mlaas4hep.inference.events.values import listed, numbers
+from mlaas4hep.inference.execution.execution import Execution
+from mlaas4hep.inference.execution.statistics import VersionStatistics
+from mlaas4hep.inference.repository.describe import Facts
+from mlaas4hep.inference.repository.scan import VersionEntry
+
+__all__ = ["Served"]
+
+Rows = NDArray[np.float32]
+Clock = time.perf_counter_ns
+Answer = TypeVar("Answer", Scored, Inferred)
+
+
+class Served:
+    """A loaded version. Its methods must only be called in the event loop.
+
+    Between the choice of a version and the call of its method there must be no await: it could be closed. What a method
+    returns is the answer, or if that takes longer a coroutine, which has to be awaited.
+
+    Attributes:
+        entry: what was loaded.
+        facts: what clients may know.
+        used: number of the last request, for the least recently used.
+    """
+
+    def __init__(
+        self,
+        entry: VersionEntry,
+        facts: Facts,
+        execution: Execution,
+        physics: Physics | None,
+        form: RowForm,
+        statistics: VersionStatistics,
+    ) -> None:
+        self.entry = entry
+        self.facts = facts
+        self.execution = execution
+        self.physics = physics
+        self.used = 0
+        self._form = form
+        self._statistics = statistics
+        self._feature_input = facts.inputs[0].name if facts.inputs else ""
+        self._outputs = [form.output] if form.output is not None and len(facts.outputs) > 1 else None
+        self._classes = facts.classes
+        self._columns = row_names(facts.inputs)
+
+    def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored | Awaitable[Scored]:
+        """Scores of records, or of columns."""
+        physics = self.physics
+        if physics is None:
+            if isinstance(events, Mapping):
+                return self._scored(self._plain_columns, events)
+            return self._scored(self._plain_records, events)
+        if isinstance(events, Mapping):
+            return self._scored(physics.columns, events)
+        if len(events) == 1:
+            return self._scored(physics.row, events[0])
+        return self._scored(physics.records, events)
+
+    def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored | Awaitable[Scored]:
+        """Scores of one event as keys and values."""
+        return self._scored(self._plain_row if self.physics is None else self.physics.keys_values, keys, values)
+
+    def matrix(self, rows: Rows) -> Scored | Awaitable[Scored]:
+        """Scores of raw feature rows."""
+        return self._scored(lambda: rows)
+
+    def infer(self, inputs: Tensors, outputs: Sequence[str] | None) -> Inferred | Awaitable[Inferred]:
+        """Tensors in, tensors out."""
+        started = Clock()
+        facts = self.facts
+        try:
+            if outputs is not None:
+                check_outputs(outputs, facts.outputs)
+            if self.physics is not None and self._feature_input not in inputs:
+                inputs = {self._feature_input: self.physics.columns(inputs)}
+            rows = check_tensors(inputs, facts.inputs, batched=facts.batched)
+            found = self._at_once(inputs, rows, outputs, started)
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        if found is None:
+            return self._await(self._inferred(inputs, rows, outputs, started), started)
+        return Inferred(found, self.entry.name, self.entry.version)
+
+    def _scored(self, rows_of: Callable[..., Rows], *given: Any) -> Scored | Awaitable[Scored]:
+        started = Clock()
+        form = self._form
+        try:
+            rows = rows_of(*given)
+            none = form.none(rows)
+            if none is not None:
+                return self._named(none)
+            if form.alone and len(rows) != 1:
+                return self._await(self._one_by_one(rows, started), started)
+            tensors = form.tensors(rows)
+            found = self._at_once(tensors, len(rows), self._outputs, started)
+            if found is not None:
+                return self._named(form.scores(found, len(rows)))
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        return self._await(self._in_turn(tensors, len(rows), started), started)
+
+    def _await(self, work: Coroutine[Any, Any, Answer], started: int) -> Coroutine[Any, Any, Answer]:
+        """The work, for the caller to await; from now on until it ends the version is not closed."""
+        self.execution.acquire()
+        return self._released(work, started)
+
+    async def _released(self, work: Awaitable[Answer], started: int) -> Answer:
+        try:
+            return await work
+        except BaseException:
+            self._statistics.failed(Clock() - started)
+            raise
+        finally:
+            self.execution.release()
+
+    async def _inferred(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> Inferred:
+        found = await self._run(inputs, rows, outputs, started)
+        return Inferred(found, self.entry.name, self.entry.version)
+
+    async def _in_turn(self, tensors: Tensors, rows: int, started: int) -> Scored:
+        return self._named(self._form.scores(await self._run(tensors, rows, self._outputs, started), rows))
+
+    async def _one_by_one(self, rows: Rows, started: int) -> Scored:
+        form, parts = self._form, []
+        for row in np.split(rows, len(rows)):
+            parts.append(form.scores(await self._run(form.tensors(row), 1, self._outputs, started), 1))
+        return self._named(np.concatenate(parts))
+
+    def _named(self, scores: Rows) -> Scored:
+        classes = self._classes if len(self._classes) == scores.shape[1] else self._form.columns
+        return Scored(scores, classes, self.entry.name, self.entry.version)
+
+    def _at_once(
+        self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int
+    ) -> dict[str, Any] | None:
+        """The outputs, if the model may be run right here."""
+        ready = Clock()
+        execution = self.execution
+        found = execution.inline(inputs, rows, outputs)
+        if found is None:
+            return None
+        end = Clock()
+        statistics = self._statistics
+        statistics.executed(rows, end - ready, ready - started)
+        execution.check_answer(found)
+        statistics.succeeded(rows, end - started, ready - started, 0, end - ready)
+        return found
+
+    async def _run(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int) -> dict[str, Any]:
+        found = self._at_once(inputs, rows, outputs, started)
+        if found is not None:
+            return found
+        ready = Clock()
+        found, queued, infer = await self.execution.run(inputs, rows, outputs)
+        self.execution.check_answer(found)
+        self._statistics.succeeded(rows, Clock() - started, ready - started, queued, infer)
+        return found
+
+    def _plain_row(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
+        """In the order of the model's names; by position if it has none, or no keys are given."""
+        if keys and len(keys) != len(values):
+            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
+        given = dict(zip(keys, values, strict=False))
+        if len(given) != len(keys):
+            raise BadRequestError("keys are given more than once")
+        names = self._columns
+        if keys and names and names != tuple(keys):
+            self._check_keys(given.keys())
+            return self._numbers([[given[name] for name in names]])
+        return self._numbers([values])
+
+    def _check_keys(self, keys: Set[str]) -> None:
+        """See that the keys are the model's names."""
+        names = self._columns
+        missing = [name for name in names if name not in keys]
+        unknown = sorted(keys - set(names))
+        if missing or unknown:
+            parts = [f"keys are missing: {listed(missing)}"] if missing else []
+            parts += [f"the model has no {listed(ascii(name[:64]) for name in unknown)}"] if unknown else []
+            raise BadRequestError("; ".join(parts), hint=f"the keys must be {listed(names)}")
+
+    def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
+        names = self._names()
+        for index, event in enumerate(events):
+            if getattr(event, "keys", set)() != set(names):
+                raise BadRequestError(f"the keys must be {listed(names)}", where=f"event {index}")
+        return self._numbers([[event[name] for name in names] for event in events])
+
+    def _plain_columns(self, events: Mapping[str, Any]) -> Rows:
+        names = self._names()
+        if events.keys() != set(names):
+            raise BadRequestError(f"the keys must be {listed(names)}")
+        columns = [list(events[name]) for name in names]
+        if len({len(column) for column in columns}) > 1:
+            raise BadRequestError("the columns have different lengths")
+        return self._numbers(list(zip(*columns, strict=True)))
+
+    def _names(self) -> tuple[str, ...]:
+        """Names of the values of a row, where the model has any."""
+        if not self._columns:
+            raise BadRequestError("this model knows no names of branches", hint="give its values by position")
+        return self._columns
+
+    def _numbers(self, rows: Sequence[Sequence[Any]]) -> Rows:
+        width = len(rows[0]) if rows else 0
+        if len(rows) == 1:
+            try:
+                return np.frombuffer(struct.pack(f"={width}f", *rows[0]), np.float32).reshape(1, width)
+            except (struct.error, OverflowError, TypeError):
+                pass  # the long way explains what is wrong
+        for row in rows:
+            if len(row) != width:
+                raise BadRequestError(f"rows of {width} and of {len(row)} values are given")
+        given = [value for row in rows for value in row]
+        values = numbers("values", "float64", given, lambda index: f"event {index // width}, value {index % width}")
+        return values.astype(np.float32).reshape(len(rows), width)

@@ -1,1 +1,0 @@
-"""The protocol-free data plane: events in, models in memory, scores out."""

@@ -1,0 +1,1 @@
+"""Predictions by TFaaS's calls, and of whole ROOT files."""

@@ -1,0 +1,221 @@
+"""``POST /json``: TFaaS's row of keys and values, and events as records, columns or feature rows; the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from mlaas4hep.errors.serving import BadRequestError, TooLargeError
+from mlaas4hep.inference.dataplane import DataPlane, Scored
+from mlaas4hep.inference.protocol.values import check_finite
+from mlaas4hep.inference.settings import Limits
+from mlaas4hep.web.bodies import decode_json, read_body
+from mlaas4hep.web.errors import error_reply, send_failure
+from mlaas4hep.web.replies import Reply, Soon, send_reply
+
+__all__ = ["PredictJson"]
+
+NUMPY = orjson.OPT_SERIALIZE_NUMPY
+MANY = ("events", "columns", "rows")
+SHAPES = ("keys", "key", "values", "value", *MANY)
+
+
+class PredictJson:
+    """ASGI application without a framework around it: a request costs it a few microseconds.
+
+    The body is one of
+
+    - ``{"keys": [...], "values": [...]}``: one event; the answer is the list of its scores. As in TFaaS's protobuf the
+      lists may be called ``key`` and ``value``; without keys the values go by position, if the model is named;
+    - ``{"events": [{branch: value, ...}, ...]}``, ``{"columns": {branch: [...], ...}}``: events of a bundle;
+    - ``{"rows": [[...], ...]}``: feature rows by position;
+
+    each with ``model`` (or ``name``) and ``version`` if not the default. All but the first are answered with
+    ``{"scores": [[...], ...], "classes": [...], "model": ..., "version": ...}``, with no events as well.
+    A score that is not a number is null; infinity, for which JSON has no form, is an error.
+    """
+
+    def __init__(self, plane: DataPlane, limits: Limits) -> None:
+        self._plane = plane
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        try:
+            body = bytes(await read_body(scope, receive, self._limits.body))
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            await send_failure(error, receive, send)
+            return
+        reply = self.reply({}, body)
+        await send_reply(reply if isinstance(reply, Reply) else await reply, send)
+
+    def reply(self, _: Mapping[bytes, bytes], body: bytes) -> Soon:
+        """The answer to a body; see `Answering`."""
+        try:
+            answer = self._answer(decode_json(body))
+        except Exception as error:
+            return error_reply(error)
+        return Reply(answer) if isinstance(answer, bytes) else _later(answer)
+
+    def _answer(self, data: dict[str, Any]) -> bytes | Awaitable[bytes]:
+        model, version = _either(data, "model", "name"), data.get("version", "")
+        if model is not None and type(model) is not str:
+            raise BadRequestError("model must be a string")
+        if type(version) is not str:
+            version = _version(version)
+        keys, values = _either(data, "keys", "key"), _either(data, "values", "value")
+        if (keys is not None or values is not None) and data.keys().isdisjoint(MANY):
+            if keys is None:
+                return _row(self._by_position(model, values, version))
+            self._check_row(keys, values)
+            scored = self._plane.score_row_soon(model or None, keys, values, version)
+            return encode_row(scored) if isinstance(scored, Scored) else _row(scored)
+        return self._many(data, model or None, version)
+
+    async def _many(self, data: dict[str, Any], model: str | None, version: str) -> bytes:
+        return encode_scores(await self._scores(data, model, version))
+
+    async def _scores(self, data: dict[str, Any], model: str | None, version: str) -> Scored:
+        given = [name for name in SHAPES if name in data]
+        if len(given) != 1:
+            what = f"the body holds {' and '.join(given)}" if given else "the body holds no event"
+            raise BadRequestError(what, hint="give keys and values, or one of events, columns, rows")
+        content = data[given[0]]
+        if given[0] == "events":
+            self._check_events(content)
+            return await self._plane.score_events(model, content, version)
+        if given[0] == "columns":
+            self._check_columns(content)
+            return await self._plane.score_events(model, content, version)
+        return await self._plane.score_matrix(model, self._matrix(content), version)
+
+    async def _by_position(self, model: str | None, values: Any, version: str) -> Scored:
+        if not model:
+            raise BadRequestError("there are values without keys", hint="give the keys, or name the model")
+        if type(values) is not list:
+            raise BadRequestError("values must be a list")
+        if len(values) > self._limits.keys:
+            raise self._many_keys(len(values))
+        return await self._plane.score_matrix(model, self._matrix([values], "values"), version)
+
+    def _check_row(self, keys: Any, values: Any) -> None:
+        if type(keys) is not list or type(values) is not list:
+            raise BadRequestError("keys and values must be lists")
+        if len(keys) > self._limits.keys:
+            raise self._many_keys(len(keys))
+
+    def _check_events(self, events: Any) -> None:
+        if type(events) is not list:
+            raise BadRequestError("events must be a list of objects")
+        self._check_number(len(events))
+        for number, event in enumerate(events):
+            if type(event) is not dict:
+                raise BadRequestError(f"events[{number}] is not an object")
+            if len(event) > self._limits.keys:
+                raise self._many_keys(len(event))
+
+    def _check_columns(self, columns: Any) -> None:
+        if type(columns) is not dict or not columns:
+            raise BadRequestError("columns must be an object of lists, at least one")
+        if len(columns) > self._limits.keys:
+            raise self._many_keys(len(columns))
+        sizes = set()
+        for name, values in columns.items():
+            if type(values) is not list:
+                raise BadRequestError(f"the column {name} is not a list")
+            sizes.add(len(values))
+        if len(sizes) > 1:
+            raise BadRequestError("the columns are of different lengths")
+        self._check_number(sizes.pop())
+
+    def _matrix(self, rows: Any, name: str = "rows") -> np.ndarray[Any, np.dtype[np.float32]]:
+        if type(rows) is not list or (rows and type(rows[0]) is not list):
+            raise BadRequestError(f"{name} must be a list of lists of numbers")
+        if not rows:
+            return np.empty((0, 0), dtype=np.float32)
+        self._check_number(len(rows))
+        try:
+            with np.errstate(over="ignore"):
+                given = np.array(rows)
+                if given.dtype.kind not in "biuf":
+                    given = _numbers(rows)
+                matrix = given.astype(np.float32)
+        except (ValueError, TypeError, OverflowError):
+            raise BadRequestError(f"{name} must be lists of numbers, all of one length") from None
+        if matrix.ndim != 2:
+            raise BadRequestError(f"{name} must be lists of numbers, all of one length")
+        if not np.array_equal(np.isfinite(given), np.isfinite(matrix)):
+            raise BadRequestError(f"{name} hold a number that float32 cannot hold")
+        return matrix
+
+    def _check_number(self, rows: int) -> None:
+        if rows > self._limits.rows:
+            raise TooLargeError(f"{rows} events are more than the {self._limits.rows} allowed")
+
+    def _many_keys(self, number: int) -> TooLargeError:
+        return TooLargeError(f"{number} keys are more than the {self._limits.keys} allowed")
+
+
+def encode_row(scored: Scored) -> bytes:
+    """Scores of one event as JSON; raises BadRequestError if one is infinite."""
+    return _finite(orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY), scored)
+
+
+def encode_scores(scored: Scored) -> bytes:
+    """Scores of several events as JSON; raises BadRequestError if one is infinite."""
+    answer = {
+        "scores": np.ascontiguousarray(scored.scores),
+        "classes": scored.classes,
+        "model": scored.model,
+        "version": scored.version,
+    }
+    return _finite(orjson.dumps(answer, option=NUMPY), scored)
+
+
+def _finite(text: bytes, scored: Scored) -> bytes:
+    """The text, after it was seen that each null in it is not a number, and none is infinite."""
+    if b"null" in text:
+        check_finite("scores", scored.scores)
+    return text
+
+
+async def _row(scored: Awaitable[Scored]) -> bytes:
+    return encode_row(await scored)
+
+
+async def _later(answer: Awaitable[bytes]) -> Reply:
+    try:
+        return Reply(await answer)
+    except Exception as error:
+        return error_reply(error)
+
+
+def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Rows with nulls, which become NaN, or whole numbers beyond 64 bits; TypeError for texts."""
+    allowed = (float, int, bool, type(None))
+    if any(type(row) is not list or any(type(value) not in allowed for value in row) for row in rows):
+        raise TypeError
+    return np.array(rows, dtype=np.float64)
+
+
+def _either(data: Mapping[str, Any], name: str, other: str) -> Any:
+    """The value of a key that has two names."""
+    value, second = data.get(name), data.get(other)
+    if value is not None and second is not None and value != second:
+        raise BadRequestError(f"{name} and {other} are two names of one thing, and differ")
+    return second if value is None else value
+
+
+def _version(version: Any) -> str:
+    if version is None:
+        return ""
+    if type(version) is int:
+        return str(version)
+    raise BadRequestError("version must be a string or a whole number")

@@ -1,0 +1,1 @@
+"""TFaaS's calls for models."""

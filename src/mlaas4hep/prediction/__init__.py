@@ -1,0 +1,1 @@
+"""Scores for whole files, and the evaluation of a bundle on other data."""

@@ -1,0 +1,138 @@
+"""The quality of a bundle on other files: scores, metrics, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlaas4hep.bundle.read import Bundle
+from mlaas4hep.config.workflow import Sample, Split, Workflow
+from mlaas4hep.errors import ConfigError, NoEventsError
+from mlaas4hep.features.cutflow import Cutflow, render
+from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.statistics.outside import Outside, Ranges
+from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.scan.branches import check_inputs, choose_branches
+from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
+from mlaas4hep.training.events.labels import Labelling
+from mlaas4hep.training.judging.reporting import cutflow_rows, file_rows
+from mlaas4hep.training.metrics.compute import evaluate
+from mlaas4hep.training.metrics.gather import Gatherer
+from mlaas4hep.training.prepare import make_pipeline, opened
+from mlaas4hep.training.report import render_report
+from mlaas4hep.training.report.data import ReportData
+
+__all__ = ["Evaluation", "evaluate_bundle", "samples_for"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation gives: the figures and the report page; what of the events no training event was like."""
+
+    metrics: dict[str, Any]
+    report: str
+    name: str
+    outside: Outside = field(default_factory=Outside)
+
+
+def samples_for(bundle: Bundle, samples: Sequence[Sample], label_branch: str | None) -> Workflow:
+    """The workflow of the bundle's training, with other files.
+
+    Raises:
+        ConfigError: a sample has no label, and there is no label branch.
+    """
+    trained = Workflow.model_validate(bundle.manifest.provenance.configuration)
+    if label_branch is None and any(sample.label is None for sample in samples):
+        raise ConfigError("a file has no label", hint="give one label a file, or the branch that holds it")
+    return trained.model_copy(update={"samples": tuple(samples), "label_branch": label_branch, "events": -1})
+
+
+def evaluate_bundle(
+    bundle: Bundle, workflow: Workflow, monitor: Monitor, *, threads: int | None = None, trust_code: bool = False
+) -> Evaluation:
+    """Score all events that pass the bundle's cuts and compare with their labels.
+
+    The AMS uses the threshold that was chosen in training; the weights are those of these files.
+
+    Raises:
+        MLaaS4HEPError: a file or branch is missing, a label is unknown to the model, no event passes.
+    """
+    manifest = bundle.manifest
+    scorer = bundle.scorer(threads=threads, trust_code=trust_code)
+    layout = bundle.layout
+    labels = Labelling(manifest.task, manifest.classes, text=True)
+    features = workflow.features.model_copy(update={"include": tuple(branch.name for branch in layout.branches)})
+    workflow = workflow.model_copy(update={"features": features, "identifier": ()})
+    kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
+    split = Split(validation=0.0, test=0.0)
+    trained = bundle.metrics
+    threshold, cut = trained.get("threshold", 0.5), (trained.get("ams") or {}).get("threshold")
+    gatherer = Gatherer(
+        manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
+    )
+    cutflows: dict[str, Cutflow] = {}
+    ranges, outside = Ranges.of(layout, bundle.specs.get("branches") or {}), Outside()
+    with opened(workflow, monitor) as files:
+        for file in files:
+            check_inputs(file, kinds)
+        branches = choose_branches(files, workflow)
+        for branch in layout.branches:
+            if branch.name not in branches.features:
+                role = branches.left_out.get(branch.name, "is left out")
+                raise ConfigError(f"branch {branch.name} {role}, but the model takes it as a feature")
+        pipeline = make_pipeline(workflow, branches, split)
+        with monitor.stage("evaluate", sum(file.source.entries for file in files)) as advance:
+            for file, selected, entries in _selected(files, pipeline, workflow.reading.threads):
+                known = cutflows.get(file.path)
+                cutflows[file.path] = selected.cutflow if known is None else known.merge(selected.cutflow)
+                if len(selected):
+                    raw = raw_matrix(selected.columns, layout.branches, entries, selected.index, layout.missing)
+                    outside.add(ranges.count(raw))
+                    label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
+                    gatherer.add(labels.target(label), scorer.scores(raw), selected.weight)
+                advance(entries, "")
+        data = gatherer.parts()
+        if not data:
+            raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
+        warning = outside.warning()
+        if warning:
+            monitor.warn(warning)
+        rows, flow = file_rows(files), cutflow_rows(cutflows, files)
+    metrics = evaluate(
+        manifest.task,
+        manifest.classes,
+        data,
+        threshold=threshold,
+        output=manifest.outputs[0].kind,
+        ams_threshold=cut,
+    )
+    report = render_report(
+        ReportData(
+            title=f"{manifest.name}: evaluation",
+            task=manifest.task,
+            classes=manifest.classes,
+            metrics=metrics,
+            parts=data,
+            cutflow=flow,
+            files=rows,
+            target=manifest.target or "target",
+            details={"model": f"{manifest.name} version {manifest.version}, {manifest.framework}, {manifest.created}"},
+        )
+    )
+    return Evaluation(metrics, report, manifest.name, outside)
+
+
+def _selected(files: Sequence[DataFile], pipeline: Pipeline, workers: int) -> Iterator[tuple[DataFile, Selected, int]]:
+    target = narrowed(target_events(len(files)), len(files), len(pipeline.needed))
+    tasks = [(file, start, stop) for file in files for start, stop in ranges_of(file.source.clusters, target)]
+
+    def apply(task: tuple[DataFile, int, int]) -> tuple[DataFile, Selected, int]:
+        file, start, stop = task
+        return file, pipeline.apply(file, start, stop), stop - start
+
+    return ordered_map(apply, tasks, workers)

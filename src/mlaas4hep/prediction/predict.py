@@ -1,0 +1,205 @@
+"""Scores for every entry of any number of files, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle.read import Bundle
+from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.errors import ExpressionError, FileReadError
+from mlaas4hep.features.columns import Jagged
+from mlaas4hep.features.expression.evaluate import LengthMismatchError
+from mlaas4hep.features.layout import Layout
+from mlaas4hep.features.matrix import raw_matrix
+from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.features.statistics.outside import Outside, Ranges
+from mlaas4hep.frameworks.scoring import Scorer
+from mlaas4hep.prediction.output import open_writer
+from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.scan.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
+
+__all__ = ["Predicted", "predict_files", "score_names"]
+
+FIXED: dict[str, np.dtype[Any]] = {
+    "file": np.dtype(np.int32),
+    "entry": np.dtype(np.int64),
+    "selected": np.dtype(np.bool_),
+}
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was written: entries in all, and those that pass the selection; what of them no training event was like."""
+
+    entries: int
+    selected: int
+    outside: Outside = field(default_factory=Outside)
+
+
+def score_names(classes: Sequence[str], task: str) -> tuple[str, ...]:
+    """Names of the score columns: ``score``, or ``score_<class>`` for more than two classes; all different."""
+    if task != "multiclass":
+        return ("score",)
+    names: list[str] = []
+    for text in classes:
+        names.append(_free(f"score_{''.join(c if c.isalnum() else '_' for c in text)}", names))
+    return tuple(names)
+
+
+def predict_files(
+    bundle: Bundle,
+    files: Sequence[str],
+    output: Path,
+    monitor: Monitor,
+    *,
+    tree: str | None = None,
+    reading: Reading,
+    threads: int | None = None,
+    trust_code: bool = False,
+    overwrite: bool = False,
+) -> Predicted:
+    """Write one row for each entry of each file, in order.
+
+    Columns: ``file`` (int32, position among the files), ``entry`` (int64), ``selected`` (bool, passes the bundle's
+    cuts), the scores (float32, of every entry), and the identifiers and the weight where all files have what
+    they need (with ``_`` behind a name that is one of the columns above).
+
+    Args:
+        bundle: the model.
+        files: paths, URLs or logical names.
+        output: ends in .root (tree ``scores``), .parquet or .csv.
+        monitor: told about progress.
+        tree: if it is not the one the model was trained on.
+        reading: redirector, format, workers.
+        threads: threads of the model's runtime.
+        trust_code: run the ``model.py`` in the bundle, which a native torch model needs.
+        overwrite: replace an existing output.
+
+    Raises:
+        MLaaS4HEPError: a file or branch is missing, or the output cannot be written; nothing half-written stays.
+    """
+    for file in files:
+        if any("\ud800" <= sign <= "\udfff" for sign in file):
+            raise FileReadError("the name is not UTF-8", where=file, hint="rename the file, or give a link to it")
+    scorer = bundle.scorer(threads=threads, trust_code=trust_code)
+    sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
+    opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)
+    try:
+        job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
+        selected, outside = 0, Outside()
+        total = sum(file.source.entries for file in opened)
+        with (
+            open_writer(output, job.columns(), overwrite=overwrite) as writer,
+            monitor.stage("predict", total) as advance,
+        ):
+            for rows, found in ordered_map(job.rows, job.tasks(), reading.threads):
+                writer.write(rows)
+                outside.add(found)
+                selected += int(rows["selected"].sum())
+                advance(len(rows["entry"]), "")
+    finally:
+        close_files(opened)
+    warning = outside.warning()
+    if warning:
+        monitor.warn(warning)
+    return Predicted(total, selected, outside)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is done to every range; ``carried`` has the name in the output and the type of each branch to be copied."""
+
+    files: tuple[DataFile, ...]
+    preprocessing: Preprocessing
+    layout: Layout
+    scorer: Scorer
+    scores: tuple[str, ...]
+    carried: dict[str, tuple[str, np.dtype[Any]]]
+    ranges: Ranges
+
+    @staticmethod
+    def of(bundle: Bundle, scorer: Scorer, files: Sequence[DataFile]) -> _Job:
+        manifest = bundle.manifest
+        kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
+        for file in files:
+            check_inputs(file, kinds)
+        preprocessing = Preprocessing.from_json(bundle.preproc.get("steps"))
+        scores = score_names(manifest.classes, manifest.task)
+        carried: dict[str, tuple[str, np.dtype[Any]]] = {}
+        weight = bundle.preproc.get("weight_branch")
+        known = [*DEFAULT_IDENTIFIER, *(name for file in files for name in file.source.branches if names_event(name))]
+        for name in dict.fromkeys([*manifest.identifier, *known, *([str(weight)] if weight else [])]):
+            dtype = _type(name, preprocessing, files)
+            if dtype is not None:
+                taken = [*FIXED, *scores, *(column for column, _ in carried.values())]
+                carried[name] = (_free(name, taken), dtype)
+        ranges = Ranges.of(bundle.layout, bundle.specs.get("branches") or {})
+        return _Job(tuple(files), preprocessing, bundle.layout, scorer, scores, carried, ranges)
+
+    def columns(self) -> dict[str, np.dtype[Any]]:
+        """The columns of the output."""
+        return {
+            **FIXED,
+            **{name: np.dtype(np.float32) for name in self.scores},
+            **dict(self.carried.values()),
+        }
+
+    def tasks(self) -> Iterator[tuple[DataFile, int, int]]:
+        """All ranges of all files, in order."""
+        target = narrowed(target_events(1), 1, len(self.layout.branches))
+        for file in self.files:
+            for start, stop in ranges_of(file.source.clusters, target):
+                yield file, start, stop
+
+    def rows(self, task: tuple[DataFile, int, int]) -> tuple[dict[str, NDArray[Any]], Outside]:
+        """The rows of one range, and what of its selected events lies outside of the range of the training."""
+        file, start, stop = task
+        events = stop - start
+        names = [branch.name for branch in self.layout.branches]
+        columns = file.source.read(self.preprocessing.needed([*names, *self.carried]), start, stop)
+        try:
+            keep = np.asarray(self.preprocessing.passing(columns, events).all(axis=0))
+            computed = self.preprocessing.compute(columns, [*names, *self.carried], events)
+        except LengthMismatchError as error:
+            located = error.shifted(start)
+            raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
+        raw = raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing)
+        scores = self.scorer.scores(raw)
+        rows: dict[str, NDArray[Any]] = {
+            "file": np.full(events, file.index, dtype=np.int32),
+            "entry": np.arange(start, stop, dtype=np.int64),
+            "selected": keep,
+            **{name: scores[:, i] for i, name in enumerate(self.scores)},
+            **{name: _plain(computed[branch]).astype(dtype) for branch, (name, dtype) in self.carried.items()},
+        }
+        return rows, self.ranges.count(raw if keep.all() else raw[keep])
+
+
+def _type(name: str, preprocessing: Preprocessing, files: Sequence[DataFile]) -> np.dtype[Any] | None:
+    """Type of a branch or variable that can be copied from all files; None if it cannot."""
+    branches = [file.source.branches for file in files]
+    if name in preprocessing.variable_kinds:
+        there = all(needed in found for found in branches for needed in preprocessing.needed_for([name]))
+        return np.dtype(np.float64) if there and preprocessing.variable_kinds[name] == "flat" else None
+    if all(name in found and found[name].kind == "flat" for found in branches):
+        return np.result_type(*(found[name].dtype for found in branches))
+    return None
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _plain(column: NDArray[Any] | Jagged) -> NDArray[Any]:
+    assert not isinstance(column, Jagged)
+    return column

@@ -1,0 +1,1 @@
+"""Epochs over many files: order, reading ahead, chunks, memory, cache."""

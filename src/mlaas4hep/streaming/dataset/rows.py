@@ -1,0 +1,104 @@
+"""The used events of one range as rows: raw feature columns, and beside them target, weight and entry number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.features.layout import Layout
+from mlaas4hep.features.matrix import fill_raw
+from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming.dataset.buffers import Buffers
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.scan.pipeline import Pipeline
+from mlaas4hep.streaming.scan.scan import RangeCount
+
+__all__ = ["RowReader", "Rows", "Target", "side_dtype", "target_dtype"]
+
+Target: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""From labels [n] to what a model is to learn [n]."""
+
+
+def target_dtype(target: Target) -> np.dtype[Any]:
+    """Type of the targets."""
+    return target(np.empty(0)).dtype
+
+
+def side_dtype(target: np.dtype[Any]) -> np.dtype[Any]:
+    """What stands beside the features of an event: ``y``, ``weight``, ``entry``; a whole number of 4 bytes."""
+    return np.dtype([("y", target), ("weight", np.float64), ("entry", np.int64)], align=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Events of one range, ordered by part of the split, within a part by entry.
+
+    Attributes:
+        raw: raw feature columns (see `Layout`), float32 [n, D].
+        side: `side_dtype` [n].
+        bounds: where each part begins and the last one ends, 4 numbers.
+    """
+
+    raw: NDArray[np.float32]
+    side: NDArray[Any]
+    bounds: tuple[int, int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def slice_of(self, part: int) -> slice:
+        """Where the events of a part are."""
+        return slice(self.bounds[part], self.bounds[part + 1])
+
+    @property
+    def words(self) -> NDArray[np.float32]:
+        """The side as float32 [n, k], for copies bit by bit."""
+        return self.side.view(np.float32).reshape(len(self.side), self.side.dtype.itemsize // 4)
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads the rows of ranges; a pure function of file and range."""
+
+    pipeline: Pipeline
+    layout: Layout
+    target: Target
+
+    def read(self, data: DataFile, found: RangeCount, part: int | None, buffers: Buffers) -> Rows:
+        """The used events of a range, of all parts or of one.
+
+        Raises:
+            FileReadError: the file cannot be read, or is not the one of the first pass any more.
+        """
+        selected = self.pipeline.apply(data, found.start, found.stop)
+        if len(selected) > found.used:
+            selected = selected.where(np.arange(len(selected)) < found.used)
+        counts = np.bincount(selected.part, minlength=len(PARTS))
+        if tuple(counts.tolist()) != found.parts:
+            raise FileReadError(
+                f"entries {found.start} to {found.stop} changed while the file was in use",
+                where=data.path,
+                hint="start again when nobody writes to the file",
+            )
+        order = np.argsort(selected.part, kind="stable") if part is None else np.flatnonzero(selected.part == part)
+        if part is not None:
+            counts = np.where(np.arange(len(PARTS)) == part, counts, 0)
+        raw = buffers.take(len(order), self.layout.width)
+        first, second, third = np.cumsum(counts).tolist()
+        bounds = (0, first, second, third)
+        for begin, end in pairwise(bounds):  # in each part the events ascend, which is the fast way
+            chosen = selected.index[order[begin:end]]
+            fill_raw(raw[begin:end], selected.columns, self.layout.branches, chosen, self.layout.missing)
+        if selected.label is None:
+            y = np.repeat(self.target(np.array([data.sample.label])), len(order))
+        else:
+            y = self.target(selected.label[order])
+        side = np.empty(len(order), dtype=side_dtype(y.dtype))
+        side["y"], side["weight"], side["entry"] = y, selected.weight[order], selected.entry[order]
+        return Rows(raw, side, bounds)

@@ -1,0 +1,103 @@
+"""Reading alone, in turn from several files and bounded in time: what all else is compared with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from mlaas4hep.errors import NoEventsError
+from mlaas4hep.features.columns import Column, Jagged
+from mlaas4hep.streaming.execution import ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.measure.head import Head, stored_bytes
+from mlaas4hep.streaming.measure.memory import peak_memory
+from mlaas4hep.streaming.monitor import Monitor
+
+__all__ = ["Step", "read_raw"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: raw, specs, chunks or cached.
+        events: that were read.
+        seconds: taken.
+        branch_bytes: uncompressed numbers of the branches.
+        file_bytes: of the file that hold them; None if not known.
+        column_bytes: of the float32 columns that came out.
+        peak: largest memory of the process until the end of the step, bytes.
+    """
+
+    name: str
+    events: int
+    seconds: float
+    branch_bytes: int
+    file_bytes: int | None
+    column_bytes: int
+    peak: int
+
+
+def read_raw(
+    files: Sequence[DataFile], names: tuple[str, ...], workers: int, events: int, seconds: float, monitor: Monitor
+) -> tuple[Step, list[DataFile]]:
+    """Read the branches ``names`` of the files in turn and do nothing with them.
+
+    Args:
+        files: open ones.
+        names: branches.
+        workers: ranges read at the same time.
+        events: at most so many over all files; -1: all.
+        seconds: no further range is waited for after so long.
+        monitor: told about progress.
+
+    Returns:
+        What was done, and the files cut to what was read of them.
+
+    Raises:
+        NoEventsError: there is no event.
+    """
+    total = sum(file.source.entries for file in files)
+    limit = total if events < 0 else min(events, total)
+    ends = dict.fromkeys(range(len(files)), 0)
+    size = done = 0
+    start = time.perf_counter()
+
+    def read(task: tuple[int, int, int]) -> tuple[int, int, int, int]:
+        number, first, last = task
+        return (*task, sum(map(_bytes, files[number].source.read(names, first, last).values())))
+
+    with monitor.stage("raw reading", limit) as advance:
+        for number, first, last, read_bytes in ordered_map(read, _ranges(files, limit), workers):
+            ends[number] = last
+            size, done = size + read_bytes, done + last - first
+            advance(last - first, "")
+            if time.perf_counter() - start > seconds:
+                break
+    taken = time.perf_counter() - start
+    if not done:
+        raise NoEventsError("the files hold no event")
+    heads = [replace(files[n], source=Head(files[n].source, end)) for n, end in ends.items() if end]
+    return Step("raw", done, taken, size, stored_bytes(heads, names), 0, peak_memory()), heads
+
+
+def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[tuple[int, int, int]]:
+    """The first ranges of all files, then the second ones, and so on; ``limit`` entries, each file has its share."""
+    target, total = target_events(len(files)), sum(file.source.entries for file in files)
+    ends = [-(-limit * file.source.entries // max(total, 1)) for file in files]
+    ranges = [[(n, *found) for found in ranges_of(file.source.clusters, target)] for n, file in enumerate(files)]
+    for turn in zip_longest(*ranges):
+        for found in turn:
+            if found is not None:
+                number, first, last = found
+                last = min(last, ends[number], first + limit)
+                if last > first:
+                    limit -= last - first
+                    yield number, first, last
+
+
+def _bytes(column: Column) -> int:
+    return int(column.values.nbytes if isinstance(column, Jagged) else column.nbytes)

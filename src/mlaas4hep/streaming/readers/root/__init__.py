@@ -1,0 +1,1 @@
+"""What all kinds of trees in ROOT files share."""

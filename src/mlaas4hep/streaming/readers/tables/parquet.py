@@ -1,0 +1,102 @@
+"""Parquet through pyarrow: row groups are the clusters; list columns are jagged; nulls are missing values."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.errors import FileReadError
+from mlaas4hep.features.columns import Column
+from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
+from mlaas4hep.streaming.readers.files import digest, open_raw
+from mlaas4hep.streaming.readers.tables.arrow import branch_of, from_arrow, labels_of
+
+__all__ = ["ParquetSource"]
+
+
+class ParquetSource(Reader):
+    """A Parquet file.
+
+    Raises:
+        FileReadError: no such file, or no Parquet.
+    """
+
+    def __init__(self, path: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._path = path
+        self._lock = threading.Lock()
+        self._identity = digest(path)
+        self._raw = open_raw(path)
+        try:
+            self._file = pq.ParquetFile(self._raw)
+            metadata = self._file.metadata
+            rows = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+            self._bounds = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
+            self._entries = int(metadata.num_rows)
+            self._clusters = clusters_of(self._bounds.tolist(), self._entries)
+            nullable = _nullable(metadata)
+            self._branches = {
+                field.name: branch_of(field.name, field.type, nullable=field.name in nullable)
+                for field in self._file.schema_arrow
+            }
+            self._compression = _compression(metadata)
+        except (pa.ArrowException, OSError) as error:
+            self._raw.close()
+            raise FileReadError(f"is not a Parquet file, or damaged: {one_line(error)}", where=path) from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+        self._raw.close()
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """See `LabelSource`."""
+        self.branch(branch)
+        self.check_range(start, stop)
+        return labels_of(self._table([branch], start, stop)[branch], branch, self.place, start)
+
+    def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        table = self._table(names, start, stop)
+        return {name: from_arrow(table[name], self._branches[name]) for name in names}
+
+    def _table(self, names: list[str], start: int, stop: int) -> Any:
+        import pyarrow as pa
+
+        first = max(int(np.searchsorted(self._bounds, start, side="right")) - 1, 0)
+        last = max(int(np.searchsorted(self._bounds, stop, side="left")), first)
+        groups = list(range(first, min(last, len(self._bounds) - 1)))
+        try:
+            with self._lock:
+                table = self._file.read_row_groups(groups, columns=names)
+        except (pa.ArrowException, OSError) as error:
+            what = f"rows {start} to {stop} of {', '.join(names[:3])} cannot be read: {one_line(error)}"
+            raise FileReadError(what, where=self._path, hint="copy the file again") from error
+        return table.slice(start - int(self._bounds[first]), stop - start)
+
+
+def _nullable(metadata: Any) -> set[str]:
+    """Columns in which a value is missing, or may be as nobody counted."""
+    found = set()
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            schema = metadata.schema.column(index)
+            statistics = column.statistics
+            counted = statistics is not None and statistics.has_null_count
+            nested = schema.max_repetition_level > 0
+            # An empty list counts as a null, so that nested columns are decided by whether items may be null.
+            if schema.max_definition_level and (statistics.null_count > 0 if counted else True) and not nested:
+                found.add(column.path_in_schema.split(".")[0])
+    return found
+
+
+def _compression(metadata: Any) -> str | None:
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return None
+    name = str(metadata.row_group(0).column(0).compression)
+    return None if name == "UNCOMPRESSED" else name

@@ -1,0 +1,1 @@
+"""The quick reader of baskets, beside uproot's."""

@@ -1,0 +1,100 @@
+"""Access through XRootD: time-outs that fail within half a minute, and errors in plain words.
+
+The client's own defaults let a refused port wait 8 minutes. The figures here make every failure known within half a
+minute; whoever sets an ``XRD_*`` variable keeps their own value.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import warnings
+from functools import cache
+from typing import Final
+
+from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.extras import install_hint
+from mlaas4hep.streaming.readers.common import one_line
+
+__all__ = ["TIMEOUTS", "configure", "is_xrootd", "read_error"]
+
+TIMEOUTS: Final[dict[str, int]] = {
+    "ConnectionWindow": 8,
+    "ConnectionRetry": 2,
+    "RequestTimeout": 20,
+    "StreamErrorWindow": 12,
+    "StreamTimeout": 10,
+    "TimeoutResolution": 1,
+}
+"""Names of the client's settings, in seconds (`ConnectionRetry`: a number of attempts)."""
+
+_HINTS: Final = (
+    ("[3011]", "no such file", "check the path; it follows the host after a double slash"),
+    ("no such file", "no such file", "check the path; it follows the host after a double slash"),
+    ("returned 404", "no such file", "check the path"),
+    ("rather than 206", "the server ignores requests for parts of a file", "download the file"),
+    ("refused", "the server cannot be reached", "check host and port, and whether the server is up"),
+    ("name or service", "the host is unknown", "check the name of the host"),
+    ("name resolution", "the host is unknown", "check the name of the host"),
+    ("timed out", "the server does not answer in time", "try again later or use another redirector"),
+    ("[3010]", "permission denied", "check your token or proxy certificate"),
+    ("permission denied", "permission denied", "check your token or proxy certificate"),
+    ("auth failed", "the server refused your identity", "renew your token or proxy certificate"),
+    ("invalid address", "the host is unknown", "check the name of the host"),
+    ("connection error", "the server cannot be reached", "check host and port, and whether the server is up"),
+    ("socket", "the server cannot be reached", "check host and port, and whether the server is up"),
+    ("operation expired", "the server does not answer in time", "try again later or use another redirector"),
+    ("timeout", "the server does not answer in time", "try again later or use another redirector"),
+    ("tls", "no secure connection could be made", "check X509_CERT_DIR and the server's certificate"),
+    ("invalid redirect", "the redirector sent to a place that does not exist", "use another redirector"),
+    ("not a regular file", "is a folder, not a file", "name a file"),
+    ("is a directory", "is a folder, not a file", "name a file"),
+)
+
+
+def is_xrootd(path: str) -> bool:
+    """True for ``root://``, ``roots://``, ``xroot://`` and ``xroots://`` URLs."""
+    return path.lower().startswith(("root://", "roots://", "xroot://", "xroots://"))
+
+
+@cache
+def configure() -> None:
+    """Set time-outs and make all XRootD schemes known to fsspec; does its work once a process.
+
+    Raises:
+        FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
+    """
+    try:
+        client = importlib.import_module("XRootD.client")
+        from mlaas4hep.streaming.remote.xrootd_filesystem import register
+    except ImportError as error:
+        raise FrameworkMissingError(
+            "reading through XRootD needs the package xrootd", hint=install_hint("xrootd")
+        ) from error
+    for name, value in TIMEOUTS.items():
+        if f"XRD_{name.upper()}" not in os.environ:
+            client.EnvPutInt(name, value)
+    atexit.register(_quieten)  # runs before what the client has registered
+    register()
+
+
+def _quieten() -> None:
+    """At its end the client asks every object for its class, and one of torch's answers with a warning."""
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.reduce_op` is deprecated", FutureWarning)
+
+
+def read_error(path: str, error: BaseException) -> FileReadError:
+    """A client's failure in plain words.
+
+    The client tells its failures apart by text only, so this looks for known words in it.
+
+    Args:
+        path: the URL.
+        error: what the client, fsspec or uproot raised.
+    """
+    text = str(error).lower()
+    for words, what, hint in _HINTS:
+        if words in text:
+            return FileReadError(what, where=path, hint=hint)
+    return FileReadError(f"cannot be read: {one_line(error)}", where=path)

@@ -1,0 +1,79 @@
+"""Files that are always whole and always the same: written beside and renamed, zip archives without dates."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import resource
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlaas4hep.atomic.files import output_error
+
+__all__ = ["check_room", "fixed_zip", "pack", "rewrite_zip", "unpack", "write_beside"]
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part.
+
+    Raises:
+        OutputError: no room, no permission; names the file. Nothing half-written stays.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise output_error(error, path) from error
+
+
+def check_room(folder: Path, size: int) -> None:
+    """See whether there is room for ``size`` bytes more in a folder.
+
+    Raises:
+        OutputError: the disk is too full, or files may not grow so large.
+    """
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if largest not in (resource.RLIM_INFINITY, -1) and largest < size:
+        raise output_error(OSError(errno.EFBIG, "File too large"), folder)
+    if shutil.disk_usage(folder).free < size:
+        raise output_error(OSError(errno.ENOSPC, "No space left on device"), folder)
+
+
+def fixed_zip(members: Mapping[str, bytes], *, compress: bool = False) -> bytes:
+    """A zip archive whose bytes depend on names and content only."""
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name, _DATE)
+            info.compress_type = method
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def rewrite_zip(content: bytes, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> bytes:
+    """The same archive with fixed dates and changed members, in the order ``change`` returns them."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    return fixed_zip(change(members))
+
+
+def pack(parts: Mapping[str, bytes]) -> bytes:
+    """Several byte strings in one."""
+    return fixed_zip(parts)
+
+
+def unpack(content: bytes) -> dict[str, bytes]:
+    """What `pack` was given."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

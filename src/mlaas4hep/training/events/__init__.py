@@ -1,0 +1,1 @@
+"""The events of a training: labels, weights, targets, parts."""

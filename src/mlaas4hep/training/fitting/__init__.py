@@ -1,0 +1,1 @@
+"""From the user's model file to a trained model."""

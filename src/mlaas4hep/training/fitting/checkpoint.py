@@ -1,0 +1,114 @@
+"""Where a training keeps its checkpoints, and whether those found belong to the same training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlaas4hep.atomic.files import beside, replace
+from mlaas4hep.atomic.scratch import fitting
+from mlaas4hep.atomic.through import final
+from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import ConfigError, OutputError
+from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.scan.scan import Scan
+from mlaas4hep.streaming.scan.state import scan_to_state
+from mlaas4hep.training.fitting.user_model import sources_of
+
+__all__ = ["checkpoint_folder", "checkpointing"]
+
+_KEY = "training.json"
+
+
+def checkpoint_folder(destination: Path) -> Path:
+    """The folder beside the bundle-to-be."""
+    place = final(destination)
+    return place.with_name(fitting(place.name, behind=".checkpoint"))
+
+
+@contextmanager
+def checkpointing(
+    destination: Path, workflow: Workflow, files: Sequence[DataFile], scan: Scan, monitor: Monitor, *, resume: bool
+) -> Iterator[Path]:
+    """Make the folder, or find it again; it stays only if the training inside stops after its first checkpoint.
+
+    Args:
+        destination: of the bundle.
+        workflow: of the training, whose model file is loaded.
+        files: in canonical order.
+        scan: what the first pass found in them; a file that was rewritten in place keeps its UUID, but not this.
+        monitor: told if there is nothing to resume.
+        resume: find the checkpoint again.
+
+    Raises:
+        ConfigError: it is to be resumed but is of another training: other data, model or configuration.
+        OutputError: it cannot be made, or something else is there.
+    """
+    folder = checkpoint_folder(destination)
+    _open(folder, _key(workflow, files, scan), monitor, resume=resume)
+    try:
+        yield folder
+    except BaseException:
+        if not _used(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open(folder: Path, key: dict[str, str], monitor: Monitor, *, resume: bool) -> None:
+    there = folder.exists() or folder.is_symlink()
+    if there and not (folder / _KEY).is_file():
+        raise OutputError(
+            "something that is not a checkpoint stands where the checkpoints would be",
+            where=str(folder),
+            hint="remove it or choose another name for the bundle",
+        )
+    if resume and there:
+        if _read(folder / _KEY) != key:
+            raise ConfigError(
+                "the checkpoint is of a training with other data, model or configuration",
+                where=str(folder),
+                hint="train without --resume, or restore what was changed",
+            )
+        return
+    if resume:
+        monitor.note(f"{folder}: no checkpoint is there, so the training starts from the beginning")
+    with beside(folder) as partial:
+        partial.mkdir()
+        (partial / _KEY).write_text(json.dumps(key), encoding="utf-8")
+        replace(partial, folder)
+
+
+def _used(folder: Path) -> bool:
+    try:
+        return any(path.name != _KEY for path in folder.iterdir())
+    except OSError:
+        return True
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _key(workflow: Workflow, files: Sequence[DataFile], scan: Scan) -> dict[str, str]:
+    """What must be the same for a training to be continued. How events are read does not matter."""
+    assert workflow.training is not None
+    configuration = workflow.model_dump(mode="json", exclude={"histograms": True})
+    for name in ("workers", "memory_limit", "cache", "cache_limit"):
+        del configuration["reading"][name]
+    content = {
+        "configuration": json.dumps(configuration, sort_keys=True),
+        "files": " ".join(file.source.identity for file in files),
+        "events": json.dumps(scan_to_state(scan), sort_keys=True),
+        "model": "\0".join(sources_of(workflow.training.model)),
+        "specs": workflow.specs.read_text() if workflow.specs else "",
+    }
+    return {name: hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest() for name, text in content.items()}

@@ -1,0 +1,1 @@
+"""Figures, importance and report of a trained model."""

@@ -1,0 +1,1 @@
+"""What servers share: HTTP and its limits, access, bodies, errors, telemetry, certificates."""

@@ -1,0 +1,170 @@
+"""Every failure becomes one shape, ``{"error": "..."}``, with the status that says whose mistake it was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from http import HTTPStatus
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mlaas4hep.errors import MLaaS4HEPError
+from mlaas4hep.errors.serving import OverloadedError, ServingError, TooLargeError
+from mlaas4hep.web.replies import Reply
+
+__all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "pass_on", "send_failure"]
+
+LOG = logging.getLogger("mlaas4hep.serve")
+LONGEST = 2000
+NOT_FOUND, NOT_ALLOWED = 404, 405
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 64 * 2**20
+
+
+class UnreadBodyError(TooLargeError):
+    """The body is larger than allowed, and the client is still sending it."""
+
+
+def error_response(error: Exception) -> Response:
+    """The answer to a request that failed.
+
+    A `ServingError` has its own status, any other error of ours is the client's mistake (400). What nobody expected is
+    logged with its traceback under an id that the client is told, and says nothing else (500).
+    """
+    status, body, headers = _failure(error)
+    return Response(body, status, headers, media_type="application/json")
+
+
+def error_reply(error: Exception) -> Reply:
+    """As `error_response`."""
+    status, body, headers = _failure(error)
+    return Reply(body, status, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
+
+
+async def pass_on(_: Request, error: Exception) -> Response:
+    """Leave an error that Starlette would answer itself to `Failures`."""
+    raise error
+
+
+async def send_failure(error: Exception, receive: Receive, send: Send, *, unread: bool = False) -> None:
+    """Send the answer to a failed request without a `Response`.
+
+    Where much of the body is not read yet, the connection ends, but the client gets two seconds and 64 MiB to find out:
+    many read only after they have written.
+
+    Args:
+        error: what happened.
+        receive: the rest of the body, if there is one.
+        send: where the answer goes.
+        unread: much of the body is not read yet; some errors say so themselves.
+    """
+    status, body, headers = _failure(error)
+    more_body = unread or isinstance(error, UnreadBodyError | OverloadedError)
+    raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+    if more_body:
+        raw.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": more_body})
+    if more_body:
+        await _drain(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Failures:
+    """ASGI application around another one: no error leaves it, as long as the answer has not begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, complete = False, False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        async def watched_receive() -> Message:
+            nonlocal complete
+            message = await receive()
+            complete = not message.get("more_body", False)
+            return message
+
+        try:
+            await self.app(scope, watched_receive, watched_send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                LOG.exception("failed after the answer had begun: %s", scope["path"])
+                raise
+            if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
+                if scope["method"] == "OPTIONS":
+                    await Response(status_code=204, headers=error.headers)(scope, receive, send)
+                    return
+                error = _not_allowed(scope["method"], error)
+            await send_failure(error, receive, send, unread=not complete and _large(scope))
+
+
+def _not_allowed(method: str, error: HTTPException) -> HTTPException:
+    """Both methods, the one that was asked for and those that the path takes."""
+    headers = {name.lower(): text for name, text in (error.headers or {}).items()}
+    allowed = sorted(word.strip() for word in headers.get("allow", "").split(",") if word.strip())
+    takes = f", only {', '.join(allowed)}" if allowed else ""
+    return HTTPException(error.status_code, f"the path does not take {method}{takes}", error.headers)
+
+
+def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
+    if isinstance(error, ServingError):
+        return error.status, _body(str(error)), _retry(error.status)
+    if isinstance(error, HTTPException):
+        phrase = HTTPStatus(error.status_code).phrase
+        text = "there is no such path" if error.status_code == NOT_FOUND and error.detail == phrase else error.detail
+        return error.status_code, _body(text), dict(error.headers or {})
+    if isinstance(error, MLaaS4HEPError):
+        return 400, _body(str(error)), {}
+    number = secrets.token_hex(8)
+    LOG.error("unexpected error %s", number, exc_info=error)
+    return 500, orjson.dumps({"error": "internal error", "id": number}), {}
+
+
+def _body(text: str) -> bytes:
+    """The text as JSON; lone surrogates, which names from JSON may hold, are replaced."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} ..."
+    return orjson.dumps({"error": text.encode("utf-8", "replace").decode()})
+
+
+def _retry(status: int) -> dict[str, str]:
+    return {"retry-after": "1"} if status in (429, 503) else {}
+
+
+def _large(scope: Scope) -> bool:
+    """True if the body of a request is large, or of unknown length."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and len(value) > 5):
+            return True
+    return False
+
+
+async def _drain(receive: Receive) -> None:
+    left = LINGER_BYTES
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
+    except TimeoutError:
+        return

@@ -1,0 +1,1 @@
+"""Connections: accepting them, what they may cost, the fast path."""

@@ -1,0 +1,133 @@
+"""uvicorn with our connections, and a stop that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.certificates import Certificates
+from mlaas4hep.web.gate import Gate
+from mlaas4hep.web.http.accepting import Accepting
+from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
+from mlaas4hep.web.http.outgoing import Outgoing
+from mlaas4hep.web.http.sockets import last_connections, refuse_connections
+from mlaas4hep.web.state import State
+
+__all__ = ["HttpServer"]
+
+LINGER = 1.0
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an ASGI application on sockets that listen already.
+
+    Args:
+        app: what is served.
+        settings: limits and times.
+        state: of this process.
+        certificates: for HTTPS.
+    """
+
+    def __init__(self, app: Gate, settings: Settings, state: State, certificates: Certificates | None = None) -> None:
+        limit = settings.limits.connections
+        own = {"limit": limit, "state": state, "short_way": app.short_way, "outgoing": Outgoing()}
+        kind: Any = type("Connection", (Connection,), own)
+        config = uvicorn.Config(
+            app,
+            http=kind,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+        )
+        config.load()
+        if certificates is not None:
+            config.ssl = certificates.context
+            config.is_ssl  # noqa: B018
+        super().__init__(config)
+        self._connection = kind
+        self._read_timeout = settings.limits.read_timeout
+        self._drain = settings.drain
+        self._sockets: list[socket.socket] = []
+        self._accepting: list[Accepting] = []
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Accept connections."""
+        self._sockets = sockets
+        self.lifespan = self.config.lifespan_class(self.config)
+        for place in sockets:
+            accepting = Accepting(place, self._protocol, self.config.ssl, self._read_timeout)
+            accepting.start()
+            self._accepting.append(accepting)
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def stop(self) -> None:
+        """Take no new connections, answer every request that was sent, then close.
+
+        Connections stay open for their next request, which is answered with ``connection: close``; those that send none
+        are closed after a second. What is not done within the settings' time for it is broken off.
+        """
+        for place in self._sockets:
+            refuse_connections(place)
+        for place in self._sockets:
+            with contextlib.suppress(TimeoutError):  # there is no room for them
+                await asyncio.wait_for(last_connections(place), self._drain)
+        for accepting in self._accepting:
+            accepting.stop()
+            await accepting.settled(LINGER)
+        for place in self._sockets:
+            place.close()
+        self._connection.draining = True
+        for connection in self._connections():
+            if connection.cycle is not None and not connection.cycle.response_complete:
+                connection.cycle.keep_alive = False
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        while (self._connections() or self.server_state.tasks) and loop.time() - begin < self._drain:
+            if loop.time() - begin > LINGER:
+                for connection in self._connections():
+                    if connection.idle:
+                        connection.transport.close()
+            await asyncio.sleep(0.02)
+        for connection in self._connections():
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the business of the process."""
+        yield
+
+    def _protocol(self) -> Connection:
+        found: Connection = self._connection(self.config, self.server_state, self.lifespan.state)
+        return found
+
+    def _connections(self) -> list[Connection]:
+        return list(self.server_state.connections)  # type: ignore[arg-type]
+
+    async def _tick(self) -> None:
+        """Renew the date in the answers, look after slow clients."""
+        counter = 0
+        while True:
+            await self.on_tick(counter)
+            if counter % 5 == 0:
+                now = asyncio.get_running_loop().time()
+                for connection in self._connections():
+                    connection.check(now, self._read_timeout)
+            counter += 1
+            await asyncio.sleep(0.1)
