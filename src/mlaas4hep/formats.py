@@ -41,11 +41,11 @@ class Format:
 FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
-        Format("root", (".root",), compressed=False, reader="root:open_root"),
-        Format("csv", (".csv", ".tsv"), compressed=True, reader="csv:CsvSource"),
-        Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader="json:JsonSource"),
-        Format("parquet", (".parquet", ".pq"), compressed=False, reader="parquet:ParquetSource"),
-        Format("avro", (".avro",), compressed=True, reader="avro:AvroSource"),
+        Format("root", (".root",), compressed=False, reader="root.opening:open_root"),
+        Format("csv", (".csv", ".tsv"), compressed=True, reader="tables.csv:CsvSource"),
+        Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader="tables.json:JsonSource"),
+        Format("parquet", (".parquet", ".pq"), compressed=False, reader="tables.parquet:ParquetSource"),
+        Format("avro", (".avro",), compressed=True, reader="tables.avro:AvroSource"),
     )
 }
 assert tuple(FORMATS) == get_args(FormatName)

@@ -26,8 +26,8 @@ def test_no_place_for_a_cache(tmp_path: Path) -> None:
     source = Path(mlaas4hep.__file__).parent
     package = tmp_path / "package" / "mlaas4hep"
     shutil.copytree(source / "features", package / "features", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(source / name, package)
+    shutil.copytree(source / "errors", package / "errors", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(source / "__init__.py", package)
     # A file where a folder should be: nobody can write there, not even root.
     (package / "features" / "__pycache__").write_text("")
     nowhere = tmp_path / "file"

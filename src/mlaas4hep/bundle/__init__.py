@@ -17,7 +17,7 @@ from mlaas4hep.bundle.sections import (
     Provenance,
 )
 from mlaas4hep.bundle.write import BundleContents, check_destination, write_bundle
-from mlaas4hep.frameworks.scoring import Scorer
+from mlaas4hep.frameworks.scorer import Scorer
 
 __all__ = [
     "BranchColumns",

@@ -18,7 +18,7 @@ from mlaas4hep.bundle.manifest import Manifest, read_manifest
 from mlaas4hep.bundle.write import record
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
-from mlaas4hep.frameworks.scoring import Scorer
+from mlaas4hep.frameworks.scorer import Scorer
 
 __all__ = ["Bundle", "load_bundle"]
 
@@ -77,7 +77,7 @@ class Bundle:
 
     def native_scorer(self, *, threads: int | None = None, trust_code: bool = False) -> Scorer:
         """Load the native model, whichever is to be served. Arguments and errors as for `scorer`."""
-        from mlaas4hep.frameworks.native import NativeScorer
+        from mlaas4hep.bundle.native import NativeScorer
 
         return NativeScorer(self.folder / "native", self.manifest, threads=threads, trust_code=trust_code)
 

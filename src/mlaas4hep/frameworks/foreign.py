@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
-__all__ = ["CLOSED", "Kind", "Native", "Source", "columns_of"]
+__all__ = ["CLOSED", "SIZES_TRIED", "Kind", "Native", "Source", "columns_of", "node_names"]
 
 Kind: TypeAlias = Literal[
     "onnx",
@@ -30,6 +30,10 @@ FEATURES: Final = "features"
 SCORES: Final = "scores"
 CLOSED: Final = "closed"
 """Of a framework: it may serve models in processes that bubblewrap closes in, and only there."""
+
+
+SIZES_TRIED: Final = (32, 8, 128, 16, 64, 4, 1, 2)
+"""For axes of any size other than the first: some models need at least so many particles."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,14 @@ class Native:
 def columns_of(names: tuple[str, ...], size: int) -> tuple[str, ...]:
     """Names along an axis if there are as many as it is long, else none."""
     return names if len(names) == size else ()
+
+
+def node_names(params: Mapping[str, Any], side: str) -> tuple[str, ...]:
+    """Names of a graph's inputs or outputs, ``side`` being ``input`` or ``output``; a list or separated by commas."""
+    for key in (f"{side}_node", f"{side}Node", f"{side}_name", f"{side}Name", f"{side}_nodes", f"{side}s"):
+        value = params.get(key)
+        items = value if isinstance(value, list) else str(value or "").split(",")
+        names = tuple(item.strip() for item in items if isinstance(item, str) and item.strip())
+        if names:
+            return names
+    return ()

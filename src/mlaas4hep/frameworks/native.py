@@ -17,13 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.extras import extra_of, install_hint
-from mlaas4hep.frameworks.scorer import checked, in_batches
 
-__all__ = ["NativeModel", "NativeScorer", "Predict", "to_scores"]
+__all__ = ["NativeModel", "Predict", "to_scores"]
 
 Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
@@ -78,48 +76,6 @@ class NativeModel:
         """Scores float32 [N, K] of transformed rows float32 [N, width]."""
         scores = to_scores(self._predict(x), self._output, self._task)
         return scores if self._target is None else self._target.back(scores)
-
-
-class NativeScorer:
-    """The native model of a bundle, loaded: `Layout.transform` and then the framework.
-
-    Args:
-        folder: the bundle's folder ``native``, verified.
-        manifest: the bundle's manifest.
-        threads: threads of one prediction; None: the framework's default.
-        trust_code: run ``model.py``, which torch models need.
-
-    Raises:
-        MLaaS4HEPError: as for `NativeModel`.
-    """
-
-    def __init__(
-        self, folder: Path, manifest: Manifest, *, threads: int | None = None, trust_code: bool = False
-    ) -> None:
-        self._layout = manifest.layout
-        self._width = manifest.width
-        self._model = NativeModel(
-            folder,
-            task=manifest.task,
-            framework=manifest.framework,
-            width=manifest.layout.model_width,
-            threads=threads,
-            trust_code=trust_code,
-            name=manifest.name,
-        )
-
-    def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of raw rows, see `Scorer.scores`."""
-        return in_batches(self._batch, checked(raw, self._layout.width))
-
-    def _batch(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not len(rows):
-            return np.zeros((0, self._width), dtype=np.float32)
-        scores = self._model.scores(self._layout.transform(rows))
-        if scores.shape != (len(rows), self._width):
-            what = f"the native model gives scores of shape {list(scores.shape)} for {len(rows)} events"
-            raise BundleError(what)
-        return scores
 
 
 def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.statistics.outside import Outside, Ranges
-from mlaas4hep.frameworks.scoring import Scorer
+from mlaas4hep.frameworks.scorer import Scorer
 from mlaas4hep.prediction.output import open_writer
 from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
 from mlaas4hep.streaming.files import DataFile, close_files, open_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -12,11 +12,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError
-from mlaas4hep.inference.protocol.raw import Buffer
 from mlaas4hep.web.encodings import Unpacker, unpack
 from mlaas4hep.web.errors import UnreadBodyError
 
-__all__ = ["SMALL_JSON", "check_json", "decode_json", "read_body", "read_json", "read_parts", "too_large"]
+__all__ = ["SMALL_JSON", "Buffer", "check_json", "decode_json", "read_body", "read_json", "read_parts", "too_large"]
+
+Buffer: TypeAlias = bytes | memoryview
+"""A body, and where raw tensors lie."""
 
 JSON_MEMORY = 512 * 2**20
 """Bytes that the Python objects of one JSON body may take."""

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.settings import Tls
+from mlaas4hep.web.settings import Tls
 
 __all__ = ["Certificates"]
 

@@ -9,13 +9,12 @@ import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.errors.serving import ServingError, UnauthorisedError
-from mlaas4hep.inference.rest.app import Application
-from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.access.origins import Origins
 from mlaas4hep.web.access.rate import Rate, client_key
 from mlaas4hep.web.access.refusal import refuse
@@ -24,12 +23,25 @@ from mlaas4hep.web.access.tokens import Authenticator
 from mlaas4hep.web.errors import UnreadBodyError
 from mlaas4hep.web.http.fast_path import ShortWay
 from mlaas4hep.web.http.held import Incoming
+from mlaas4hep.web.replies import Answering
+from mlaas4hep.web.settings import WebSettings
 from mlaas4hep.web.state import State
 from mlaas4hep.web.telemetry.accounts import Accounts, outcome
 from mlaas4hep.web.telemetry.logs import REQUEST_ID
 from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["Gate"]
+
+
+class Routes(Protocol):
+    """An ASGI application that answers some requests without ASGI too."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+    def answering(self, path: str) -> Answering | None:
+        """Give what answers POST requests of a whole path at once; None: nothing does."""
+
 
 _WANTED = frozenset((b"authorization", b"x-request-id", b"content-length", b"transfer-encoding"))
 _HEADERS = frozenset((b"host", b"origin"))
@@ -56,8 +68,8 @@ class Gate:
 
     def __init__(
         self,
-        app: Application,
-        settings: Settings,
+        app: Routes,
+        settings: WebSettings,
         state: State,
         metrics: Callable[[], bytes],
         authenticator: Authenticator | None = None,

@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle import Manifest, Output
+from mlaas4hep.bundle.native import NativeScorer
 from mlaas4hep.errors import BundleError, FrameworkMissingError
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.frameworks.native import NativeScorer, to_scores
+from mlaas4hep.frameworks.native import to_scores
 from mlaas4hep.frameworks.sklearn.scoring import trusted
 
 Make = Callable[..., Manifest]

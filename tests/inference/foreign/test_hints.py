@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, node_names, specs_in_params
+from mlaas4hep.frameworks.foreign import node_names
+from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.execution import TensorSpec
 
 

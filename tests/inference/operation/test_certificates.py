@@ -13,8 +13,8 @@ import trustme
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.settings import Tls
 from mlaas4hep.web.certificates import Certificates
+from mlaas4hep.web.settings import Tls
 from tests.support.serve_process import ServeProcess, eventually
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
+from mlaas4hep.frameworks.foreign import CLOSED, Native, Source, node_names
 from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.conversion.hints import node_names
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import Native, Source
+from mlaas4hep.frameworks.foreign import SIZES_TRIED, Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET
 from mlaas4hep.frameworks.tensorflow.common import first_axis_free
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
-from mlaas4hep.inference.conversion.compare import INNER
 
 __all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
 
@@ -41,7 +40,7 @@ def load(source: Source) -> Native:
     names = [argument.name for argument in module.forward.schema.arguments[1:] if not argument.has_default_value()]
     failure = ""
     for inputs in [_ordered(source.inputs, names)] if source.inputs else _guesses(module, names):
-        for inner in INNER:
+        for inner in SIZES_TRIED:
             tensors = [_example(spec, inner) for spec in inputs]
             try:
                 with torch.inference_mode():

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.foreign import Native
+from mlaas4hep.frameworks.foreign import SIZES_TRIED, Native
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
 __all__ = ["TOLERANCE", "Examples", "differences", "examples", "independent", "stacked"]
@@ -24,8 +24,6 @@ MOST: Final = (300, 64, 8, 2)
 """Rows of a call at most, until one is taken: some models say how many rows they take."""
 ELEMENTS: Final = 100_000
 Run: TypeAlias = Callable[[Tensors], Mapping[str, NDArray[Any]]]
-INNER: Final = (32, 8, 128, 16, 64, 4, 1, 2)
-"""Sizes tried for axes of any size other than the first: some models need at least so many particles."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,13 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
     """
     random = np.random.default_rng(seed)
     failure: Exception | None = None
+    sizes = SIZES_TRIED
     named = len({names[0] for names in native.symbols.values() if names and names[0]}) > 1
     free = any(-1 in spec.shape[1:] or spec.dtype[0] in "iu" for spec in native.inputs) or named
     names = (False, True) if named else (False,)
     attempts: list[tuple[Mapping[str, tuple[int, ...]], int]] = [
         (_shapes(native, most, inner, by_name=by_name), whole)
-        for most, inner, whole, by_name in itertools.product(MOST, INNER if free else INNER[:1], (9, 1), names)
+        for most, inner, whole, by_name in itertools.product(MOST, sizes if free else sizes[:1], (9, 1), names)
     ]
     if native.shapes:
         attempts += [(native.shapes, whole) for whole in (9, 1)]

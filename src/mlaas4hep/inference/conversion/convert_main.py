@@ -1,7 +1,8 @@
 """The conversion of one model, in a process of its own.
 
-Run closed in as ``python -m mlaas4hep.inference.conversion.convert_main JOB``; the JSON file JOB tells where the original
-is, where the result goes, and the limits. The result is ``served.json`` and ``model.onnx``, or ``refused.txt``.
+Run closed in as ``python -m mlaas4hep.inference.conversion.convert_main JOB``; the JSON file JOB tells where the
+original is, where the result goes, and the limits. The result is ``served.json`` and ``model.onnx``, or
+``refused.txt``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.triton_config import TritonConfig, parse_config
 
-__all__ = ["find_config", "find_labels", "find_params", "node_names", "specs_in_params"]
+__all__ = ["find_config", "find_labels", "find_params", "specs_in_params"]
 
 SMALL: Final = 2**20
 
@@ -46,17 +46,6 @@ def find_labels(folder: Path | None, params: Mapping[str, Any]) -> tuple[str, ..
         if file is not None:
             lines = file.read_text("utf-8", errors="replace").splitlines()
             return tuple(line.strip() for line in lines if line.strip())
-    return ()
-
-
-def node_names(params: Mapping[str, Any], side: str) -> tuple[str, ...]:
-    """Names of a graph's inputs or outputs, ``side`` being ``input`` or ``output``; a list or separated by commas."""
-    for key in (f"{side}_node", f"{side}Node", f"{side}_name", f"{side}Name", f"{side}_nodes", f"{side}s"):
-        value = params.get(key)
-        items = value if isinstance(value, list) else str(value or "").split(",")
-        names = tuple(item.strip() for item in items if isinstance(item, str) and item.strip())
-        if names:
-            return names
     return ()
 
 

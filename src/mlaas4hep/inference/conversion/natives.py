@@ -18,18 +18,18 @@ from mlaas4hep.inference.conversion.served import read_served
 
 __all__ = ["Framework", "framework_of", "load_native", "open_native"]
 
-HERE: Final = "mlaas4hep.inference.conversion."
+HERE: Final = "mlaas4hep.frameworks."
 MODULES: Final[dict[Kind, tuple[str, str]]] = {
-    "onnx": ("onnx_model", "onnx"),
-    "savedmodel": ("tensorflow_model", "tensorflow"),
-    "graphdef": ("tensorflow_graph", "tensorflow"),
-    "keras": ("keras_model", "tensorflow"),
-    "keras_h5": ("keras_model", "tensorflow"),
-    "torchscript": ("torchscript_model", "torch"),
-    "torch_export": ("torch_export_model", "torch"),
-    "xgboost": ("xgboost_model", "xgboost"),
-    "lightgbm": ("lightgbm_model", "lightgbm"),
-    "skops": ("skops_model", "sklearn"),
+    "onnx": ("onnx.files", "onnx"),
+    "savedmodel": ("tensorflow.saved_model", "tensorflow"),
+    "graphdef": ("tensorflow.graph", "tensorflow"),
+    "keras": ("keras.files", "tensorflow"),
+    "keras_h5": ("keras.files", "tensorflow"),
+    "torchscript": ("torch.script", "torch"),
+    "torch_export": ("torch.exported", "torch"),
+    "xgboost": ("xgboost.files", "xgboost"),
+    "lightgbm": ("lightgbm.files", "lightgbm"),
+    "skops": ("sklearn.files", "sklearn"),
 }
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
 
 import numpy as np
 
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol.datatypes import DTYPES, Array, check_shape, datatype_of, dtype_of, shaped
+from mlaas4hep.web.bodies import Buffer
 
-__all__ = ["Buffer", "decode", "encode", "strings", "texts"]
-
-Buffer: TypeAlias = bytes | memoryview
-"""Where raw tensors lie."""
+__all__ = ["decode", "encode", "strings", "texts"]
 
 _LENGTH = struct.Struct("<I")
 

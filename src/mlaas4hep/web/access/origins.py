@@ -7,8 +7,8 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from mlaas4hep.errors.serving import ForbiddenError
-from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.http.sockets import is_loopback
+from mlaas4hep.web.settings import WebSettings
 
 __all__ = ["Origins"]
 
@@ -22,7 +22,7 @@ class Origins:
         settings: the address, which is a name of the server, and others.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WebSettings) -> None:
         self._others = frozenset(name.lower() for name in (settings.host, *settings.security.hosts))
         self._loopback = is_loopback(settings.host)
         self._known = lru_cache(maxsize=64)(self._is_known)

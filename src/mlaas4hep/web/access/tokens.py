@@ -18,9 +18,9 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from mlaas4hep.errors.serving import ForbiddenError, UnauthorisedError
-from mlaas4hep.inference.settings import Security
 from mlaas4hep.web.access.issuers import ALGORITHMS, PAUSE, Issuer, Key
 from mlaas4hep.web.access.rights import Right
+from mlaas4hep.web.settings import WebSecurity
 
 __all__ = ["ANY_AUDIENCE", "Authenticator", "Caller", "ScopeMissingError", "TokenMissingError"]
 
@@ -81,18 +81,14 @@ class Authenticator:
         pause: see `Issuer`.
     """
 
-    def __init__(self, settings: Security, clock: Callable[[], float] = time.time, pause: float = PAUSE) -> None:
+    def __init__(self, settings: WebSecurity, clock: Callable[[], float] = time.time, pause: float = PAUSE) -> None:
         self._settings = settings
         self._clock = clock
         self._issuers = {
             url: Issuer(url, settings.authorities, keep=settings.keep, pause=pause) for url in settings.issuers
         }
         self._audiences = frozenset((*settings.audience, ANY_AUDIENCE))
-        self._scopes = {
-            Right.READ: settings.read_scope,
-            Right.PREDICT: settings.predict_scope,
-            Right.MANAGE: settings.manage_scope,
-        }
+        self._scopes = settings.scopes
         self._known: dict[bytes, Caller] = {}
 
     def remembered(self, authorization: bytes) -> Caller | None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import uvicorn
 
-from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.certificates import Certificates
 from mlaas4hep.web.gate import Gate
 from mlaas4hep.web.http.accepting import Accepting
 from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
 from mlaas4hep.web.http.outgoing import Outgoing
 from mlaas4hep.web.http.sockets import last_connections, refuse_connections
+from mlaas4hep.web.settings import WebSettings
 from mlaas4hep.web.state import State
 
 __all__ = ["HttpServer"]
@@ -34,7 +34,9 @@ class HttpServer(uvicorn.Server):
         certificates: for HTTPS.
     """
 
-    def __init__(self, app: Gate, settings: Settings, state: State, certificates: Certificates | None = None) -> None:
+    def __init__(
+        self, app: Gate, settings: WebSettings, state: State, certificates: Certificates | None = None
+    ) -> None:
         limit = settings.limits.connections
         own = {"limit": limit, "state": state, "short_way": app.short_way, "outgoing": Outgoing()}
         kind: Any = type("Connection", (Connection,), own)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import orjson
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.settings import WebSettings
 
 __all__ = ["ACCESS", "REQUEST_ID", "JsonLines", "LogWriter", "TextLines", "start_logs"]
 
@@ -124,7 +124,7 @@ class LogWriter(logging.Handler):
                 self._dropped += 1
 
 
-def start_logs(settings: Settings) -> LogWriter:
+def start_logs(settings: WebSettings) -> LogWriter:
     """Send what this package and uvicorn log to where the settings say.
 
     Raises:

@@ -11,10 +11,9 @@ from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array
-from mlaas4hep.inference.protocol.raw import Buffer
 from mlaas4hep.inference.rest.v2 import json as v2_json
 from mlaas4hep.inference.rest.v2.json import Request
-from mlaas4hep.web.bodies import read_body
+from mlaas4hep.web.bodies import Buffer, read_body
 from mlaas4hep.web.encodings import WORTH, packed
 from mlaas4hep.web.errors import error_reply, send_failure
 from mlaas4hep.web.replies import Reply, Soon, send_reply

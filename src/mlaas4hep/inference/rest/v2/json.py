@@ -15,8 +15,7 @@ from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.protocol import raw, values
 from mlaas4hep.inference.protocol.datatypes import Array, datatype_of, datatype_of_spec
-from mlaas4hep.inference.protocol.raw import Buffer
-from mlaas4hep.web.bodies import SMALL_JSON, check_json
+from mlaas4hep.web.bodies import SMALL_JSON, Buffer, check_json
 
 __all__ = ["Request", "Wanted", "answer", "parse", "read", "read_raw"]
 
