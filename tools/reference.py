@@ -24,7 +24,7 @@ from mlaas4hep.inference.grpc.service import SERVICE, handlers
 from mlaas4hep.inference.operation.settings_file import PREFIX
 from mlaas4hep.inference.rest.pages.openapi import document
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.access.rights import right_of_grpc, right_of_http
+from mlaas4hep.web.rights import right_of_grpc, right_of_http
 
 __all__ = ["commands_page", "files", "main", "server_page", "workflow_page"]
 

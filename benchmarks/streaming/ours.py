@@ -20,8 +20,8 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset.dataset import Dataset
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.measure.memory import peak_memory
 from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.process_memory import peak_memory
 from mlaas4hep.training.events.base import Arrays
 from mlaas4hep.training.events.part import PartEvents
 from mlaas4hep.training.fitting.fit import open_dataset

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.frameworks.original import original_layers
+from mlaas4hep.frameworks.user_code.original import original_layers
 from mlaas4hep.training.backends.torch.backend import TorchBackend
 from tests.support.cli import run
 

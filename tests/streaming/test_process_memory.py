@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.streaming.measure import memory as process_memory
+from mlaas4hep.streaming import process_memory
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_memory_in_use_stays_as_it_is() -> None:
 
 def test_the_peak_counts_what_was_given_back() -> None:
     code = (
-        "from mlaas4hep.streaming.measure.memory import peak_memory as p\n"
+        "from mlaas4hep.streaming.process_memory import peak_memory as p\n"
         "before = p(); block = b'1' * 300_000_000; del block; print(before, p())"
     )
     ballast = b"1" * 500_000_000  # of the process that starts it

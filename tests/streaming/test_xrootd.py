@@ -20,7 +20,7 @@ from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.inspection import inspect
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.remote import xrootd
 from mlaas4hep.streaming.remote.location import resolve
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.native import NativeModel
 from mlaas4hep.training.backends import backend_for
+from mlaas4hep.training.events.outputs import OutputKind, find_output
 from mlaas4hep.training.fitting.native import save_native
-from mlaas4hep.training.fitting.outputs import OutputKind, find_output
 from tests.support.events import make_sample
 from tests.support.fitting import fit_settings, run_onnx, train_and_validation
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.conversion.served import Served, write_served
 from mlaas4hep.inference.execution import TensorSpec
+from mlaas4hep.inference.execution.served import Served, write_served
 
 __all__ = ["Bessel", "bessel", "script", "served_bessel"]
 

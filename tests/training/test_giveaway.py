@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.events.giveaway import give_away
+from mlaas4hep.training.fitting.giveaway import give_away
 
 SIZE = 4000
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import OutputError
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.judging.histograms import Histograms
+from mlaas4hep.training.report.histograms import Histograms
 
 LAYOUT = Layout(
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from mlaas4hep.training.fitting.imports import importing, modules_left_alone
+from mlaas4hep.training.user_code.imports import importing, modules_left_alone
 
 
 def test_what_was_imported_is_left_alone_until_the_end_of_the_training() -> None:

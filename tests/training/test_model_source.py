@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.fitting.model_source import convolves, frameworks_wanted
-from mlaas4hep.training.fitting.tensorflow_start import without_onednn
+from mlaas4hep.training.user_code.model_source import convolves, frameworks_wanted
+from mlaas4hep.training.user_code.tensorflow_start import without_onednn
 from tests.support.fitting import MODELS
 
 

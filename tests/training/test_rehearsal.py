@@ -17,7 +17,7 @@ from mlaas4hep.training.backends import backend_for
 from mlaas4hep.training.events.base import Arrays
 from mlaas4hep.training.fitting.native import save_native
 from mlaas4hep.training.fitting.rehearsal import few_of, rehearse
-from mlaas4hep.training.fitting.user_model import load_model_file
+from mlaas4hep.training.user_code.user_model import load_model_file
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings, run_onnx, train_and_validation
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from mlaas4hep.training.fitting.standard_error import EVERYTHING, without_text
-from mlaas4hep.training.fitting.tensorflow_start import INFORMATION
+from mlaas4hep.training.user_code.standard_error import EVERYTHING, without_text
+from mlaas4hep.training.user_code.tensorflow_start import INFORMATION
 from tests.support.tensorflow_lines import LINES
 
 
@@ -33,7 +33,7 @@ def test_what_was_written_before_an_exception_comes_through(capfd: pytest.Captur
 
 def test_without_standard_error_nothing_is_lost() -> None:
     code = (
-        "import mlaas4hep.training.fitting.standard_error as q, os\n"
+        "import mlaas4hep.training.user_code.standard_error as q, os\n"
         "os.close(2)\n"
         "with q.without_text(q.EVERYTHING): print('done')"
     )

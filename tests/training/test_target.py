@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.frameworks.native import NativeModel
+from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.training.backends import backend_for
 from mlaas4hep.training.events.target import Standardised, target_scale
 from mlaas4hep.training.fitting.native import save_native
-from mlaas4hep.training.fitting.user_model import load_model_file
+from mlaas4hep.training.user_code.user_model import load_model_file
 from tests.support.events import MemoryEvents, make_sample
 from tests.support.fitting import fit_settings, run_onnx
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from mlaas4hep.training.fitting.tensorflow_start import quiet_tensorflow
+from mlaas4hep.training.user_code.tensorflow_start import quiet_tensorflow
 from tests.support.tensorflow_lines import LINES
 
 
@@ -17,7 +17,7 @@ def test_only_tensorflow_is_loaded_that_way(tmp_path: Path) -> None:
     code = f"""
         import sys
         sys.path.insert(0, {str(tmp_path)!r})
-        from mlaas4hep.training.fitting.tensorflow_start import quiet_tensorflow
+        from mlaas4hep.training.user_code.tensorflow_start import quiet_tensorflow
         with quiet_tensorflow():
             import tensorflow, other
         assert tensorflow.__file__ == {str(tmp_path / "tensorflow.py")!r}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.errors import FrameworkMissingError, ModelFileError
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file, sources_of, user_errors
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file, sources_of, user_errors
 
 
 def write(folder: Path, text: str, name: str = "model.py") -> Path:

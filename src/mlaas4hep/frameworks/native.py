@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.extras import extra_of, install_hint
+from mlaas4hep.frameworks.target import TargetScale
 
 __all__ = ["NativeModel", "Predict", "to_scores"]
 

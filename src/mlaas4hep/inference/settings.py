@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from mlaas4hep.config.fields import Bytes, Names
-from mlaas4hep.web.access.rights import Right
+from mlaas4hep.web.rights import Right
 from mlaas4hep.web.settings import WebLimits, WebSecurity, WebSettings
 
 __all__ = ["Limits", "Security", "Settings"]

@@ -20,12 +20,12 @@ from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.scan.branches import check_inputs, choose_branches
 from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
 from mlaas4hep.training.events.labels import Labelling
-from mlaas4hep.training.judging.reporting import cutflow_rows, file_rows
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.metrics.gather import Gatherer
 from mlaas4hep.training.prepare import make_pipeline, opened
 from mlaas4hep.training.report import render_report
 from mlaas4hep.training.report.data import ReportData
+from mlaas4hep.training.reporting import cutflow_rows, file_rows
 
 __all__ = ["Evaluation", "evaluate_bundle", "samples_for"]
 

@@ -105,7 +105,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
     size = None if is_remote(path) else _size(path)
     if kind != "root":
         return Inspection(without_credentials(path), kind, size, (_describe(path, None, "", "table"),))
-    from mlaas4hep.streaming.readers.root.opening import is_tree, list_objects
+    from mlaas4hep.streaming.readers.root_file import is_tree, list_objects
 
     objects = list_objects(path)
     trees = [(name, class_name) for name, class_name in objects if is_tree(class_name)]

@@ -22,15 +22,15 @@ from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd
 from mlaas4hep.training.events.split_table import write_split
 from mlaas4hep.training.fitting.checkpoint import checkpointing
 from mlaas4hep.training.fitting.fit import Trained, load_user_module, train
-from mlaas4hep.training.fitting.imports import modules_left_alone
 from mlaas4hep.training.judging.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
-from mlaas4hep.training.judging.histograms import Histograms
 from mlaas4hep.training.judging.importance import ScoreFunction, affordable, permutation_importance
 from mlaas4hep.training.judging.overtraining import overtraining
-from mlaas4hep.training.judging.reporting import report_of
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
+from mlaas4hep.training.report.histograms import Histograms
+from mlaas4hep.training.reporting import report_of
+from mlaas4hep.training.user_code.imports import modules_left_alone
 
 __all__ = ["Result", "run_training"]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mlaas4hep.config.fields import Bytes, Names
-from mlaas4hep.web.access.rights import Right
+from mlaas4hep.web.rights import Right
 
 __all__ = ["Section", "Tls", "WebLimits", "WebSecurity", "WebSettings"]
 

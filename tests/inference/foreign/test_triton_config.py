@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.conversion.triton_config import parse_config
 from mlaas4hep.inference.execution import TensorSpec
+from mlaas4hep.inference.repository.triton_config import parse_config
 
 
 @pytest.mark.parametrize("file", ["onnx/simple/config.pbtxt", "torchscript/pn_test/config.pbtxt"])

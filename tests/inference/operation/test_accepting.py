@@ -16,7 +16,7 @@ import trustme
 import uvloop
 
 from mlaas4hep.web.http.accepting import Accepting
-from mlaas4hep.web.http.sockets import bind
+from mlaas4hep.web.sockets import bind
 from tests.support.serve_process import ServeProcess, eventually
 
 MANY = 300

@@ -21,8 +21,8 @@ from mlaas4hep.inference.grpc.gate import GrpcGate
 from mlaas4hep.inference.grpc.server import serve_grpc
 from mlaas4hep.inference.operation.assemble import Parts, build
 from mlaas4hep.inference.settings import Limits, Settings
+from mlaas4hep.web.body_budget import Held, Incoming
 from mlaas4hep.web.errors import UnreadBodyError
-from mlaas4hep.web.http.held import Held, Incoming
 
 LIMIT = 100_000
 Sent = list[dict[str, Any]]

@@ -14,8 +14,8 @@ from joserfc import jwk, jwt
 
 from mlaas4hep.errors.serving import IssuerUnavailableError, UnauthorisedError
 from mlaas4hep.inference.settings import Security
-from mlaas4hep.web.access.rights import Right
 from mlaas4hep.web.access.tokens import Authenticator, ScopeMissingError, TokenMissingError
+from mlaas4hep.web.rights import Right
 from tests.support.issuer import AUDIENCE, Issuer
 
 

@@ -14,7 +14,7 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.serving import ForbiddenError
 from mlaas4hep.inference.settings import Security, Settings
 from mlaas4hep.web.access.origins import Origins
-from mlaas4hep.web.http.sockets import bind, is_loopback
+from mlaas4hep.web.sockets import bind, is_loopback
 from tests.inference.operation.test_limits import exchange
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess

@@ -19,8 +19,8 @@ import pytest
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.operation.process import addresses, check_addresses
 from mlaas4hep.inference.settings import Security, Settings
-from mlaas4hep.web.http.sockets import bind, hold, is_loopback
 from mlaas4hep.web.settings import Tls
+from mlaas4hep.web.sockets import bind, hold, is_loopback
 from tests.support.serve_process import ROOT, ServeProcess, eventually
 
 Start = Callable[..., ServeProcess]

@@ -20,7 +20,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from mlaas4hep.inference.grpc.service import SERVICE
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.access.rights import Right, right_of_grpc, right_of_http
+from mlaas4hep.web.rights import Right, right_of_grpc, right_of_http
 from tests.support.issuer import AUDIENCE, SCOPES, Issuer
 from tests.support.local_plane import LocalPlane
 from tests.support.serve_process import ServeProcess

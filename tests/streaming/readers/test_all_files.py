@@ -16,7 +16,7 @@ from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.inspection import inspect, render
 from mlaas4hep.streaming.readers import Source, open_source
-from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.root_file import list_trees
 
 DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 FOLDERS = (

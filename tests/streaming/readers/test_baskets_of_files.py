@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.readers.ttree.types import interpreted, known_at_a_glance
 from tests.streaming.readers.uproot_reference import assert_same, direct, open_tree, reference
 

@@ -14,7 +14,7 @@ import uproot
 from mlaas4hep.errors import BranchNotFoundError, FileReadError, TreeNotFoundError
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.root.directory import damage
-from mlaas4hep.streaming.readers.root.opening import list_objects, list_trees
+from mlaas4hep.streaming.readers.root_file import list_objects, list_trees
 
 
 @pytest.fixture

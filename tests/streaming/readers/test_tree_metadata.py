@@ -14,9 +14,9 @@ import pytest
 import uproot
 
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers.root import opening as root
+from mlaas4hep.streaming.readers import root_file as root
 from mlaas4hep.streaming.readers.root.directory import open_directory
-from mlaas4hep.streaming.readers.root.opening import list_trees
+from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.readers.ttree.metadata import PlainTree, plain_tree
 from tests.streaming.readers.test_baskets import events
 from tests.streaming.readers.uproot_reference import assert_same, open_tree, reference

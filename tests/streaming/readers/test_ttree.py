@@ -11,7 +11,7 @@ import uproot
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.readers.root import opening as root
+from mlaas4hep.streaming.readers import root_file as root
 from mlaas4hep.streaming.readers.ttree import layout as ttree_layout
 from mlaas4hep.streaming.readers.ttree.metadata import PlainTree
 

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.modules["tensorflow"] = None
 import numpy as np
 from mlaas4hep.training.backends.keras.backend import KerasBackend
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 from tests.support.events import make_sample
 from tests.support.fitting import MODELS, auc, fit_settings, interrupted_after, run_onnx, train_and_validation
 

@@ -24,8 +24,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlaas4hep.errors import MemoryLimitError, ModelFileError
 from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
-from mlaas4hep.training.fitting.outputs import Said
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file
+from mlaas4hep.training.events.outputs import Said
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 from tests.support.events import make_sample
 from tests.support.fitting import MODELS, auc, fit_settings, run_onnx, train_and_validation
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends import backend_for
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 from tests.support.fitting import fit_settings, train_and_validation
 
 OLD = [

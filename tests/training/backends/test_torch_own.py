@@ -10,7 +10,7 @@ import pytest
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.torch.backend import TorchBackend
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 from tests.support.events import make_sample
 from tests.support.fitting import MODELS, auc, fit_settings, run_onnx, train_and_validation
 

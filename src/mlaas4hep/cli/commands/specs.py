@@ -104,7 +104,7 @@ def run_specs(
     with scanned(workflow, terminal) as files:
         found = files.specs
         if hists is not None:
-            from mlaas4hep.training.judging.raw_histograms import write_raw_histograms
+            from mlaas4hep.training.report.raw_histograms import write_raw_histograms
 
             write_raw_histograms(files, hists, terminal)
     text = json.dumps(found.to_json(), indent=2)

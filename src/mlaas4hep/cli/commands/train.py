@@ -96,7 +96,7 @@ def _train(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    from mlaas4hep.training.fitting.imports import importing
+    from mlaas4hep.training.user_code.imports import importing
 
     with importing():
         from mlaas4hep.cli.console import Terminal

@@ -20,9 +20,9 @@ from mlaas4hep.frameworks.recognition.recognise import recognise
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
-from mlaas4hep.inference.conversion.served import Served, write_served
-from mlaas4hep.inference.conversion.triton_config import TritonConfig
 from mlaas4hep.inference.execution.sandbox import confine
+from mlaas4hep.inference.execution.served import Served, write_served
+from mlaas4hep.inference.repository.triton_config import TritonConfig
 
 __all__ = ["main"]
 
@@ -59,7 +59,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
         params: what the client said about the model.
         closed: this process is closed in well enough for formats whose loaders could run code.
     """
-    from mlaas4hep.inference.conversion.natives import framework_of, load_native
+    from mlaas4hep.inference.execution.natives import framework_of, load_native
 
     kind, path = recognise(original)
     if kind == "torch_export" and not closed:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.conversion.triton_config import TritonConfig, parse_config
+from mlaas4hep.inference.repository.triton_config import TritonConfig, parse_config
 
 __all__ = ["find_config", "find_labels", "find_params", "specs_in_params"]
 

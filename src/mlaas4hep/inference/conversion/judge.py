@@ -17,7 +17,7 @@ from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 from mlaas4hep.frameworks.onnx.specs import first_line
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
-from mlaas4hep.inference.conversion.natives import Framework
+from mlaas4hep.inference.execution.natives import Framework
 
 __all__ = ["Verdict", "judge"]
 

@@ -30,7 +30,7 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads, limits)
     if (folder / "served.json").is_file():
-        from mlaas4hep.inference.conversion.served import needs_sandbox, read_served
+        from mlaas4hep.inference.execution.served import needs_sandbox, read_served
 
         served = read_served(folder)
         if served.runtime == "worker":

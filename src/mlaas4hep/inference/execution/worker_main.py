@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _alarm(load_timeout)
     try:
-        from mlaas4hep.inference.conversion.natives import open_native
+        from mlaas4hep.inference.execution.natives import open_native
 
         native = open_native(folder, int(threads))
         about = {"platform": native.platform, "batched": native.batched}

@@ -17,12 +17,12 @@ import grpc.aio
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.inference.grpc.relay import PEER
 from mlaas4hep.web.access.rate import Rate, client_key
-from mlaas4hep.web.access.rights import Right, right_of_grpc
 from mlaas4hep.web.access.tokens import Authenticator, Caller
-from mlaas4hep.web.http.held import FULL
-from mlaas4hep.web.state import State
+from mlaas4hep.web.body_budget import FULL
+from mlaas4hep.web.rights import Right, right_of_grpc
 from mlaas4hep.web.telemetry.accounts import CUT_OFF
 from mlaas4hep.web.telemetry.logs import ACCESS, REQUEST_ID
+from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["GrpcGate"]
 

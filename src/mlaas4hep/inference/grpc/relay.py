@@ -22,10 +22,10 @@ import psutil
 
 from mlaas4hep.web.http.accepting import Accepting
 from mlaas4hep.web.http.heads import LARGEST
-from mlaas4hep.web.http.sockets import last_connections, refuse_connections
 from mlaas4hep.web.http.unread import PROGRESS, Unread
-from mlaas4hep.web.state import State
+from mlaas4hep.web.sockets import last_connections, refuse_connections
 from mlaas4hep.web.telemetry.accounts import CUT_OFF
+from mlaas4hep.web.telemetry.state import State
 from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["PEER", "Frames", "Relay"]

@@ -11,11 +11,11 @@ from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.access.rate import Rate
 from mlaas4hep.web.access.tokens import Authenticator
-from mlaas4hep.web.gate import Gate
-from mlaas4hep.web.http.held import Held
-from mlaas4hep.web.state import State
+from mlaas4hep.web.body_budget import Held
+from mlaas4hep.web.http.gate import Gate
 from mlaas4hep.web.telemetry.metrics import Family, exposition
 from mlaas4hep.web.telemetry.shares import Shares
+from mlaas4hep.web.telemetry.state import State
 from mlaas4hep.web.telemetry.templates import Templates
 
 __all__ = ["Parts", "build"]

@@ -66,7 +66,7 @@ def serve(settings: Settings, say: Say | None = None) -> int:
 
 def check_addresses(settings: Settings) -> None:
     """Raises ConfigError if everybody in the network could do everything without having been asked for."""
-    from mlaas4hep.web.http.sockets import is_loopback
+    from mlaas4hep.web.sockets import is_loopback
 
     if not (is_loopback(settings.host) or settings.security.issuers or settings.insecure):
         raise ConfigError(
@@ -121,7 +121,7 @@ class _Process:
         from mlaas4hep.inference.operation.assemble import build
         from mlaas4hep.web.certificates import Certificates
         from mlaas4hep.web.http.server import HttpServer
-        from mlaas4hep.web.http.sockets import bind
+        from mlaas4hep.web.sockets import bind
 
         self._listen_to_signals()
         settings, shared = self._settings, self._place.folder is not None

@@ -20,7 +20,7 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.operation.process import addresses
 from mlaas4hep.inference.repository.owners import is_dead, work_name
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.http.sockets import hold
+from mlaas4hep.web.sockets import hold
 from mlaas4hep.web.telemetry.logs import start_logs
 
 __all__ = ["supervise"]

@@ -18,9 +18,9 @@ from mlaas4hep.bundle.clients import largest_batch
 from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
-from mlaas4hep.inference.conversion.triton_config import parse_config
 from mlaas4hep.inference.repository.disk import read_object
 from mlaas4hep.inference.repository.folders import Kind
+from mlaas4hep.inference.repository.triton_config import parse_config
 from mlaas4hep.inference.settings import Limits
 
 __all__ = ["Facts", "batch_for", "classes_of", "describe", "with_runtime"]

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.downloads import Downloads
 from mlaas4hep.inference.rest.management import Models
 from mlaas4hep.inference.rest.pages.html import docs_page, home_page
 from mlaas4hep.inference.rest.pages.netron import Netron
@@ -24,7 +25,6 @@ from mlaas4hep.inference.rest.predict.images import PredictImage
 from mlaas4hep.inference.rest.predict.json import PredictJson
 from mlaas4hep.inference.rest.predict.proto import PredictProto
 from mlaas4hep.inference.rest.predict.root_files import PredictRoot
-from mlaas4hep.inference.rest.tfaas.downloads import Downloads
 from mlaas4hep.inference.rest.tfaas.routes import TFaaS, json_response
 from mlaas4hep.inference.rest.v2 import routes as v2
 from mlaas4hep.inference.rest.v2.infer import Infer

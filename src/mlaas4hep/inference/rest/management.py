@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.repository.base import Management
-from mlaas4hep.inference.rest.pages.describe import metadata_json, version_json
+from mlaas4hep.inference.rest.describe import metadata_json, version_json
 from mlaas4hep.inference.rest.tfaas.routes import json_response, receive_model
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import read_body, read_json

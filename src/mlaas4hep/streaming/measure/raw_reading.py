@@ -12,8 +12,8 @@ from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.execution import ordered_map, ranges_of, target_events
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.measure.head import Head, stored_bytes
-from mlaas4hep.streaming.measure.memory import peak_memory
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.process_memory import peak_memory
 
 __all__ = ["Step", "read_raw"]
 

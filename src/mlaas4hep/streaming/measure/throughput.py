@@ -21,9 +21,9 @@ from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset, Order
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.measure.head import Head
-from mlaas4hep.streaming.measure.memory import peak_memory
 from mlaas4hep.streaming.measure.raw_reading import Step, read_raw
 from mlaas4hep.streaming.monitor import Collector, Monitor
+from mlaas4hep.streaming.process_memory import peak_memory
 from mlaas4hep.streaming.scan.branches import BranchChoice, choose_branches
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.streaming.scan.scan import scan

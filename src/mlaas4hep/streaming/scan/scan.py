@@ -17,8 +17,8 @@ from mlaas4hep.features.statistics.exact import ExactSum
 from mlaas4hep.features.statistics.specs import Specs
 from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.measure.memory import give_back
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
 
 __all__ = ["ClassCount", "FileScan", "RangeCount", "Scan", "cutflows_of", "quotas", "scan"]

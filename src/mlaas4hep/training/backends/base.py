@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.training.events.base import Events, Task
-from mlaas4hep.training.fitting.outputs import Said
+from mlaas4hep.training.events.outputs import Said
 
 if TYPE_CHECKING:
     import onnx

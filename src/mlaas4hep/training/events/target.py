@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlaas4hep.bundle.target import TargetScale
+from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.training.events.base import Arrays, Events
 
 if TYPE_CHECKING:

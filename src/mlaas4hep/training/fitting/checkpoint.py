@@ -18,7 +18,7 @@ from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.scan.scan import Scan
 from mlaas4hep.streaming.scan.state import scan_to_state
-from mlaas4hep.training.fitting.user_model import sources_of
+from mlaas4hep.training.user_code.user_model import sources_of
 
 __all__ = ["checkpoint_folder", "checkpointing"]
 

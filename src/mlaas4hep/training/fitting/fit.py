@@ -14,31 +14,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.target import TargetScale
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.features.split import TRAIN, VALIDATION
+from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset
 from mlaas4hep.streaming.dataset.keys import rows_key
 from mlaas4hep.streaming.dataset.rows import target_dtype
 from mlaas4hep.streaming.dataset.store import DiskStore
-from mlaas4hep.streaming.measure.memory import give_back
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
-from mlaas4hep.training.events import giveaway
 from mlaas4hep.training.events.memory import check_memory
+from mlaas4hep.training.events.outputs import OutputKind, find_output
 from mlaas4hep.training.events.part import PartEvents
 from mlaas4hep.training.events.target import Standardised, target_scale
-from mlaas4hep.training.fitting.imports import importing
-from mlaas4hep.training.fitting.model_source import convolves, frameworks_wanted
-from mlaas4hep.training.fitting.outputs import OutputKind, find_output
+from mlaas4hep.training.fitting import giveaway
 from mlaas4hep.training.fitting.rehearsal import few_of, rehearse
-from mlaas4hep.training.fitting.tensorflow_start import quiet_tensorflow, without_onednn
-from mlaas4hep.training.fitting.user_model import build_model, load_model_file
 from mlaas4hep.training.prepare import Prepared, memory_limit
+from mlaas4hep.training.user_code.imports import importing
+from mlaas4hep.training.user_code.model_source import convolves, frameworks_wanted
+from mlaas4hep.training.user_code.tensorflow_start import quiet_tensorflow, without_onednn
+from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 
 __all__ = ["Trained", "load_user_module", "open_dataset", "train"]
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlaas4hep.bundle.target import TargetScale
+from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.training.events.base import Task
 
 if TYPE_CHECKING:

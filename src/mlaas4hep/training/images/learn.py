@@ -14,11 +14,11 @@ from mlaas4hep.extras import install_hint
 from mlaas4hep.features.split import TRAIN, VALIDATION
 from mlaas4hep.streaming.execution import ordered_map
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.training.fitting.tensorflow_start import quiet_tensorflow, without_onednn
 from mlaas4hep.training.images.network import resnet
 from mlaas4hep.training.images.pixels import Frame, Pixels
 from mlaas4hep.training.images.settings import ImageSettings
 from mlaas4hep.training.metrics.classification import accuracy, log_loss, predicted_classes
+from mlaas4hep.training.user_code.tensorflow_start import quiet_tensorflow, without_onednn
 
 __all__ = ["Learnt", "Samples", "build", "learn", "scores_of"]
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from mlaas4hep.errors.serving import ForbiddenError
-from mlaas4hep.web.http.sockets import is_loopback
 from mlaas4hep.web.settings import WebSettings
+from mlaas4hep.web.sockets import is_loopback
 
 __all__ = ["Origins"]
 

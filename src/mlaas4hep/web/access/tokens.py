@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 
 from mlaas4hep.errors.serving import ForbiddenError, UnauthorisedError
 from mlaas4hep.web.access.issuers import ALGORITHMS, PAUSE, Issuer, Key
-from mlaas4hep.web.access.rights import Right
+from mlaas4hep.web.rights import Right
 from mlaas4hep.web.settings import WebSecurity
 
 __all__ = ["ANY_AUDIENCE", "Authenticator", "Caller", "ScopeMissingError", "TokenMissingError"]

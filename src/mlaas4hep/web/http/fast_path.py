@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.web.access.origins import Origins
 from mlaas4hep.web.access.rate import Rate, client_key
-from mlaas4hep.web.access.rights import Right, right_of_http
 from mlaas4hep.web.access.tokens import Authenticator, Caller
 from mlaas4hep.web.replies import Answering, Reply, Soon, send_reply
-from mlaas4hep.web.state import State
+from mlaas4hep.web.rights import Right, right_of_http
 from mlaas4hep.web.telemetry.accounts import Accounts, outcome
 from mlaas4hep.web.telemetry.logs import REQUEST_ID
+from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["Hot", "ShortWay"]
 

@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mlaas4hep.web.http.heads import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
 from mlaas4hep.web.http.outgoing import Outgoing
 from mlaas4hep.web.http.unread import PROGRESS, Unread
-from mlaas4hep.web.state import State
 from mlaas4hep.web.telemetry.accounts import DELIVERED
+from mlaas4hep.web.telemetry.state import State
 from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "Guarded"]

@@ -11,13 +11,13 @@ from typing import Any
 import uvicorn
 
 from mlaas4hep.web.certificates import Certificates
-from mlaas4hep.web.gate import Gate
 from mlaas4hep.web.http.accepting import Accepting
 from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
+from mlaas4hep.web.http.gate import Gate
 from mlaas4hep.web.http.outgoing import Outgoing
-from mlaas4hep.web.http.sockets import last_connections, refuse_connections
 from mlaas4hep.web.settings import WebSettings
-from mlaas4hep.web.state import State
+from mlaas4hep.web.sockets import last_connections, refuse_connections
+from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["HttpServer"]
 

@@ -7,10 +7,10 @@ import time
 
 from starlette.types import Scope
 
-from mlaas4hep.web.access.rights import Right
 from mlaas4hep.web.access.tokens import Caller
-from mlaas4hep.web.state import State
+from mlaas4hep.web.rights import Right
 from mlaas4hep.web.telemetry.logs import ACCESS
+from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["BROKEN", "CUT_OFF", "DELIVERED", "Accounts", "outcome"]
 

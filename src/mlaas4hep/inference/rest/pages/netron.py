@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.downloads import file_response, inside
 from mlaas4hep.inference.rest.pages.html import choose_page
-from mlaas4hep.inference.rest.tfaas.downloads import file_response, inside
 
 __all__ = ["Netron"]
 

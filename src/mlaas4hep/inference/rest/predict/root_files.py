@@ -22,8 +22,8 @@ from mlaas4hep.errors.serving import (
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.execution.sandbox import command, environment
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.downloads import file_response
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
-from mlaas4hep.inference.rest.tfaas.downloads import file_response
 from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import read_json

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from mlaas4hep.errors.serving import BadRequestError, ServingError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
-from mlaas4hep.inference.rest.pages.describe import params_json, version_json
+from mlaas4hep.inference.rest.describe import params_json, version_json
 from mlaas4hep.inference.rest.uploads import Form, receive_file, receive_form, staging
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import decode_json, read_json

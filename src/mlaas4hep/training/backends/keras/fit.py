@@ -27,7 +27,7 @@ from mlaas4hep.training.backends.loop import run_passes
 from mlaas4hep.training.backends.numbers import evaluate
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS, Pass
 from mlaas4hep.training.events.base import Arrays, Events
-from mlaas4hep.training.fitting.user_model import user_errors
+from mlaas4hep.training.user_code.user_model import user_errors
 
 __all__ = ["fit"]
 

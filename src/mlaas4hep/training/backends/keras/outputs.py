@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.links import LossFunction, Reading, reading_of
 from mlaas4hep.training.events.base import Task
-from mlaas4hep.training.fitting.outputs import Said
+from mlaas4hep.training.events.outputs import Said
 
 __all__ = [
     "activation_missing",

@@ -17,7 +17,7 @@ from mlaas4hep.training.backends.numbers import evaluate
 from mlaas4hep.training.backends.sklearn.stages import staged_curves
 from mlaas4hep.training.backends.warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
-from mlaas4hep.training.fitting.outputs import Said
+from mlaas4hep.training.events.outputs import Said
 
 if TYPE_CHECKING:
     import onnx

@@ -13,7 +13,7 @@ from mlaas4hep.training.backends.passes import Pass
 from mlaas4hep.training.backends.sklearn.sparse import without_sparse_columns
 from mlaas4hep.training.backends.sklearn.weights import fit_weighted, takes_weight
 from mlaas4hep.training.events.base import Events
-from mlaas4hep.training.fitting.user_model import user_errors
+from mlaas4hep.training.user_code.user_model import user_errors
 
 if TYPE_CHECKING:
     from mlaas4hep.training.backends.sklearn.backend import SklearnBackend

@@ -17,7 +17,7 @@ from mlaas4hep.training.backends.links import shifts_along
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS
 from mlaas4hep.training.backends.warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
-from mlaas4hep.training.fitting.outputs import Said
+from mlaas4hep.training.events.outputs import Said
 
 if TYPE_CHECKING:
     import onnx
@@ -101,7 +101,7 @@ class TorchBackend:
     def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
         """The module itself, untrained."""
         from mlaas4hep.training.backends.torch.outputs import check_outputs
-        from mlaas4hep.training.fitting.user_model import user_errors
+        from mlaas4hep.training.user_code.user_model import user_errors
 
         with user_errors(str(getattr(settings.module, "__file__", "model")), "the torch module cannot be called"):
             check_outputs(model, few.width, settings.task, settings.classes)

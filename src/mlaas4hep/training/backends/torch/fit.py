@@ -27,7 +27,7 @@ from mlaas4hep.training.backends.torch.outputs import (
 )
 from mlaas4hep.training.backends.torch.own import own_training
 from mlaas4hep.training.events.base import Arrays, Events
-from mlaas4hep.training.fitting.user_model import user_errors
+from mlaas4hep.training.user_code.user_model import user_errors
 
 __all__ = ["dump", "fit", "loss_function"]
 

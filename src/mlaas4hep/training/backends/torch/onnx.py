@@ -15,7 +15,7 @@ from torch import nn
 from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 from mlaas4hep.training.backends.onnx import OPSET, conversion, finish
 from mlaas4hep.training.backends.torch.outputs import Scores, evaluating
-from mlaas4hep.training.fitting.standard_error import EVERYTHING, without_text
+from mlaas4hep.training.user_code.standard_error import EVERYTHING, without_text
 
 if TYPE_CHECKING:
     import onnx

@@ -16,7 +16,7 @@ from mlaas4hep.training.backends.numbers import evaluate
 from mlaas4hep.training.backends.passes import joined, steps_of
 from mlaas4hep.training.backends.torch.outputs import Scores, evaluating, output_kind, set_mode
 from mlaas4hep.training.events.base import Events, Task
-from mlaas4hep.training.fitting.user_model import user_errors
+from mlaas4hep.training.user_code.user_model import user_errors
 
 __all__ = ["own_loop", "own_training"]
 

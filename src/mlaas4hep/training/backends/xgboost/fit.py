@@ -14,13 +14,13 @@ import numpy as np
 import xgboost
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.streaming.measure.memory import give_back
+from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.files import check_room
 from mlaas4hep.training.backends.loop import Progression, read_checkpoint, write_checkpoint
 from mlaas4hep.training.backends.xgboost.memory import check_streamed, fits_in_arrays, page_rows
 from mlaas4hep.training.events.base import Arrays, Events
-from mlaas4hep.training.fitting.user_model import user_errors
+from mlaas4hep.training.user_code.user_model import user_errors
 
 __all__ = ["fit"]
 

@@ -18,16 +18,16 @@ from mlaas4hep.errors.serving import ServingError, UnauthorisedError
 from mlaas4hep.web.access.origins import Origins
 from mlaas4hep.web.access.rate import Rate, client_key
 from mlaas4hep.web.access.refusal import refuse
-from mlaas4hep.web.access.rights import Right, right_of_http
 from mlaas4hep.web.access.tokens import Authenticator
+from mlaas4hep.web.body_budget import Incoming
 from mlaas4hep.web.errors import UnreadBodyError
 from mlaas4hep.web.http.fast_path import ShortWay
-from mlaas4hep.web.http.held import Incoming
 from mlaas4hep.web.replies import Answering
+from mlaas4hep.web.rights import Right, right_of_http
 from mlaas4hep.web.settings import WebSettings
-from mlaas4hep.web.state import State
 from mlaas4hep.web.telemetry.accounts import Accounts, outcome
 from mlaas4hep.web.telemetry.logs import REQUEST_ID
+from mlaas4hep.web.telemetry.state import State
 from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["Gate"]

@@ -19,8 +19,8 @@ from types import ModuleType
 from mlaas4hep.atomic.files import output_error
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
 from mlaas4hep.extras import extra_of, install_hint
-from mlaas4hep.frameworks.original import original_layers
-from mlaas4hep.training.fitting.model_source import MODEL_WANTED, frameworks_wanted
+from mlaas4hep.frameworks.user_code.original import original_layers
+from mlaas4hep.training.user_code.model_source import MODEL_WANTED, frameworks_wanted
 
 __all__ = ["build_model", "load_model_file", "sources_of", "user_errors"]
 

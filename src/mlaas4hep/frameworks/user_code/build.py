@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlaas4hep.errors import BundleError
-from mlaas4hep.frameworks.original import original_layers
+from mlaas4hep.frameworks.user_code.original import original_layers
 
 __all__ = ["built_by_code"]
 

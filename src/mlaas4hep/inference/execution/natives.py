@@ -14,7 +14,7 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Kind, Native, Source
 from mlaas4hep.frameworks.onnx.specs import first_line
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
-from mlaas4hep.inference.conversion.served import read_served
+from mlaas4hep.inference.execution.served import read_served
 
 __all__ = ["Framework", "framework_of", "load_native", "open_native"]
 

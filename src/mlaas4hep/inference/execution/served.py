@@ -56,7 +56,7 @@ class Served:
 
 def needs_sandbox(served: Served) -> bool:
     """True if its framework may serve it only where processes are closed in by bubblewrap."""
-    from mlaas4hep.inference.conversion.natives import framework_of
+    from mlaas4hep.inference.execution.natives import framework_of
 
     return framework_of(served.kind).WORKER == CLOSED
 

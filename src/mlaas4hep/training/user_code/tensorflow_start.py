@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from mlaas4hep.training.fitting.standard_error import without_text
+from mlaas4hep.training.user_code.standard_error import without_text
 
 __all__ = ["quiet_tensorflow", "without_onednn"]
 

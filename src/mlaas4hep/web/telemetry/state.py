@@ -8,7 +8,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from mlaas4hep.web.http.held import Held
+from mlaas4hep.web.body_budget import Held
 from mlaas4hep.web.telemetry.metrics import Metrics
 
 __all__ = ["State"]

@@ -42,6 +42,6 @@ def original_layers() -> Iterator[None]:
 def _layer(name: str) -> Any:
     if name != "JaggedArrayLinear":
         raise AttributeError(f"there is no {name} here, only JaggedArrayLinear")
-    from mlaas4hep.frameworks.torch.jagged import JaggedArrayLinear
+    from mlaas4hep.frameworks.user_code.jagged import JaggedArrayLinear
 
     return JaggedArrayLinear

@@ -1,0 +1,1 @@
+"""Models that only the user's code can build; the original's layer."""
