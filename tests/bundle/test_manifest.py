@@ -45,6 +45,18 @@ def test_a_manifest_survives_json(layout: Layout, make_manifest: Make) -> None:
     assert back.width == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"task": "binary", "classes": ("b", "s"), "signal": "s"}, ("s",)),
+        ({"task": "multiclass", "classes": ("b", "s", "t"), "signal": None}, ("b", "s", "t")),
+        ({"task": "regression", "classes": (), "signal": None}, ()),
+    ],
+)
+def test_names_of_scores(layout: Layout, make_manifest: Make, changes: dict[str, Any], names: tuple[str, ...]) -> None:
+    assert make_manifest(layout, **changes).score_names == names
+
+
 def test_infinite_floors_survive_json(layout: Layout, make_manifest: Make) -> None:
     open_ended = replace(layout, branches=tuple(replace(b, floor=float("-inf")) for b in layout.branches))
     back = read_manifest(make_manifest(open_ended).to_json(), "here")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mlaas4hep.features.gather import Sources, Transform, gather
+from mlaas4hep.features.gather import Sources, gather
 from mlaas4hep.features.layout import FeatureBranch, Layout
 
 SPECIAL = [0.0, -0.0, math.nan, math.inf, -math.inf, 1e-45, -1e-40, 3.4e38, -3.4e38, -999.0, -1.0, 7.0]
@@ -155,7 +155,7 @@ def test_shapes_and_types_that_do_not_fit() -> None:
     sources = Sources([np.zeros((2, 3), np.float32)])
     rows = np.zeros(2, np.int64)
     out = np.empty((2, 3), np.float32)
-    other = Transform.of(Layout((FeatureBranch("x", "flat", 1, 0.0, 1.0, 0.0, 0.0),)))
+    other = Layout((FeatureBranch("x", "flat", 1, 0.0, 1.0, 0.0, 0.0),)).prepared
     read_only = np.zeros((2, 3), np.float32)
     read_only.flags.writeable = False
     with pytest.raises(ValueError, match="3 raw columns cannot become an output of"):

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Features
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.features.gather import Sources, Transform, gather
+from mlaas4hep.features.gather import Sources, gather
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.normalisation import build_layout, layout_from_legacy
@@ -153,5 +153,5 @@ def test_a_difference_that_looks_like_a_missing_value_stays_one(
         assert seen[:, 2].tolist() == [1.0] * size + [0.0] * len(missing)
     rows = np.arange(len(values))
     gathered = np.empty_like(seen)
-    gather(gathered, Sources([np.ascontiguousarray(raw)]), None, rows, Transform.of(layout))
+    gather(gathered, Sources([np.ascontiguousarray(raw)]), None, rows, layout.prepared)
     np.testing.assert_array_equal(gathered, seen)

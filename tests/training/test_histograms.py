@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import OutputError
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.training.report.histograms import Histograms
+from mlaas4hep.training.judging.histograms import Histograms
+from mlaas4hep.training.report.histogram_files import write_branch_histograms
 
 LAYOUT = Layout(
     (
@@ -106,7 +107,7 @@ def test_write(tmp_path: Path) -> None:
     histograms = Histograms(layout, RANGES, ["bkg $_", "sig"], bins=10)
     histograms.fill(raw, layout.transform(raw), y)
     folder = tmp_path / "deep" / "plots"
-    written = histograms.write(folder)
+    written = write_branch_histograms(histograms, folder)
     names = {"pt.png", "PT_2.png", "Jet_.._eta.png", "histograms.json"}
     assert {path.name for path in folder.iterdir()} == {path.name for path in written} == names
     assert [path.name for path in folder.parent.iterdir()] == ["plots"]
@@ -115,7 +116,7 @@ def test_write(tmp_path: Path) -> None:
     picture = (folder / content["branches"]["PT"]["file"]).read_bytes()
     assert picture.startswith(b"\x89PNG")
     (folder / "own.txt").write_text("stays")
-    histograms.write(folder)
+    write_branch_histograms(histograms, folder)
     assert (folder / "own.txt").read_text() == "stays"
     assert (folder / "PT_2.png").read_bytes() == picture
 
@@ -125,5 +126,5 @@ def test_write_where_a_file_stands(tmp_path: Path) -> None:
     place.write_text("")
     histograms = Histograms(Layout(()), {}, [])
     with pytest.raises(OutputError, match=r"file: histograms cannot be written: .*; choose another folder"):
-        histograms.write(place)
+        write_branch_histograms(histograms, place)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -120,6 +120,13 @@ class Manifest(Section):
         """Number K of columns of the scores."""
         return len(self.classes) if self.task == "multiclass" else 1
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the columns of the scores: a class each, for binary the signal's alone; empty for regression."""
+        if len(self.classes) == 2 and self.width == 1:
+            return (self.signal or self.classes[1],)
+        return self.classes if len(self.classes) == self.width else ()
+
     def to_json(self) -> bytes:
         """The bytes of ``manifest.json``: fields in the order of the schema, free sections sorted."""
         return json_bytes(self)

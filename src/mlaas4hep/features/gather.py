@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.compiled import address_of, carray, compiled, pointer, prefetch, rows_of_output
-
-if TYPE_CHECKING:
-    from mlaas4hep.features.layout import Layout
 
 __all__ = ["Sources", "Transform", "gather"]
 
@@ -45,17 +42,34 @@ class Transform:
     exempt: NDArray[np.int64]
 
     @staticmethod
-    def of(layout: Layout) -> Transform:
-        """From a layout."""
-        offset, scale, floor, fill = (layout.expand(name) for name in ("offset", "scale", "floor", "fill"))
-        if layout.nan:
+    def of(
+        width: int,
+        numbers: Sequence[NDArray[np.float32]],
+        missing: Sequence[float],
+        exempt: NDArray[np.bool_],
+        *,
+        mask: bool,
+        nan: bool,
+    ) -> Transform:
+        """Make one from offset, scale, floor and fill of each column.
+
+        Args:
+            width: number D of raw columns.
+            numbers: the four, each float32 [D].
+            missing: values that mean missing.
+            exempt: true for columns in which none of them does, bool [D].
+            mask: D more columns say where a value is real.
+            nan: the model understands NaN.
+        """
+        offset, scale, floor, fill = numbers
+        if nan:
             floor, fill = np.full_like(floor, -np.inf), np.full_like(fill, np.nan)
-        count = len(layout.missing)
-        missing = np.full(max(_AT_ONCE, count) if count else 0, np.nan, dtype=np.float32)
+        count = len(missing)
+        padded = np.full(max(_AT_ONCE, count) if count else 0, np.nan, dtype=np.float32)
         with np.errstate(over="ignore"):
-            missing[:count] = layout.missing
-        exempt = np.flatnonzero(layout.shifted) if count else np.empty(0, dtype=np.int64)
-        return Transform(layout.width, layout.mask, _in_lines([offset, scale, floor, fill]), missing, exempt)
+            padded[:count] = missing
+        left_out = np.flatnonzero(exempt) if count else np.empty(0, dtype=np.int64)
+        return Transform(width, mask, _in_lines([offset, scale, floor, fill]), padded, left_out)
 
     @property
     def model_width(self) -> int:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from mlaas4hep.features.gather import Transform
+from mlaas4hep.features.gather import Transform
 
 __all__ = ["FeatureBranch", "Layout"]
 
@@ -134,9 +133,9 @@ class Layout:
     def prepared(self) -> Transform:
         """The transformation with its numbers as arrays, made once."""
         if not self._prepared:
-            from mlaas4hep.features.gather import Transform
-
-            self._prepared.append(Transform.of(self))
+            numbers = [self.expand(name) for name in ("offset", "scale", "floor", "fill")]
+            made = Transform.of(self.width, numbers, self.missing, self.shifted, mask=self.mask, nan=self.nan)
+            self._prepared.append(made)
         return self._prepared[0]
 
 

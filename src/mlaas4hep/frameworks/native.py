@@ -10,21 +10,18 @@ and ``scale``, if a regression was trained on ``(target - offset) / scale``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.extras import extra_of, install_hint
+from mlaas4hep.frameworks.scorer import Predict
 from mlaas4hep.frameworks.target import TargetScale
 
-__all__ = ["NativeModel", "Predict", "to_scores"]
-
-Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
+__all__ = ["NativeModel", "to_scores"]
 
 
 class NativeModel:

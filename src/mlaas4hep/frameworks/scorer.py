@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
 
-__all__ = ["Scorer", "checked", "in_batches"]
+__all__ = ["Predict", "Scorer", "checked", "in_batches"]
 
 BATCH = 16_384
+
+Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
 
 
 class Scorer(Protocol):

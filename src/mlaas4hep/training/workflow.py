@@ -23,12 +23,13 @@ from mlaas4hep.training.events.split_table import write_split
 from mlaas4hep.training.fitting.checkpoint import checkpointing
 from mlaas4hep.training.fitting.fit import Trained, load_user_module, train
 from mlaas4hep.training.judging.assess import ROWS_FOR_IMPORTANCE, Assessment, assess
+from mlaas4hep.training.judging.histograms import Histograms
 from mlaas4hep.training.judging.importance import ScoreFunction, affordable, permutation_importance
 from mlaas4hep.training.judging.overtraining import overtraining
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.prepare import Prepared, opened, prepare
 from mlaas4hep.training.publish import Converted, convert, publish
-from mlaas4hep.training.report.histograms import Histograms
+from mlaas4hep.training.report.histogram_files import write_branch_histograms
 from mlaas4hep.training.reporting import report_of
 from mlaas4hep.training.user_code.imports import modules_left_alone
 
@@ -164,7 +165,7 @@ def _run(
                 if split_out is not None:
                     write_split(trained.dataset, split_out)
         if histograms is not None and workflow.histograms is not None:
-            histograms.write(workflow.histograms)
+            write_branch_histograms(histograms, workflow.histograms)
     served = "onnx" if converted.onnx is not None else "native"
     warnings = tuple(monitor.warnings)
     return Result(destination, workflow, metrics, warnings, served, converted.reason, trained.waiting)

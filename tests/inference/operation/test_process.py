@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.operation.process import addresses, check_addresses
+from mlaas4hep.inference.operation.process import addresses
+from mlaas4hep.inference.operation.serve import check_addresses
 from mlaas4hep.inference.settings import Security, Settings
 from mlaas4hep.web.settings import Tls
 from mlaas4hep.web.sockets import bind, hold, is_loopback

@@ -13,7 +13,6 @@ from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.inference.execution import Runtime, TensorSpec, open_runtime
-from mlaas4hep.inference.execution.opening import score_names
 from mlaas4hep.inference.execution.served import Served, write_served
 from mlaas4hep.inference.settings import Limits
 from tests.support.onnx_graphs import linear, model_of
@@ -111,13 +110,6 @@ def test_damaged_description(tmp_path: Path, name: str, what: str, content: str)
     (tmp_path / name).write_text(content)
     with pytest.raises(ModelRefusedError, match=f"{what} cannot be read"):
         opened(tmp_path)
-
-
-def test_score_names() -> None:
-    assert score_names(("b", "s"), "s", 1) == ("s",)
-    assert score_names(("b", "s"), None, 1) == ("s",)
-    assert score_names(("b", "s", "t"), None, 3) == ("b", "s", "t")
-    assert score_names((), None, 1) == ()
 
 
 def test_maps_in_a_model_put_there_by_hand_are_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors.findings import few
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers.common import clusters_of, one_line
+from mlaas4hep.streaming.readers.common import clusters_of
 from mlaas4hep.streaming.readers.root.arrays import from_awkward, is_number, native
 from mlaas4hep.streaming.readers.tables.cursor import Cursors
 
@@ -85,9 +86,9 @@ def test_few() -> None:
 
 
 def test_one_line() -> None:
-    assert one_line(ValueError("\n\n first \nsecond")) == "first"
-    assert one_line(KeyError()) == "KeyError"
-    assert len(one_line(ValueError("x" * 999))) == 160
+    assert first_line(ValueError("\n\n first \nsecond")) == "first"
+    assert first_line(KeyError()) == "KeyError"
+    assert len(first_line(ValueError("x" * 999))) == 300
 
 
 @given(

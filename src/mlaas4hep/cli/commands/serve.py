@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.extras import require
 
         require("server")
-        from mlaas4hep.inference.operation.process import serve as run
+        from mlaas4hep.inference.operation.serve import serve as run
         from mlaas4hep.inference.operation.settings_file import load_settings
 
         options = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
 from mlaas4hep.frameworks.keras.vetting import strange_classes
-from mlaas4hep.frameworks.native import Predict
+from mlaas4hep.frameworks.scorer import Predict
 from mlaas4hep.frameworks.user_code.build import built_by_code
 
 __all__ = ["load_keras", "load_keras_weights", "strange_layers"]

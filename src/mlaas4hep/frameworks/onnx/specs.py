@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["ONNX_DTYPES", "first_line", "is_batched", "spec_of"]
+__all__ = ["ONNX_DTYPES", "is_batched", "spec_of"]
 
 ONNX_DTYPES: Final = {
     "tensor(float)": "float32",
@@ -51,12 +49,3 @@ def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
 def is_batched(specs: Iterable[TensorSpec]) -> bool:
     """True if the first axis of every tensor is of any size. That its rows are independent is only presumed."""
     return all(spec.shape and spec.shape[0] == -1 for spec in specs)
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says, in one line of at most 300 characters."""
-    if isinstance(error, MLaaS4HEPError):
-        return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = re.sub(r"\x1b\[[0-9;]*m", "", lines[0]) if lines else type(error).__name__
-    return text[:300]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
-from mlaas4hep.frameworks.native import Predict
+from mlaas4hep.frameworks.scorer import Predict
 
 __all__ = ["load_skops", "trusted"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.native import Predict
+from mlaas4hep.frameworks.scorer import Predict
 from mlaas4hep.frameworks.user_code.build import built_by_code
 
 __all__ = ["load_torch"]

@@ -14,8 +14,8 @@ from typing import Any
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
-from mlaas4hep.frameworks.onnx.specs import first_line
 from mlaas4hep.frameworks.recognition.recognise import recognise
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
 from mlaas4hep.frameworks.onnx.edit import fixed_batch, free_batch
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
-from mlaas4hep.frameworks.onnx.specs import first_line
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
 from mlaas4hep.inference.execution.natives import Framework

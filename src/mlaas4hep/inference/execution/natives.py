@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Kind, Native, Source
-from mlaas4hep.frameworks.onnx.specs import first_line
+from mlaas4hep.errors.text import first_line
+from mlaas4hep.frameworks.foreign import CLOSED, FEATURES, SCORES, Kind, Native, Source
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
-from mlaas4hep.inference.execution.served import read_served
+from mlaas4hep.inference.execution.served import Served, read_served
 
-__all__ = ["Framework", "framework_of", "load_native", "open_native"]
+__all__ = ["Framework", "framework_of", "load_native", "needs_sandbox", "open_native"]
 
 HERE: Final = "mlaas4hep.frameworks."
 MODULES: Final[dict[Kind, tuple[str, str]]] = {
@@ -55,6 +55,11 @@ class Framework(Protocol):
 def framework_of(kind: Kind) -> Framework:
     """The module for a format."""
     return cast("Framework", importlib.import_module(HERE + MODULES[kind][0]))
+
+
+def needs_sandbox(served: Served) -> bool:
+    """True if its framework may serve it only where processes are closed in by bubblewrap."""
+    return framework_of(served.kind).WORKER == CLOSED
 
 
 def load_native(source: Source) -> Native:
@@ -97,7 +102,6 @@ def open_native(folder: Path, threads: int) -> Native:
 
 def _bundle(folder: Path, threads: int) -> Native:
     from mlaas4hep.bundle import load_bundle
-    from mlaas4hep.inference.execution.opening import score_names
 
     bundle = load_bundle(folder)
     manifest = bundle.manifest
@@ -107,7 +111,7 @@ def _bundle(folder: Path, threads: int) -> Native:
         return {SCORES: scorer.scores(np.asarray(inputs[FEATURES], np.float32))}
 
     columns = manifest.layout.columns
-    names = score_names(manifest.classes, manifest.signal, manifest.width)
+    names = manifest.score_names
     return Native(
         platform=manifest.framework,
         inputs=(TensorSpec(FEATURES, "float32", (-1, len(columns)), columns),),

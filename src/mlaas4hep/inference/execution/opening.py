@@ -30,7 +30,8 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads, limits)
     if (folder / "served.json").is_file():
-        from mlaas4hep.inference.execution.served import needs_sandbox, read_served
+        from mlaas4hep.inference.execution.natives import needs_sandbox
+        from mlaas4hep.inference.execution.served import read_served
 
         served = read_served(folder)
         if served.runtime == "worker":
@@ -60,16 +61,9 @@ def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
         return _worker(folder, threads, limits)
     columns = {
         "features": manifest.layout.columns,
-        "scores": score_names(manifest.classes, manifest.signal, manifest.width),
+        "scores": manifest.score_names,
     }
     return _onnx(folder, threads, limits, batched=True, columns=columns)
-
-
-def score_names(classes: tuple[str, ...], signal: str | None, width: int) -> tuple[str, ...]:
-    """Names of the columns of a bundle's scores: a class each, for binary the signal's alone; empty for regression."""
-    if len(classes) == 2 and width == 1:
-        return (signal or classes[1],)
-    return classes if len(classes) == width else ()
 
 
 def _onnx(folder: Path, threads: int, limits: Limits, **known: Any) -> Runtime:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import CLOSED, Kind
+from mlaas4hep.frameworks.foreign import Kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["FILE", "Served", "needs_sandbox", "read_served", "write_served"]
+__all__ = ["FILE", "Served", "read_served", "write_served"]
 
 FILE = "served.json"
 
@@ -52,13 +52,6 @@ class Served:
     rows: int = 0
     reason: str = ""
     max_batch_size: int | None = None
-
-
-def needs_sandbox(served: Served) -> bool:
-    """True if its framework may serve it only where processes are closed in by bubblewrap."""
-    from mlaas4hep.inference.execution.natives import framework_of
-
-    return framework_of(served.kind).WORKER == CLOSED
 
 
 def write_served(folder: Path, served: Served) -> None:

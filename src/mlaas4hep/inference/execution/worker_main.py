@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlaas4hep.frameworks.onnx.specs import first_line
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.inference.execution.framing import FramingError, receive, send
 from mlaas4hep.inference.execution.sandbox import confine
 

@@ -7,13 +7,11 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlaas4hep.errors import ConfigError
 from mlaas4hep.inference.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from mlaas4hep.inference.grpc.relay import Relay
     from mlaas4hep.inference.server import Server
 
-__all__ = ["Place", "addresses", "check_addresses", "run_process", "serve"]
+__all__ = ["Place", "addresses", "run_process"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 AFTER = 5.0
@@ -43,37 +41,6 @@ class Place:
     worker: str = "0"
     folder: Path | None = None
     parent: int | None = None
-
-
-def serve(settings: Settings, say: Say | None = None) -> int:
-    """Serve until a signal says to stop; the exit code.
-
-    Args:
-        settings: of the server.
-        say: is told one line with the addresses once requests are answered; default: standard output.
-
-    Raises:
-        ConfigError: the settings contradict each other, a port is taken, certificates cannot be used.
-    """
-    check_addresses(settings)
-    say = say or _print
-    if settings.workers == 1:
-        return run_process(settings, Place(), lambda line, _http, _grpc: say(line))
-    from mlaas4hep.inference.operation.supervisor import supervise
-
-    return supervise(settings, say)
-
-
-def check_addresses(settings: Settings) -> None:
-    """Raises ConfigError if everybody in the network could do everything without having been asked for."""
-    from mlaas4hep.web.sockets import is_loopback
-
-    if not (is_loopback(settings.host) or settings.security.issuers or settings.insecure):
-        raise ConfigError(
-            "only loopback addresses are served without authentication",
-            where=settings.host,
-            hint="name security.issuers in --config, or add --insecure",
-        )
 
 
 def addresses(settings: Settings, port: int, grpc_port: int | None) -> str:
@@ -239,8 +206,3 @@ async def _every(seconds: float, call: Callable[[], object]) -> None:
             call()
         except OSError:
             LOG.exception("failed, will be tried again")
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

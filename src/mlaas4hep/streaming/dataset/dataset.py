@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.features.gather import Sources, Transform, gather
+from mlaas4hep.features.gather import Sources, gather
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.dataset.assemble import Assembler, Chunk
@@ -106,7 +106,7 @@ class Dataset:
         self.workers = workers
         self.budget = budget
         self._reader = RowReader(pipeline, layout, target)
-        self._transform = Transform.of(layout)
+        self._transform = layout.prepared
         self._ranges = scan.ranges
         self._buffers = Buffers(budget.limit // 8)
         # For all passes: to start a thread takes longer than to make a small chunk.

@@ -13,7 +13,7 @@ from mlaas4hep.errors.findings import few
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.base import Branch, Source
 
-__all__ = ["LabelSource", "Reader", "clusters_of", "one_line"]
+__all__ = ["LabelSource", "Reader", "clusters_of"]
 
 
 class LabelSource(Source, Protocol):
@@ -145,10 +145,3 @@ class Reader:
 def clusters_of(bounds: Iterable[int], entries: int) -> tuple[int, ...]:
     """Entry numbers in ascending order, each once, with 0 and ``entries``; those outside are left out."""
     return tuple(sorted({0, entries} | {int(bound) for bound in bounds if 0 < bound < entries}))
-
-
-def one_line(error: BaseException, most: int = 160) -> str:
-    """The first line with content of a foreign error's text, not longer than ``most`` characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.formats import COMPRESSIONS, compression_of
-from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
 from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd, read_error
@@ -81,7 +81,7 @@ def open_raw(path: str) -> IO[bytes]:
         file: IO[bytes] = fsspec.open(path, "rb").open()
     except ImportError as error:
         raise FrameworkMissingError(
-            f"reading {path.split(':', 1)[0]}:// needs another package: {one_line(error)}", where=path
+            f"reading {path.split(':', 1)[0]}:// needs another package: {first_line(error)}", where=path
         ) from error
     except Exception as error:
         raise read_error(path, error) from error

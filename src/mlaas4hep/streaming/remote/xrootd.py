@@ -14,8 +14,8 @@ from functools import cache
 from typing import Final
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.extras import install_hint
-from mlaas4hep.streaming.readers.common import one_line
 
 __all__ = ["TIMEOUTS", "configure", "is_xrootd", "read_error"]
 
@@ -97,4 +97,4 @@ def read_error(path: str, error: BaseException) -> FileReadError:
     for words, what, hint in _HINTS:
         if words in text:
             return FileReadError(what, where=path, hint=hint)
-    return FileReadError(f"cannot be read: {one_line(error)}", where=path)
+    return FileReadError(f"cannot be read: {first_line(error)}", where=path)

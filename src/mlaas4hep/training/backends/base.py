@@ -17,9 +17,11 @@ from mlaas4hep.training.events.outputs import Said
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Backend", "FitSettings", "History", "Progress"]
+__all__ = ["Backend", "FitSettings", "History", "Predict", "Progress"]
 
 Progress = Callable[[int, int, dict[str, float]], None]
+Predict = Callable[[Any, NDArray[np.float32], Task], NDArray[np.float32]]
+"""`Backend.predict`."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from mlaas4hep.features.split import PARTS, TEST, TRAIN, VALIDATION
 from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.events.base import Task
+from mlaas4hep.training.judging.histograms import Histograms
 from mlaas4hep.training.metrics.gather import Gatherer
 from mlaas4hep.training.metrics.parts import Scored
-from mlaas4hep.training.report.histograms import Histograms
 
 __all__ = ["ROWS_FOR_IMPORTANCE", "Assessment", "assess"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlaas4hep.training.report.histograms import Panel
+    from mlaas4hep.training.judging.histograms import Panel
 
 __all__ = ["branch_png"]
 

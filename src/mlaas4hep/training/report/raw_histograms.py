@@ -12,8 +12,9 @@ from mlaas4hep.features.columns import Column, Jagged, select
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.scan.pipeline import Selected
 from mlaas4hep.streaming.scan.summary import Scanned
+from mlaas4hep.training.judging.histograms import Panel, file_names
 from mlaas4hep.training.report.branches import branch_png
-from mlaas4hep.training.report.histograms import Panel, file_names, write_histograms
+from mlaas4hep.training.report.histogram_files import write_histograms
 
 __all__ = ["write_raw_histograms"]
 

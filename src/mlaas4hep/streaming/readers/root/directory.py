@@ -10,7 +10,7 @@ from typing import Any
 
 from mlaas4hep.errors import BranchReadError, FileReadError, FrameworkMissingError
 from mlaas4hep.errors.findings import few
-from mlaas4hep.streaming.readers.common import one_line
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.files import check_local
 from mlaas4hep.streaming.readers.open_local import LocalBytes, too_many_open
 from mlaas4hep.streaming.remote.location import is_remote, local_path
@@ -58,7 +58,7 @@ def open_directory(path: str) -> Any:
     except ImportError as error:
         scheme = path.split(":", 1)[0]
         raise FrameworkMissingError(
-            f"reading {scheme}:// needs another package: {one_line(error)}", where=path
+            f"reading {scheme}:// needs another package: {first_line(error)}", where=path
         ) from error
     except Exception as error:
         raise damage(path, error) from error
@@ -71,7 +71,7 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
         return read_error(path, error)
     if crowded := too_many_open(error):
         return FileReadError(crowded, where=path, hint="raise the limit, or name fewer files at a time")
-    text = one_line(error)
+    text = first_line(error)
     if "Invalid hostid" in text:
         return FileReadError("the URL has no host", where=path, hint="write root://host//path")
     if "expected Chunk of length" in text:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.base import Branch
-from mlaas4hep.streaming.readers.common import clusters_of, one_line
+from mlaas4hep.streaming.readers.common import clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_bytes
 from mlaas4hep.streaming.readers.tables.records import Record, RecordReader
 
@@ -56,8 +57,10 @@ class AvroSource(RecordReader):
 
     def _error(self, error: Exception) -> Exception:
         if "codec" in str(error).lower() and "install" in str(error).lower():
-            return FrameworkMissingError(f"its compression needs another package: {one_line(error)}", where=self._path)
-        text = "ends too early" if isinstance(error, EOFError | StopIteration | zlib.error) else one_line(error)
+            return FrameworkMissingError(
+                f"its compression needs another package: {first_line(error)}", where=self._path
+            )
+        text = "ends too early" if isinstance(error, EOFError | StopIteration | zlib.error) else first_line(error)
         return FileReadError(f"is not an Avro file, or damaged: {text}", where=self._path)
 
 

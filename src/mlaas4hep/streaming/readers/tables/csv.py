@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Column
-from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
+from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_bytes
 from mlaas4hep.streaming.readers.tables.arrow import branch_of, from_arrow, labels_of
 from mlaas4hep.streaming.readers.tables.csv_header import LINES, Header, is_number, read_header
@@ -131,7 +132,7 @@ def _guarded(step: Callable[[], T], path: str, bad: Sequence[str] = ()) -> T:
     try:
         return step()
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        what = bad[0] if bad else one_line(error)
+        what = bad[0] if bad else first_line(error)
         raise FileReadError(f"is not valid CSV: {what}", where=path) from error
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.readers.common import clusters_of, one_line
+from mlaas4hep.errors.text import first_line
+from mlaas4hep.streaming.readers.common import clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_bytes
 from mlaas4hep.streaming.readers.tables.records import BLOCK, Record, RecordReader, Survey
 
@@ -47,7 +48,7 @@ class JsonSource(RecordReader):
             try:
                 yield from self._list(text) if self._is_list() else self._lines(text)
             except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-                raise FileReadError(f"is not valid JSON: {one_line(error)}", where=self._path) from error
+                raise FileReadError(f"is not valid JSON: {first_line(error)}", where=self._path) from error
 
     def _is_list(self) -> bool:
         with open_bytes(self._path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as text:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Column
-from mlaas4hep.streaming.readers.common import Reader, clusters_of, one_line
+from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_raw
 from mlaas4hep.streaming.readers.tables.arrow import branch_of, from_arrow, labels_of
 
@@ -47,7 +48,7 @@ class ParquetSource(Reader):
             self._compression = _compression(metadata)
         except (pa.ArrowException, OSError) as error:
             self._raw.close()
-            raise FileReadError(f"is not a Parquet file, or damaged: {one_line(error)}", where=path) from error
+            raise FileReadError(f"is not a Parquet file, or damaged: {first_line(error)}", where=path) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -74,7 +75,7 @@ class ParquetSource(Reader):
             with self._lock:
                 table = self._file.read_row_groups(groups, columns=names)
         except (pa.ArrowException, OSError) as error:
-            what = f"rows {start} to {stop} of {', '.join(names[:3])} cannot be read: {one_line(error)}"
+            what = f"rows {start} to {stop} of {', '.join(names[:3])} cannot be read: {first_line(error)}"
             raise FileReadError(what, where=self._path, hint="copy the file again") from error
         return table.slice(start - int(self._bounds[first]), stop - start)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.base import Kind
-from mlaas4hep.streaming.readers.common import one_line
 from mlaas4hep.streaming.readers.root.arrays import from_awkward, is_number
 from mlaas4hep.streaming.readers.root.objects import Type, members_of
 from mlaas4hep.streaming.readers.ttree.arrays import part_of, read_branch
@@ -114,7 +114,7 @@ def interpreted(tbranch: Any) -> list[Type]:
     typename = _typename(tbranch)
     interpretation = content = put_right(tbranch) or tbranch.interpretation
     if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
-        return [Type((), "unsupported", typename, fault=one_line(interpretation))]
+        return [Type((), "unsupported", typename, fault=first_line(interpretation))]
     if isinstance(interpretation, uproot.interpretation.jagged.AsJagged):
         content = interpretation.content
     objects = uproot.interpretation.objects
@@ -178,7 +178,7 @@ def _try(tbranch: Any, kinds: Iterable[Type]) -> None:
 def _words(error: Exception) -> str:
     """What went wrong: uproot's errors of objects put it behind the place."""
     message = getattr(error, "message", None)
-    return message if isinstance(message, str) else one_line(error)
+    return message if isinstance(message, str) else first_line(error)
 
 
 def _typename(tbranch: Any) -> str:

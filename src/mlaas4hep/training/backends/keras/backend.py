@@ -92,7 +92,7 @@ class KerasBackend:
 
         with passed_on(settings.warn):
             keras.utils.set_random_seed(settings.seed)
-            return model, fit(model, train, validation, settings)
+            return model, fit(model, train, validation, settings, self.predict)
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
         """Probabilities; logits go through sigmoid or softmax. Of two outputs in a binary task the second counts."""

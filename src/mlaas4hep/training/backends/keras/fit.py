@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.backends.base import FitSettings, History, Predict
 from mlaas4hep.training.backends.keras.outputs import (
     check_outputs,
     compile_if_needed,
@@ -34,12 +34,12 @@ __all__ = ["fit"]
 _VALIDATION_BATCH = 4096
 
 
-def fit(model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
+def fit(model: Any, train: Events, validation: Events, settings: FitSettings, predict: Predict) -> History:
     """Train in place, as described in `KerasBackend.fit`."""
     file = str(getattr(settings.module, "__file__", "model"))
     outputs = ready(model, train.width, settings)
     if has_own_fit(model):
-        return _own_fit(model, outputs, train, validation, settings, file)
+        return _own_fit(model, outputs, train, validation, settings, file, predict)
     learner = _Learner(model, outputs, train, validation, settings, file)
     learner.prepare()
     return run_passes(learner, train, validation, settings)
@@ -283,7 +283,9 @@ def _in_training_order(events: Events) -> Arrays:
     return Arrays(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
 
 
-def _own_fit(model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str) -> History:
+def _own_fit(
+    model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str, predict: Predict
+) -> History:
     """Call the subclass's ``fit`` with all events in memory and the arguments it takes."""
     data = _in_training_order(train)
     task = settings.task
@@ -310,12 +312,10 @@ def _own_fit(model: Any, outputs: int, train: Events, validation: Events, settin
     passed = {name: value for name, value in offered.items() if everything or name in parameters}
     with user_errors(file, "the Keras model's own fit failed"):
         result = model.fit(data.x, y, **passed)
-    from mlaas4hep.training.backends.keras.backend import KerasBackend
-
     curves = {str(k): [float(v) for v in values] for k, values in (getattr(result, "history", None) or {}).items()}
     if "loss" not in curves:
         for part, prefix in ((train, ""), (validation, "val_")):
-            figures = evaluate(part, lambda x: KerasBackend().predict(model, x, task), task)
+            figures = evaluate(part, lambda x: predict(model, x, task), task)
             curves |= {prefix + name: [value] for name, value in figures.items()}
     epochs = len(curves.get("loss", [0.0]))
     settings.progress(epochs - 1, train.size, {name: values[-1] for name, values in curves.items() if values})

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.numbers import evaluate
 from mlaas4hep.training.backends.sklearn.stages import staged_curves
 from mlaas4hep.training.backends.warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
@@ -138,6 +137,8 @@ class SklearnBackend:
 
     def _curves(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
         """Figures after each stage of a boosting, else at the end alone."""
+        from mlaas4hep.training.backends.sklearn.fit import figures_of
+
         history = History(epochs=1)
         for part, prefix in ((train, ""), (validation, "val_")):
             curves = staged_curves(model, part, settings.task)
@@ -204,16 +205,4 @@ def _check_columns(model: Any, few: Events, task: Task) -> None:
     raise ModelFileError(
         f"{type(model).__name__}: {what}{why}",
         hint='scores have one column a class: decision_function_shape="ovr" for SVC and NuSVC',
-    )
-
-
-def figures_of(backend: SklearnBackend, model: Any, events: Any, task: Task) -> dict[str, float]:
-    """Loss and accuracy, see `evaluate`."""
-    said = backend.output(model, task)
-    return evaluate(
-        events,
-        lambda x: backend.predict(model, x, task),
-        task,
-        decision=said.decision,
-        threshold=said.threshold,
     )

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.backends.base import Backend, FitSettings, History
 from mlaas4hep.training.backends.loop import run_passes
+from mlaas4hep.training.backends.numbers import evaluate
 from mlaas4hep.training.backends.passes import Pass
 from mlaas4hep.training.backends.sklearn.sparse import without_sparse_columns
 from mlaas4hep.training.backends.sklearn.weights import fit_weighted, takes_weight
-from mlaas4hep.training.events.base import Events
+from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.user_code.user_model import user_errors
 
-if TYPE_CHECKING:
-    from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
-
-__all__ = ["fit_at_once", "fit_by_passes", "streams"]
+__all__ = ["figures_of", "fit_at_once", "fit_by_passes", "streams"]
 
 
 def streams(model: Any, train: Events, settings: FitSettings) -> bool:
@@ -62,9 +60,7 @@ def fit_at_once(model: Any, train: Events, settings: FitSettings) -> Any:
     return model
 
 
-def fit_by_passes(
-    backend: SklearnBackend, model: Any, train: Events, validation: Events, settings: FitSettings
-) -> History:
+def fit_by_passes(backend: Backend, model: Any, train: Events, validation: Events, settings: FitSettings) -> History:
     """``partial_fit`` over all passes; ``model`` is the trained one afterwards."""
     weighted = train.weighted
     if weighted and not takes_weight(model, "partial_fit"):
@@ -77,7 +73,7 @@ def fit_by_passes(
 class _Streamed:
     """A ``partial_fit`` model as the loop sees it."""
 
-    backend: SklearnBackend
+    backend: Backend
     model: Any
     weighted: bool
     validation: Events
@@ -98,8 +94,6 @@ class _Streamed:
         return _mean(figures)
 
     def _figures(self, events: Any) -> dict[str, float]:
-        from mlaas4hep.training.backends.sklearn.backend import figures_of
-
         return figures_of(self.backend, self.model, events, self.settings.task)
 
     def validate(self) -> dict[str, float]:
@@ -136,3 +130,15 @@ def _mean(figures: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
 
 def _file(settings: FitSettings) -> str:
     return str(getattr(settings.module, "__file__", None) or "model")
+
+
+def figures_of(backend: Backend, model: Any, events: Any, task: Task) -> dict[str, float]:
+    """Loss and accuracy, see `evaluate`."""
+    said = backend.output(model, task)
+    return evaluate(
+        events,
+        lambda x: backend.predict(model, x, task),
+        task,
+        decision=said.decision,
+        threshold=said.threshold,
+    )

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.atomic.files import beside
-from mlaas4hep.errors import OutputError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 
-__all__ = ["Histograms", "Panel", "file_names", "write_histograms"]
+__all__ = ["Histograms", "Panel", "file_names"]
 
 Range = tuple[float, float]
 
@@ -150,54 +146,6 @@ class Histograms:
                 for branch in self.layout.branches
             },
         }
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write one PNG a branch and ``histograms.json`` into a folder, which is made if need be.
-
-        Everything is written beside the folder first; files of the same names are replaced, others stay.
-
-        Returns:
-            The paths written.
-
-        Raises:
-            OutputError: the folder cannot be written.
-        """
-        from mlaas4hep.training.report.branches import branch_png
-
-        content = self.to_json()
-        pictures = (
-            (
-                content["branches"][branch.name]["file"],
-                branch_png(
-                    branch.name if not branch.origin else f"{branch.name} - {branch.origin!r}",
-                    self.classes,
-                    self.before[branch.name],
-                    self.after[branch.name],
-                    self.layout.normalisation,
-                ),
-            )
-            for branch in self.layout.branches
-        )
-        return write_histograms(folder, content, pictures)
-
-
-def write_histograms(folder: Path, content: Mapping[str, Any], pictures: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Write pictures, by file name, and ``histograms.json``; see `Histograms.write`."""
-    try:
-        with beside(folder) as partial:
-            partial.mkdir()
-            for name, picture in pictures:
-                (partial / name).write_bytes(picture)
-            text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-            (partial / "histograms.json").write_text(text, encoding="utf-8")
-            folder.mkdir(exist_ok=True)
-            written = [folder / path.name for path in sorted(partial.iterdir())]
-            for path in written:
-                (partial / path.name).replace(path)
-    except OutputError as error:
-        what = f"histograms cannot be written: {error.what}"
-        raise OutputError(what, where=str(folder), hint="choose another folder for the histograms") from error
-    return written
 
 
 def _after(branch: FeatureBranch, layout: Layout, low: float, high: float) -> Range:
