@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
-__all__ = ["CLOSED", "SIZES_TRIED", "Kind", "Native", "Source", "columns_of", "node_names"]
+__all__ = ["CLOSED", "SIZES_TRIED", "Kind", "Loader", "Native", "Source", "columns_of", "node_names"]
 
-Kind: TypeAlias = Literal[
-    "onnx",
-    "savedmodel",
-    "graphdef",
-    "keras",
-    "keras_h5",
-    "torchscript",
-    "torch_export",
-    "xgboost",
-    "lightgbm",
-    "skops",
-]
+Kind: TypeAlias = str
+"""Name of a format, see `mlaas4hep.frameworks.framework.ModelFormat`."""
 
 FEATURES: Final = "features"
 SCORES: Final = "scores"
@@ -109,3 +99,22 @@ def node_names(params: Mapping[str, Any], side: str) -> tuple[str, ...]:
         if names:
             return names
     return ()
+
+
+class Loader(Protocol):
+    """What the module of a format offers."""
+
+    MAKER: str
+    """The maker, in words."""
+
+    WORKER: bool | str
+    """True if a model may be served by its framework in a worker: the framework runs no code of the file's maker.
+
+    `CLOSED`: what the maker wrote may do more than compute, so only where the worker can reach nothing.
+    """
+
+    def load(self, source: Source) -> Native:
+        """Load the model, after all that can be checked without loading has been checked."""
+
+    def to_onnx(self, source: Source, native: Native, target: Path) -> None:
+        """Write the same model as ONNX; raises anything if that cannot be done."""

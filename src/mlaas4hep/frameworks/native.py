@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.extras import extra_of, install_hint
-from mlaas4hep.frameworks.scorer import Predict
+from mlaas4hep.frameworks.framework import found
+from mlaas4hep.frameworks.registry import native_files
+from mlaas4hep.frameworks.scorer import Loading, NativeLoader, Predict
 from mlaas4hep.frameworks.target import TargetScale
 
 __all__ = ["NativeModel", "to_scores"]
@@ -54,7 +56,8 @@ class NativeModel:
     ) -> None:
         self._task = task
         try:
-            self._predict, output = _load(folder, task, width, threads, trust_code, name)
+            about = _about(folder)
+            self._predict, output = _load(folder, Loading(task, width, threads, trust_code, about), name)
         except MLaaS4HEPError:
             raise
         except ImportError as error:
@@ -65,7 +68,6 @@ class NativeModel:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             what = f"the native {framework} model cannot be loaded ({first})"
             raise BundleError(what, where=name) from error
-        about = _about(folder)
         self._output = str(about.get("output", output))
         self._target = _target(about)
 
@@ -118,36 +120,11 @@ def _target(about: dict[str, Any]) -> TargetScale | None:
     return None if not isinstance(found, dict) else TargetScale(float(found["offset"]), float(found["scale"]))
 
 
-def _load(folder: Path, task: str, width: int, threads: int | None, trust_code: bool, name: str) -> tuple[Predict, str]:
-    if (folder / "model.skops").is_file():
-        from mlaas4hep.frameworks.sklearn.scoring import load_skops
-
-        return load_skops(folder / "model.skops", task)
-    if (folder / "model.ubj").is_file():
-        from mlaas4hep.frameworks.xgboost.scoring import load_ubj
-
-        return load_ubj(folder / "model.ubj", threads), "probability"
-    if (folder / "model.keras").is_file():
-        from mlaas4hep.frameworks.keras.scoring import load_keras
-
-        return load_keras(folder / "model.keras")
-    if (folder / "model.weights.npz").is_file():
-        from mlaas4hep.frameworks.keras.scoring import load_keras_weights
-
-        return load_keras_weights(folder, width, trust_code), "probability"
-    if (folder / "model.txt").is_file():
-        from mlaas4hep.frameworks.lightgbm.scoring import load_lightgbm
-
-        return load_lightgbm(folder / "model.txt", threads), "probability"
-    if (folder / "model.pt").is_file():
-        from mlaas4hep.frameworks.torch.scoring import load_torch
-
-        predict = load_torch(folder, width, threads, trust_code)
-        if task != "regression" and "output" not in _about(folder):
-            what = "native/about.json does not say whether the torch model gives probabilities or logits"
-            raise BundleError(what, where=name)
-        return predict, "value"
+def _load(folder: Path, loading: Loading, name: str) -> tuple[Predict, str]:
+    files = native_files()
+    for file in files:
+        if (folder / file.name).is_file():
+            loader: NativeLoader = found(file.loader)
+            return loader(folder, loading)
     what = "the bundle's folder native holds no model of a known format"
-    raise BundleError(
-        what, where=name, hint="known are model.skops, model.ubj, model.keras, model.weights.npz, model.pt, model.txt"
-    )
+    raise BundleError(what, where=name, hint=f"known are {', '.join(file.name for file in files)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -10,12 +12,35 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
 
-__all__ = ["Predict", "Scorer", "checked", "in_batches"]
+__all__ = ["Loading", "NativeLoader", "Predict", "Scorer", "checked", "in_batches"]
 
 BATCH = 16_384
 
 Predict: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Transformed rows, float32 [N, layout.model_width], to the model's numbers [N] or [N, C]."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a bundle's native model is loaded.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        width: number of columns that the model sees.
+        threads: threads of one prediction; None: the framework's default.
+        trust_code: run ``model.py``, which some models need.
+        about: the content of ``about.json``.
+    """
+
+    task: str
+    width: int
+    threads: int | None = None
+    trust_code: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+NativeLoader: TypeAlias = Callable[[Path, Loading], tuple[Predict, str]]
+"""Loads the model in a folder ``native``; what it returns last is how the numbers become scores, see `to_scores`."""
 
 
 class Scorer(Protocol):

@@ -13,8 +13,8 @@ import onnx
 import pytest
 
 from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.recognise import recognise
 from mlaas4hep.frameworks.recognition.pickles import is_pickle
-from mlaas4hep.frameworks.recognition.recognise import recognise
 from tests.support.onnx_graphs import linear
 
 

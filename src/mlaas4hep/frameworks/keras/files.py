@@ -14,9 +14,9 @@ from mlaas4hep.frameworks.keras.vetting import is_operation, strange_classes, wh
 from mlaas4hep.frameworks.tensorflow.common import native, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "Keras"
+MAKER: Final = "Keras"
 WORKER: Final = True
 LIMIT: Final = 64 * 2**20
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
 from mlaas4hep.frameworks.keras.vetting import strange_classes
-from mlaas4hep.frameworks.scorer import Predict
+from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.user_code.build import built_by_code
 
 __all__ = ["load_keras", "load_keras_weights", "strange_layers"]
 
 
-def load_keras(file: Path) -> tuple[Predict, str]:
+def load_keras(folder: Path, loading: Loading) -> tuple[Predict, str]:  # noqa: ARG001
     """Load a model.
 
     Returns:
@@ -28,6 +28,7 @@ def load_keras(file: Path) -> tuple[Predict, str]:
     Raises:
         BundleError: it holds layers of its own or a Lambda: they would run code from the file.
     """
+    file = folder / "model.keras"
     strange = strange_layers(file)
     if strange:
         what = f"the native model holds layers that are not Keras' own ({', '.join(strange[:3])})"
@@ -38,18 +39,18 @@ def load_keras(file: Path) -> tuple[Predict, str]:
     return _predict_with(model), _output(_config(file).get("compile_config"))
 
 
-def load_keras_weights(folder: Path, width: int, trust_code: bool) -> Predict:
+def load_keras_weights(folder: Path, loading: Loading) -> tuple[Predict, str]:
     """Load a model of the user's own classes: ``model.py`` builds it, ``model.weights.npz`` has its weights.
 
     Raises:
         BundleError: the code is not trusted, or does not define the model that the weights belong to.
     """
-    model: Any = built_by_code(folder, width, "keras", trust_code)
+    model: Any = built_by_code(folder, loading.width, "keras", loading.trust_code)
     if not model.built:
-        model(np.zeros((2, width), np.float32))
+        model(np.zeros((2, loading.width), np.float32))
     with np.load(folder / "model.weights.npz", allow_pickle=False) as arrays:
         model.set_weights([arrays[name] for name in sorted(arrays.files)])
-    return _predict_with(model)
+    return _predict_with(model), "probability"
 
 
 def strange_layers(file: Path) -> list[str]:

@@ -1,1 +1,20 @@
 """LightGBM."""
+
+from __future__ import annotations
+
+from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
+from mlaas4hep.frameworks.recognition.peek import Peek
+
+__all__ = ["FRAMEWORK"]
+
+
+def _recognise(file: Peek) -> str | None:
+    return "lightgbm" if file.head.startswith(b"tree\n") and b"\nversion=" in file.head else None
+
+
+FRAMEWORK = Framework(
+    name="lightgbm",
+    recognise=_recognise,
+    formats=(ModelFormat("lightgbm", "LightGBM text", "mlaas4hep.frameworks.lightgbm.files", "lightgbm"),),
+    natives=(NativeFile("model.txt", "mlaas4hep.frameworks.lightgbm.scoring:load_lightgbm"),),
+)

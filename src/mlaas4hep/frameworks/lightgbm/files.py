@@ -13,9 +13,9 @@ from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Native, Source
 from mlaas4hep.frameworks.lightgbm.graph import lightgbm_graph
 from mlaas4hep.frameworks.trees import cuts_of, tree_native
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "LightGBM"
+MAKER: Final = "LightGBM"
 WORKER: Final = True
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.scorer import Predict
+from mlaas4hep.frameworks.scorer import Loading, Predict
 
 __all__ = ["load_lightgbm"]
 
 
-def load_lightgbm(file: Path, threads: int | None) -> Predict:
+def load_lightgbm(folder: Path, loading: Loading) -> tuple[Predict, str]:
     """Load a booster; its objective, written in the file, says what it gives."""
     import lightgbm
 
-    booster = lightgbm.Booster(model_file=str(file))
-    options: dict[str, Any] = {} if threads is None else {"num_threads": threads}
+    booster = lightgbm.Booster(model_file=str(folder / "model.txt"))
+    options: dict[str, Any] = {} if loading.threads is None else {"num_threads": loading.threads}
 
     def predict(x: NDArray[np.float32]) -> NDArray[Any]:
         return np.asarray(booster.predict(x, **options))
 
-    return predict
+    return predict, "probability"

@@ -15,9 +15,9 @@ from mlaas4hep.frameworks.onnx.edit import read_model, without_bfloat16, without
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 from mlaas4hep.frameworks.tensors import Tensors
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "ONNX"
+MAKER: Final = "ONNX"
 WORKER: Final = False
 
 

@@ -17,9 +17,9 @@ from mlaas4hep.frameworks.sklearn.onnx import sklearn_graph
 from mlaas4hep.frameworks.sklearn.scoring import trusted
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "scikit-learn (skops)"
+MAKER: Final = "scikit-learn (skops)"
 WORKER: Final = True
 
 

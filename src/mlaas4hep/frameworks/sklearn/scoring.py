@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
-from mlaas4hep.frameworks.scorer import Predict
+from mlaas4hep.frameworks.scorer import Loading, Predict
 
 __all__ = ["load_skops", "trusted"]
 
@@ -22,7 +22,7 @@ FUNCTIONS = re.compile(r"sklearn\.(feature_selection|metrics|preprocessing)\.")
 EXACT = {"xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor"}
 
 
-def load_skops(file: Path, task: str) -> tuple[Predict, str]:
+def load_skops(folder: Path, loading: Loading) -> tuple[Predict, str]:
     """Load a classifier or regressor.
 
     Returns:
@@ -33,6 +33,7 @@ def load_skops(file: Path, task: str) -> tuple[Predict, str]:
     """
     import skops.io
 
+    file = folder / "model.skops"
     types = skops.io.get_untrusted_types(file=file)
     refused = sorted(name for name in types if not trusted(name))
     if refused:
@@ -42,7 +43,7 @@ def load_skops(file: Path, task: str) -> tuple[Predict, str]:
         )
     model: Any = skops.io.load(file, trusted=types)
 
-    if task == "regression":
+    if loading.task == "regression":
         method, output = "predict", "value"
     elif hasattr(model, "predict_proba"):
         method, output = "predict_proba", "probability"

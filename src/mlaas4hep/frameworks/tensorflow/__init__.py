@@ -1,1 +1,26 @@
 """TensorFlow."""
+
+from __future__ import annotations
+
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.framework import Framework, ModelFormat
+from mlaas4hep.frameworks.recognition.peek import Peek
+
+__all__ = ["FRAMEWORK"]
+
+
+def _recognise(file: Peek) -> str | None:
+    if file.message == "savedmodel":
+        what = "of a SavedModel only the graph was sent"
+        raise ModelRefusedError(what, where=file.path.name, hint="send its whole folder as tar.gz")
+    return "graphdef" if file.message == "graphdef" else None
+
+
+FRAMEWORK = Framework(
+    name="tensorflow",
+    recognise=_recognise,
+    formats=(
+        ModelFormat("savedmodel", "TensorFlow SavedModel", "mlaas4hep.frameworks.tensorflow.saved_model", "tensorflow"),
+        ModelFormat("graphdef", "frozen graph of TensorFlow", "mlaas4hep.frameworks.tensorflow.graph", "tensorflow"),
+    ),
+)

@@ -10,9 +10,9 @@ from mlaas4hep.frameworks.foreign import CLOSED, Native, Source, node_names
 from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "TensorFlow 1 frozen graph"
+MAKER: Final = "TensorFlow 1 frozen graph"
 WORKER: Final = CLOSED
 NO_RESULT: Final = {"NoOp", "Const", "Assert", "Placeholder", "PlaceholderWithDefault"}
 

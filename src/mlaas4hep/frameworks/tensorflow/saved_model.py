@@ -11,9 +11,9 @@ from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
 from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "TensorFlow SavedModel"
+MAKER: Final = "TensorFlow SavedModel"
 WORKER: Final = CLOSED
 DEFAULT: Final = "serving_default"
 

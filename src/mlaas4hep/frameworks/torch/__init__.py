@@ -1,1 +1,35 @@
 """PyTorch."""
+
+from __future__ import annotations
+
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
+from mlaas4hep.frameworks.recognition.peek import Peek
+
+__all__ = ["FRAMEWORK"]
+
+
+def _recognise(file: Peek) -> str | None:
+    inner = {name.partition("/")[2] for name in file.members}
+    if "archive_format" in inner or "serialized_exported_program.json" in file.members:
+        return "torch_export"
+    if "data.pkl" not in inner:
+        return None
+    if any(name.startswith("code/") for name in inner):
+        return "torchscript"
+    what = "a pickle of torch (a whole module or a state_dict) is never loaded: it can run any code"
+    hint = "export the model with torch.export or torch.jit.script"
+    raise ModelRefusedError(what, where=file.path.name, hint=hint)
+
+
+FRAMEWORK = Framework(
+    name="torch",
+    imports=("torch",),
+    recognise=_recognise,
+    formats=(
+        ModelFormat("torchscript", "TorchScript", "mlaas4hep.frameworks.torch.script", "torch"),
+        ModelFormat("torch_export", "torch.export .pt2", "mlaas4hep.frameworks.torch.exported", "torch"),
+    ),
+    natives=(NativeFile("model.pt", "mlaas4hep.frameworks.torch.scoring:load_torch"),),
+    backend="mlaas4hep.training.backends.torch.backend:TorchBackend",
+)

@@ -12,9 +12,9 @@ from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 from mlaas4hep.frameworks.torch.exported_vetting import vet
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "torch.export"
+MAKER: Final = "torch.export"
 WORKER: Final = CLOSED
 SIZE: Final = 8
 """Size tried first along an axis of any size."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
 
-__all__ = ["FRAMEWORK", "WORKER", "load", "to_onnx"]
+__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
 
-FRAMEWORK: Final = "XGBoost"
+MAKER: Final = "XGBoost"
 WORKER: Final = True
 OPSET: Final = 15
 

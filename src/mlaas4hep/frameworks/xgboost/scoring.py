@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.scorer import Predict
+from mlaas4hep.frameworks.scorer import Loading, Predict
 
 __all__ = ["load_ubj"]
 
 
-def load_ubj(file: Path, threads: int | None) -> Predict:
+def load_ubj(folder: Path, loading: Loading) -> tuple[Predict, str]:
     """Load a booster. Its objective says what it gives: probabilities for logistic and softprob, else values."""
     import xgboost
 
     booster = xgboost.Booster()
-    booster.load_model(file)
+    booster.load_model(folder / "model.ubj")
+    threads = loading.threads
     if threads is not None:
         booster.set_param({"nthread": threads})
     best = booster.attr("best_iteration")
@@ -28,4 +29,4 @@ def load_ubj(file: Path, threads: int | None) -> Predict:
         values: NDArray[Any] = booster.predict(xgboost.DMatrix(x, nthread=threads), iteration_range=rounds)
         return values
 
-    return predict
+    return predict, "probability"

@@ -16,7 +16,7 @@ from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
-from mlaas4hep.frameworks.recognition.recognise import recognise
+from mlaas4hep.frameworks.recognise import recognise
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
@@ -59,7 +59,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
         params: what the client said about the model.
         closed: this process is closed in well enough for formats whose loaders could run code.
     """
-    from mlaas4hep.inference.execution.natives import framework_of, load_native
+    from mlaas4hep.inference.execution.natives import load_native, loader_of
 
     kind, path = recognise(original)
     if kind == "torch_export" and not closed:
@@ -69,15 +69,15 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
     config = find_config(original)
     source = _source(kind, path, params, config, find_labels(original, params))
     native = load_native(source)
-    framework = framework_of(kind)
-    verdict = judge(source, native, framework, out / "model.onnx", closed=closed)
+    loader = loader_of(kind)
+    verdict = judge(source, native, loader, out / "model.onnx", closed=closed)
     classes = native.classes or source.labels
     write_served(
         out,
         Served(
             runtime=verdict.runtime,
             platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
-            framework=framework.FRAMEWORK,
+            framework=loader.MAKER,
             kind=kind,
             original=f"original/{path.relative_to(original)}" if path != original else "original",
             inputs=verdict.inputs,

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
-from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
+from mlaas4hep.frameworks.foreign import CLOSED, Loader, Native, Source
 from mlaas4hep.frameworks.onnx.edit import fixed_batch, free_batch
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
-from mlaas4hep.inference.execution.natives import Framework
 
 __all__ = ["Verdict", "judge"]
 
@@ -35,13 +34,13 @@ class Verdict:
     reason: str = ""
 
 
-def judge(source: Source, native: Native, framework: Framework, target: Path, *, closed: bool = True) -> Verdict:
+def judge(source: Source, native: Native, loader: Loader, target: Path, *, closed: bool = True) -> Verdict:
     """Convert and compare.
 
     Args:
         source: the upload.
         native: the model as its framework runs it.
-        framework: the module of its format.
+        loader: the module of its format.
         target: where ``model.onnx`` goes; removed if it does not agree.
         closed: processes of frameworks are closed in by bubblewrap.
 
@@ -54,22 +53,22 @@ def judge(source: Source, native: Native, framework: Framework, target: Path, *,
         raise
     except Exception as error:  # models raise anything
         if source.kind == "onnx":
-            framework.to_onnx(source, native, target)
+            loader.to_onnx(source, native, target)
             batched = native.batched and len(native.inputs) == 1
             reason = f"it could not be compared: it fails on generated inputs ({first_line(error)})"
             return Verdict("onnx", native.inputs, native.outputs, batched, None, 0, reason)
         what = f"the model fails on generated inputs ({first_line(error)})"
         raise ModelRefusedError(what, hint="give the shapes of its inputs in config.pbtxt or params.json") from error
-    runtime, reason, difference = _converted(source, native, framework, target, expected)
+    runtime, reason, difference = _converted(source, native, loader, target, expected)
     if runtime is not None:
         rows = stacked(expected) if runtime.batched and not native.batched else expected
         batched = runtime.batched and independent(runtime.run, rows)
         outputs = _refined(runtime.outputs, native, expected, batched)
         return Verdict("onnx", _merged(runtime.inputs, native.inputs), outputs, batched, difference, expected.rows)
     target.unlink(missing_ok=True)
-    if not framework.WORKER:
+    if not loader.WORKER:
         raise ModelRefusedError(f"the model cannot be served as ONNX, and not otherwise: {reason}")
-    if framework.WORKER == CLOSED and not closed:
+    if loader.WORKER == CLOSED and not closed:
         what = f"the model cannot be served as ONNX ({reason}), and by its framework only in a sandbox"
         raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
     batched = native.batched and independent(native.run, expected)
@@ -78,11 +77,11 @@ def judge(source: Source, native: Native, framework: Framework, target: Path, *,
 
 
 def _converted(
-    source: Source, native: Native, framework: Framework, target: Path, expected: Examples
+    source: Source, native: Native, loader: Loader, target: Path, expected: Examples
 ) -> tuple[OnnxRuntime | None, str, float]:
     """The converted model, or None and why it cannot be used; the largest difference."""
     try:
-        framework.to_onnx(source, native, target)
+        loader.to_onnx(source, native, target)
         if not native.batched:
             _free_batch(target, expected)
         runtime = OnnxRuntime(target, source.threads)

@@ -6,6 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.frameworks.framework import found
+from mlaas4hep.frameworks.registry import frameworks
 
 if TYPE_CHECKING:
     from mlaas4hep.training.backends.base import Backend
@@ -15,13 +17,7 @@ __all__ = ["backend_for", "backends"]
 
 @cache
 def _all() -> tuple[Backend, ...]:
-    from mlaas4hep.training.backends.keras.backend import KerasBackend
-    from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
-    from mlaas4hep.training.backends.torch.backend import TorchBackend
-    from mlaas4hep.training.backends.xgboost.backend import XGBoostBackend
-
-    # The order matters: a Keras model may be a torch module, an XGBoost model is a scikit-learn estimator.
-    return (KerasBackend(), TorchBackend(), XGBoostBackend(), SklearnBackend())
+    return tuple(found(framework.backend)() for framework in frameworks() if framework.backend)
 
 
 def backends() -> dict[str, Backend]:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.frameworks.registry import frameworks
 
 __all__ = ["MODEL_WANTED", "convolves", "frameworks_wanted"]
 
 MODEL_WANTED = "define model() or model(idim) that returns the model"
 """What to do about a file that is not a model file."""
-
-_BACKENDS = {"tensorflow": "keras", "keras": "keras", "torch": "torch", "sklearn": "sklearn", "xgboost": "xgboost"}
 
 
 def frameworks_wanted(path: Path) -> set[str]:
@@ -28,7 +27,9 @@ def frameworks_wanted(path: Path) -> set[str]:
         ModelFileError: no such file, or a syntax error.
     """
     tops = {name.partition(".")[0] for tree in _trees(path) for name in _imports(tree)}
-    return {_BACKENDS[top] for top in tops if top in _BACKENDS}
+    return {
+        framework.name for framework in frameworks() if framework.backend and not tops.isdisjoint(framework.imports)
+    }
 
 
 def convolves(path: Path) -> bool:
@@ -42,6 +43,7 @@ def convolves(path: Path) -> bool:
 
 def _trees(path: Path) -> Iterator[ast.Module]:
     """The file and those of the same folder that it imports, parsed."""
+    known = {name for framework in frameworks() for name in framework.imports}
     seen: set[Path] = set()
     todo = [Path(path)]
     while todo:
@@ -52,7 +54,7 @@ def _trees(path: Path) -> Iterator[ast.Module]:
         tree = _parsed(file)
         yield tree
         others = (file.parent / f"{name.partition('.')[0]}.py" for name in sorted(_imports(tree)))
-        todo += [other for other in others if other.stem not in _BACKENDS and other.is_file()]
+        todo += [other for other in others if other.stem not in known and other.is_file()]
 
 
 def _parsed(file: Path) -> ast.Module:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Kind
-from mlaas4hep.frameworks.recognition.archives import zip_kind
+from mlaas4hep.frameworks.recognition.peek import peeking
 from mlaas4hep.frameworks.recognition.pickles import PICKLE_NAMES, is_pickle
-from mlaas4hep.frameworks.recognition.wire import Bytes, protobuf_kind
+from mlaas4hep.frameworks.registry import frameworks
 
 __all__ = ["recognise"]
 
 HINTS: Final = {"params.json", "config.pbtxt", "labels.txt", "labels.csv", "upload.json", "fingerprint.pb"}
-HEAD: Final = 4096
-FORMATS: Final = (
-    "known are ONNX, TensorFlow SavedModel and frozen graph, Keras .keras and .h5, TorchScript, torch.export .pt2, "
-    "XGBoost .json and .ubj, LightGBM text, skops, and this package's bundles"
-)
+COMPILED: Final = (".so", ".dll", ".pyd")
 
 
 def recognise(source: Path) -> tuple[Kind, Path]:
@@ -55,48 +50,31 @@ def recognise(source: Path) -> tuple[Kind, Path]:
         names = ", ".join(str(path.relative_to(source)) for _, path in best[:3])
         what = f"the upload holds several models ({names})"
         raise ModelRefusedError(what, hint="upload one at a time")
-    refused = [error for error in refusals if error.hint != FORMATS]
+    refused = [error for error in refusals if error.hint != _known()]
     if refused or len(refusals) == 1:
         raise (refused or refusals)[0]
     what = "the upload holds no model"
-    raise ModelRefusedError(what, hint=FORMATS)
+    raise ModelRefusedError(what, hint=_known())
 
 
 def _of_file(path: Path) -> tuple[Kind, Path]:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise ModelRefusedError("the file is empty", where=path.name)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            kind = _of_bytes(path, data)
-    if kind is None:
-        raise ModelRefusedError("the format of the file is not known", where=path.name, hint=FORMATS)
-    return kind, path
+    with peeking(path) as file:
+        if any(name.endswith(COMPILED) for name in file.members):
+            raise ModelRefusedError("the archive holds compiled code, which is never loaded", where=path.name)
+        for framework in frameworks():
+            kind = framework.recognise(file)
+            if kind is not None:
+                return kind, path
+        if path.suffix.lower() in PICKLE_NAMES or is_pickle(file.data):
+            what = "pickles are never loaded: they can run any code"
+            hint = "export the model: skops or ONNX for scikit-learn, torch.export or TorchScript for torch"
+            raise ModelRefusedError(what, where=path.name, hint=hint)
+    raise ModelRefusedError("the format of the file is not known", where=path.name, hint=_known())
 
 
-def _of_bytes(path: Path, data: Bytes) -> Kind | None:
-    head = bytes(data[:HEAD])
-    if head.startswith(b"PK\x03\x04"):
-        return zip_kind(path)
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "keras_h5"
-    if head.startswith((b"binf", b"bs64")) or (path.suffix == ".xgb" and not head.startswith(b"{")):
-        what = "a legacy XGBoost binary file is not loaded"
-        raise ModelRefusedError(what, where=path.name, hint="save it again as .ubj or .json with save_model")
-    if path.suffix.lower() in PICKLE_NAMES or is_pickle(data):
-        what = "pickles are never loaded: they can run any code"
-        hint = "export the model: skops or ONNX for scikit-learn, torch.export or TorchScript for torch"
-        raise ModelRefusedError(what, where=path.name, hint=hint)
-    if head.startswith(b"{") and b"learner" in head:
-        return "xgboost"
-    if head.lstrip().startswith(b"{"):
-        return "xgboost" if data.find(b'"learner"') >= 0 and data.find(b'"gradient_booster"') >= 0 else None
-    if head.startswith(b"tree\n") and b"\nversion=" in head:
-        return "lightgbm"
-    kind = protobuf_kind(data)
-    if kind == "savedmodel":
-        what = "of a SavedModel only the graph was sent"
-        raise ModelRefusedError(what, where=path.name, hint="send its whole folder as tar.gz")
-    return kind
+def _known() -> str:
+    titles = dict.fromkeys(known.title for framework in frameworks() for known in framework.formats)
+    return f"known are {', '.join(titles)}, and this package's bundles"
 
 
 def _is_hint(path: Path, source: Path) -> bool:

@@ -1,0 +1,70 @@
+"""What this package knows of one framework."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlaas4hep.frameworks.recognition.peek import Peek
+
+__all__ = ["Framework", "ModelFormat", "NativeFile", "found"]
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """A format of model files that may be uploaded.
+
+    Attributes:
+        kind: its name, as in ``served.json``.
+        title: its name for people.
+        module: offers what `mlaas4hep.frameworks.foreign.Loader` says.
+        package: what has to be installed to load such a file.
+    """
+
+    kind: str
+    title: str
+    module: str
+    package: str
+
+
+@dataclass(frozen=True)
+class NativeFile:
+    """A file in the folder ``native`` of a bundle.
+
+    Attributes:
+        name: of the file.
+        loader: a `NativeLoader`, as module and name with a colon between.
+    """
+
+    name: str
+    loader: str
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A framework.
+
+    Attributes:
+        name: as in the manifest of a bundle.
+        imports: top packages by which a model file shows that it wants the framework.
+        recognise: tells the kind of a model file by its content; None if it is not one of this framework's. Raises
+            ModelRefusedError if it is one that is never loaded.
+        formats: that may be uploaded.
+        natives: files by which a bundle holds a model of it.
+        backend: class that trains its models, as module and name with a colon between; "" if there is none.
+    """
+
+    name: str
+    imports: tuple[str, ...] = ()
+    recognise: Callable[[Peek], str | None] = lambda _: None
+    formats: tuple[ModelFormat, ...] = ()
+    natives: tuple[NativeFile, ...] = ()
+    backend: str = ""
+
+
+def found(place: str) -> Any:
+    """Import what a text ``module:name`` means."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
