@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
 
-__all__ = ["COMPRESSIONS", "FORMATS", "Format", "FormatName", "compression_of", "format_of_name", "stem_of"]
-
-FormatName: TypeAlias = Literal["root", "csv", "json", "parquet", "avro"]
+__all__ = ["COMPRESSIONS", "FORMATS", "Format", "compression_of", "format_of_name", "stem_of"]
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz")
 """Suffixes of compressed text, which is unpacked while it is read."""
@@ -22,13 +19,16 @@ class Format:
         name: how users call it.
         suffixes: of its files, lower case.
         compressed: whether a suffix of `COMPRESSIONS` may follow; other formats compress their content themselves.
-        reader: module and class that reads it, below ``mlaas4hep.streaming.readers``.
+        reader: module and what opens a file, with a colon between; called with the path, and with the name of the
+            tree where there are trees.
+        trees: whether a file may hold several trees.
     """
 
-    name: FormatName
+    name: str
     suffixes: tuple[str, ...]
     compressed: bool
     reader: str
+    trees: bool = False
 
     def endings(self) -> Iterator[str]:
         """Give all endings of a file's name that mean this format, lower case."""
@@ -38,19 +38,18 @@ class Format:
                 yield from (suffix + compression for compression in COMPRESSIONS)
 
 
+_READERS = "mlaas4hep.streaming.readers"
+
 FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
-        Format("root", (".root",), compressed=False, reader="root.opening:open_root"),
-        Format("csv", (".csv", ".tsv"), compressed=True, reader="tables.csv:CsvSource"),
-        Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader="tables.json:JsonSource"),
-        Format("parquet", (".parquet", ".pq"), compressed=False, reader="tables.parquet:ParquetSource"),
-        Format("avro", (".avro",), compressed=True, reader="tables.avro:AvroSource"),
+        Format("root", (".root",), compressed=False, reader=f"{_READERS}.root_file:open_root", trees=True),
+        Format("csv", (".csv", ".tsv"), compressed=True, reader=f"{_READERS}.tables.csv:CsvSource"),
+        Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader=f"{_READERS}.tables.json:JsonSource"),
+        Format("parquet", (".parquet", ".pq"), compressed=False, reader=f"{_READERS}.tables.parquet:ParquetSource"),
+        Format("avro", (".avro",), compressed=True, reader=f"{_READERS}.tables.avro:AvroSource"),
     )
 }
-assert tuple(FORMATS) == get_args(FormatName)
-
-_ENDINGS = {ending: entry for entry in FORMATS.values() for ending in entry.endings()}
 
 
 def format_of_name(name: str) -> Format | None:
@@ -63,8 +62,8 @@ def format_of_name(name: str) -> Format | None:
         >>> format_of_name("events.CSV.zst").name, format_of_name("files.txt")
         ('csv', None)
     """
-    ending = _ending(name)
-    return _ENDINGS[ending] if ending else None
+    found = _ending(name)
+    return found[1] if found else None
 
 
 def compression_of(name: str) -> str | None:
@@ -80,12 +79,13 @@ def stem_of(name: str) -> str:
         >>> stem_of("higgs.v2.csv.gz"), stem_of("data.dat")
         ('higgs.v2', 'data')
     """
-    ending = _ending(name)
-    if ending:
-        return name[: -len(ending)]
+    found = _ending(name)
+    if found:
+        return name[: -len(found[0])]
     return name.rsplit(".", 1)[0] or name
 
 
-def _ending(name: str) -> str:
+def _ending(name: str) -> tuple[str, Format] | None:
     lower = name.lower()
-    return max((ending for ending in _ENDINGS if lower.endswith(ending)), key=len, default="")
+    endings = [(ending, entry) for entry in FORMATS.values() for ending in entry.endings() if lower.endswith(ending)]
+    return max(endings, key=lambda found: len(found[0]), default=None)

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG002, D102
+# ruff: noqa: ARG001, ARG002
 """A framework in one file: a model is a line of numbers, the score their product with the columns."""
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def predict(factors: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.
 
 def read(path: Path) -> NDArray[np.float32]:
     """The numbers in a file."""
-    return np.array(path.read_text().split()[1:], dtype=np.float32)
+    numbers: NDArray[np.float32] = np.array(path.read_text().split()[1:], dtype=np.float32)
+    return numbers
 
 
 def load(source: Source) -> Native:

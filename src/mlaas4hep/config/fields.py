@@ -9,12 +9,15 @@ import math
 import re
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from mlaas4hep.formats import FORMATS
 
 __all__ = [
     "Bytes",
     "Count",
     "Files",
+    "FormatName",
     "Label",
     "LabelValue",
     "Lengths",
@@ -142,3 +145,16 @@ Lengths: TypeAlias = Annotated[
     dict[str, Annotated[Whole, Field(ge=1)]], BeforeValidator(_lengths, json_schema_input_type=int | dict[str, int])
 ]
 Bytes: TypeAlias = Annotated[Whole, Field(gt=0), BeforeValidator(_bytes, json_schema_input_type=int | str)]
+
+
+def _format(value: str) -> str:
+    if value not in FORMATS:
+        msg = f"should be {', '.join(map(repr, list(FORMATS)[:-1]))} or {list(FORMATS)[-1]!r}"
+        raise ValueError(msg)
+    return value
+
+
+FormatName: TypeAlias = Annotated[
+    str, AfterValidator(_format), WithJsonSchema({"enum": list(FORMATS), "type": "string"})
+]
+"""Name of a format of data files, see `mlaas4hep.formats`."""

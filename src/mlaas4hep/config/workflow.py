@@ -17,6 +17,7 @@ from mlaas4hep.config.fields import (
     Bytes,
     Count,
     Files,
+    FormatName,
     Label,
     LabelValue,
     Lengths,
@@ -27,7 +28,6 @@ from mlaas4hep.config.fields import (
     Seed,
     Whole,
 )
-from mlaas4hep.formats import FormatName
 
 __all__ = [
     "Cut",

@@ -48,8 +48,8 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
         TreeNotFoundError: no such tree.
         FrameworkMissingError: a package that is needed for this location or format is not installed.
     """
-    name = format_of(path, format)
-    module, _, opener = FORMATS[name].reader.partition(":")
-    open_it = getattr(importlib.import_module(f"mlaas4hep.streaming.readers.{module}"), opener)
-    source: LabelSource = open_it(path, tree) if name == "root" else open_it(path)
+    known = FORMATS[format_of(path, format)]
+    module, _, opener = known.reader.partition(":")
+    open_it = getattr(importlib.import_module(module), opener)
+    source: LabelSource = open_it(path, tree) if known.trees else open_it(path)
     return source
