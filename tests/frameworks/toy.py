@@ -33,7 +33,8 @@ class Line:
 
 def predict(factors: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities [N, 1]."""
-    return (1 / (1 + np.exp(-(x @ factors)))).astype(np.float32).reshape(-1, 1)
+    scores: NDArray[np.float32] = (1 / (1 + np.exp(-(x @ factors)))).astype(np.float32).reshape(-1, 1)
+    return scores
 
 
 def read(path: Path) -> NDArray[np.float32]:
