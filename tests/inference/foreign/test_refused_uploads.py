@@ -133,5 +133,5 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with tarfile.open(tmp_path / "in" / "model.tar", "w") as tar:
         tar.add(os.devnull)
-    with pytest.raises(ModelRefusedError, match="format of the file is not known; known are ONNX"):
+    with pytest.raises(ModelRefusedError, match="format of the file is not known; known are "):
         convert(tmp_path / "in", tmp_path / "1")
