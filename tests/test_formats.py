@@ -19,8 +19,8 @@ import uproot
 
 from mlaas4hep import formats
 from mlaas4hep.cli.options import Format
+from mlaas4hep.config import Reading
 from mlaas4hep.config.legacy.lists import read_files
-from mlaas4hep.config.workflow import Reading
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.formats import COMPRESSIONS, FORMATS, format_of_name, stem_of
 from mlaas4hep.streaming.inspection import inspect

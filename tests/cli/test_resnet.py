@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config import Split
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.training.images.table import read_table
 from mlaas4hep.training.images.workflow import split_images

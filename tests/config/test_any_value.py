@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from mlaas4hep.config import read_legacy, read_yaml
+from mlaas4hep.config import Sample, Training, read_legacy, read_yaml
 from mlaas4hep.config.legacy.params import KEYS
 from mlaas4hep.config.problems import config_error
-from mlaas4hep.config.workflow import Sample, Training, Workflow
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, MLaaS4HEPError
 
 BASE: dict[str, Any] = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlaas4hep.config import Features
 from mlaas4hep.config.specs_file import LegacySpecs
-from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.normalisation import build_layout, layout_from_legacy

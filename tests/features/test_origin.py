@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
+from mlaas4hep.config import Features
 from mlaas4hep.config.specs_file import LegacySpecs
-from mlaas4hep.config.workflow import Features
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.gather import Sources, gather
 from mlaas4hep.features.layout import FeatureBranch, Layout

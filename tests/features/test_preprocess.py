@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.config.workflow import Cut, Variable
+from mlaas4hep.config import Cut, Variable
 from mlaas4hep.errors import BranchNotFoundError, BundleError, ConfigError, ExpressionError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.expression import LengthMismatchError

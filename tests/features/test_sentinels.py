@@ -12,7 +12,7 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Features
+from mlaas4hep.config import Features
 from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.statistics.branch import ValueStatistics
 from mlaas4hep.features.statistics.sentinels import suspects, warning_of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config import Split
 from mlaas4hep.features.split import TEST, TRAIN, VALIDATION, identity_hash, parts_of
 
 MASK = (1 << 64) - 1

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlaas4hep.bundle import load_bundle
-from mlaas4hep.config.workflow import Reading
+from mlaas4hep.config import Reading
 from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.serving import serving

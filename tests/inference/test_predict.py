@@ -13,7 +13,7 @@ import uproot
 from pyarrow import csv, parquet
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config.workflow import Reading
+from mlaas4hep.config import Reading
 from mlaas4hep.errors import (
     BranchNotFoundError,
     ConfigError,

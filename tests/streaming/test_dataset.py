@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Reading, Sample, Split
+from mlaas4hep.config import Reading, Sample, Split
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing

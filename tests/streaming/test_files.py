@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config import Reading, Sample
 from mlaas4hep.errors import ConfigError, FileReadError, TreeNotFoundError
 from mlaas4hep.streaming.files import close_files, open_files
 from tests.support.written import make_events, write_csv, write_ttree

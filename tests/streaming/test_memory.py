@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import uproot
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config import Split
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.dataset.budget import Budget

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config import Split
 from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
 from mlaas4hep.features.columns import Jagged, select
 from mlaas4hep.streaming.files import DataFile, close_files, open_files

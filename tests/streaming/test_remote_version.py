@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlaas4hep.config.workflow import Reading, Sample, Split
+from mlaas4hep.config import Reading, Sample, Split
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.dataset.keys import UnknownVersionError, scan_key
 from mlaas4hep.streaming.files import close_files, open_files

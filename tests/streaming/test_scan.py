@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config import Reading, Sample
 from mlaas4hep.errors import NoEventsError
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.files import DataFile, close_files, open_files

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import uproot
 
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.dataset.keys import rows_key, scan_key

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config.workflow import Sample
+from mlaas4hep.config import Sample
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, LabelError, NoEventsError, UnsupportedBranchError
 from mlaas4hep.prediction.evaluate import Evaluation, evaluate_bundle, samples_for
 from mlaas4hep.streaming.monitor import Collector

@@ -12,7 +12,8 @@ import uproot
 from sklearn.metrics import roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config.workflow import Reading, Workflow
+from mlaas4hep.config import Reading
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.inference.events.physics import Physics
 from mlaas4hep.prediction.evaluate import evaluate_bundle
 from mlaas4hep.prediction.predict import predict_files

@@ -14,7 +14,8 @@ from pyarrow import parquet
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score, roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config.workflow import Reading, Workflow
+from mlaas4hep.config import Reading
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.workflow import Result, run_training

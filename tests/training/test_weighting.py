@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.streaming.scan.scan import ClassCount
 from mlaas4hep.training.events.labels import Labelling, labelling

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from mlaas4hep.config.json_file import read_text
 from mlaas4hep.config.places import absolute, expand
 from mlaas4hep.config.problems import config_error
-from mlaas4hep.config.workflow import Sample, Workflow
+from mlaas4hep.config.sections.data import Sample
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.config.yaml_text import load_yaml
 from mlaas4hep.errors import ConfigError
 

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from mlaas4hep.config.sections.features import Features
 from mlaas4hep.config.specs_file import LegacySpecs
-from mlaas4hep.config.workflow import Features
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.findings import Findings
 from mlaas4hep.features.layout import FeatureBranch, Layout

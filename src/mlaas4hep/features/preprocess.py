@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Cut, Variable
+from mlaas4hep.config.sections.selection import Cut, Variable
 from mlaas4hep.errors import BranchNotFoundError, BundleError, ConfigError, ExpressionError
 from mlaas4hep.features.columns import Column, Columns, Jagged, length_of
 from mlaas4hep.features.expression import Expression, Kind, parse, suggestion

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config.sections.events import Split
 
 __all__ = ["PARTS", "TEST", "TRAIN", "VALIDATION", "identity_hash", "parts_of"]
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from mlaas4hep.bundle.read import Bundle
-from mlaas4hep.config.workflow import Sample, Split, Workflow
+from mlaas4hep.config.sections.data import Sample
+from mlaas4hep.config.sections.events import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.matrix import raw_matrix

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle.read import Bundle
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.errors import ExpressionError, FileReadError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.features.expression.evaluate import LengthMismatchError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.findings import few
 from mlaas4hep.streaming.readers import open_source

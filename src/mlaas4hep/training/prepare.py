@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import psutil
 
+from mlaas4hep.config.sections.data import Reading
+from mlaas4hep.config.sections.events import Split
 from mlaas4hep.config.specs_file import read_legacy_specs
-from mlaas4hep.config.workflow import Reading, Split, Workflow
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.layout import Layout

@@ -14,7 +14,7 @@ import pytest
 import uproot
 
 from mlaas4hep.bundle import load_bundle
-from mlaas4hep.config.workflow import Reading
+from mlaas4hep.config import Reading
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url
 from mlaas4hep.inference.settings import Limits, Settings

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlaas4hep.bundle import load_bundle
-from mlaas4hep.config.workflow import Reading
+from mlaas4hep.config import Reading
 from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
 from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector

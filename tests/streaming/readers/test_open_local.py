@@ -16,7 +16,7 @@ from mlaas4hep.streaming.readers.open_local import LocalFile, open_limit, too_ma
 
 READ = """
 import resource, sys
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config import Reading, Sample
 from mlaas4hep.streaming.files import close_files, open_files
 
 soft, hard, folder, many = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from mlaas4hep.config.workflow import Reading, Sample
+from mlaas4hep.config import Reading, Sample
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.readers import open_source

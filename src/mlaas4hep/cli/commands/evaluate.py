@@ -11,7 +11,7 @@ import typer
 from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Overwrite, Quiet, Workers
 
 if TYPE_CHECKING:
-    from mlaas4hep.config.workflow import Reading, Sample
+    from mlaas4hep.config.sections.data import Reading, Sample
 
 __all__ = ["register"]
 
@@ -75,7 +75,7 @@ def _data(
     files: str | None, labels: str | None, configuration: Path | None, redirector: str | None
 ) -> tuple[tuple[Sample, ...], str | None, Reading]:
     from mlaas4hep.config.legacy.samples import default_redirector, read_samples
-    from mlaas4hep.config.workflow import Reading
+    from mlaas4hep.config.sections.data import Reading
     from mlaas4hep.config.yaml_file import read_yaml
     from mlaas4hep.errors import ConfigError
 

@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.cli.outputs import Output, check_outputs
-        from mlaas4hep.config.workflow import Reading
+        from mlaas4hep.config.sections.data import Reading
         from mlaas4hep.prediction.output import check_output
         from mlaas4hep.prediction.predict import predict_files
 

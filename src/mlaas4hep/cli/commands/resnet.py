@@ -86,7 +86,7 @@ def _resnet(
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.cli.outputs import Output, check_outputs
     from mlaas4hep.config.problems import config_error
-    from mlaas4hep.config.workflow import Split
+    from mlaas4hep.config.sections.events import Split
     from mlaas4hep.training.images.settings import ImageSettings, size_of
     from mlaas4hep.training.images.workflow import train_on_images
     from mlaas4hep.training.judging.summary import render_summary

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from mlaas4hep.config.fields import names_of
 from mlaas4hep.config.json_file import read_json, read_text
 from mlaas4hep.config.problems import unknown_key
-from mlaas4hep.config.workflow import Cut, Variable
+from mlaas4hep.config.sections.selection import Cut, Variable
 from mlaas4hep.errors import ConfigError
 
 __all__ = ["Preprocessing", "read_preproc"]

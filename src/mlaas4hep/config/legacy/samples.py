@@ -7,7 +7,7 @@ from typing import Any
 
 from mlaas4hep.config.legacy.lists import Labels, read_files, read_labels, sample_names
 from mlaas4hep.config.places import is_file
-from mlaas4hep.config.workflow import Sample
+from mlaas4hep.config.sections.data import Sample
 from mlaas4hep.errors import LabelError
 
 __all__ = ["CMS_REDIRECTOR", "count", "default_redirector", "pair", "read_samples"]

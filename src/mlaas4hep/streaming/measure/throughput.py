@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config.sections.events import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset.budget import Budget

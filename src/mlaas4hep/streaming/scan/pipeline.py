@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config.sections.events import Split
 from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.cutflow import Cutflow

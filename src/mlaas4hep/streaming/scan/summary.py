@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config.sections.events import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchReadError
 from mlaas4hep.errors.findings import Findings
 from mlaas4hep.features.cutflow import render

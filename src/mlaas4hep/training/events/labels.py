@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Label, Workflow
+from mlaas4hep.config.fields import Label
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import LabelError
 from mlaas4hep.streaming.readers.tables.csv_header import is_number
 from mlaas4hep.training.events.base import Task

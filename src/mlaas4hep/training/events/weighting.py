@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Split, Workflow
+from mlaas4hep.config.sections.events import Split
+from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.features.statistics.exact import ExactSum

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config.sections.events import Split
 from mlaas4hep.errors import ConfigError
 
 __all__ = ["ImageSettings", "size_of"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlaas4hep.atomic.alone import alone
 from mlaas4hep.atomic.files import check_place
 from mlaas4hep.atomic.scratch import temporary_files
-from mlaas4hep.config.workflow import Split
+from mlaas4hep.config.sections.events import Split
 from mlaas4hep.errors import SplitError
 from mlaas4hep.features.split import PARTS, TEST, identity_hash, parts_of
 from mlaas4hep.streaming.monitor import Monitor

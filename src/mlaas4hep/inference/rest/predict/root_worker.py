@@ -30,7 +30,7 @@ def main() -> None:
 
 def _predict(job: dict[str, Any]) -> dict[str, Any]:
     from mlaas4hep.bundle.read import load_bundle
-    from mlaas4hep.config.workflow import Reading
+    from mlaas4hep.config.sections.data import Reading
     from mlaas4hep.prediction.predict import predict_files
     from mlaas4hep.streaming.monitor import Collector
 

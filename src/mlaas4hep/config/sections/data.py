@@ -1,0 +1,59 @@
+"""Where the events are, and how they are read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from mlaas4hep.config.fields import Bytes, Count, Files, FormatName, LabelValue, Name, Real, Whole
+from mlaas4hep.config.sections.section import Section
+
+__all__ = ["Reading", "Sample"]
+
+
+_MOST_THREADS = 4
+
+
+class Sample(Section):
+    """Files that belong together: one process, one label, one weight."""
+
+    name: Name = Field(description="Name of the sample, shown in reports.")
+    files: Files = Field(
+        min_length=1, description="Paths, URLs, or logical names behind `redirector`; `file.root:tree` names a tree."
+    )
+    label: LabelValue | None = Field(
+        default=None, description="Class name or number; for regression a number. None: `label_branch` holds it."
+    )
+    weight: Real = Field(
+        default=1.0,
+        description="Factor for every event, e.g. cross-section x luminosity / events.",
+    )
+    tree: Name | None = Field(
+        default=None, description="Path of the tree in its files, if it is not that of the workflow."
+    )
+
+
+class Reading(Section):
+    """How events are read. It changes no feature and no split; chunks decide in which order a network sees events."""
+
+    chunk_size: Count = Field(default=10_000, description="Events a chunk; -1: all in one.")
+    workers: Whole | None = Field(
+        default=None, ge=1, description="Threads that read. Default: one for each core, at most 4."
+    )
+    memory_limit: Bytes | None = Field(
+        default=None, description="Bytes for event data, or `2 GB`; default a quarter of the machine's."
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="Folder that keeps specs and feature columns for later epochs and trainings. Default: none.",
+    )
+    cache_limit: Bytes = Field(default=20_000_000_000, description="Bytes that the folder may hold, or `50 GB`.")
+    redirector: str | None = Field(default=None, description="Prefix for logical names (/store/...), e.g. root://host.")
+    format: FormatName | None = Field(default=None, description="Format of the files; default: by their suffix.")
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that read."""
+        return self.workers or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
