@@ -18,6 +18,8 @@ settings.load_profile("mlaas4hep")
 with suppress(ImportError):
     import XRootD.client  # noqa: F401
 
+pytest_plugins = ["tests.support.serve_fixtures"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -20,7 +20,7 @@ from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.scan import scan as scanning
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.workflow import run_training
-from tests.streaming.test_dataset import LAYOUT
+from tests.streaming.dataset.test_dataset import LAYOUT
 from tests.support.disks import small_disk
 from tests.support.trained import Interrupting, Small, small_files, streamed
 from tests.support.written import make_events, write_ttree

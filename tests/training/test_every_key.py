@@ -89,7 +89,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 ELSEWHERE = {
-    "reading.workers": "how many threads read changes no result: tests/streaming/test_schedule.py",
+    "reading.workers": "how many threads read changes no result: tests/streaming/test_execution.py",
     "training.threads": "how many threads compute changes no result here: tests/training/backends",
 }
 

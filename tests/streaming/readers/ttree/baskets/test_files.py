@@ -13,7 +13,7 @@ from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.readers.ttree.types import interpreted, known_at_a_glance
 from tests.streaming.readers.uproot_reference import assert_same, direct, open_tree, reference
 
-DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "root"
+DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[6] / "shared" / "data")) / "root"
 NO_TREES = {"bad_delphes.root", "uproot-histograms.root", "uproot-issue70.root"}
 FILES = [str(path.relative_to(DATA)) for path in sorted(DATA.glob("*/*.root")) if path.name not in NO_TREES]
 NEEDS_DATA = pytest.mark.skipif(not FILES, reason=f"no test data at {DATA}; set MLAAS4HEP_TEST_DATA")

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 pytest.importorskip("keras")
 pytest.importorskip("onnxscript")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 SCRIPT = """
 import json, sys

@@ -15,9 +15,9 @@ from mlaas4hep.errors.serving import ForbiddenError
 from mlaas4hep.inference.settings import Security, Settings
 from mlaas4hep.web.access.origins import Origins
 from mlaas4hep.web.sockets import bind, is_loopback
-from tests.inference.operation.test_limits import exchange
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess
+from tests.web.access.test_rate import exchange
 
 Start = Callable[..., ServeProcess]
 LOCAL = Settings(security=Security(hosts=("Models.example.org",)))

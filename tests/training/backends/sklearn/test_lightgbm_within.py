@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from mlaas4hep.training.events.base import Task
 from tests.support.fitting import run_onnx
-from tests.training.backends.test_lightgbm import thresholds
+from tests.training.backends.sklearn.test_lightgbm import thresholds
 
 lightgbm = pytest.importorskip("lightgbm")
 RANDOM = np.random.default_rng(8)

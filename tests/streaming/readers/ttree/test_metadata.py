@@ -18,10 +18,10 @@ from mlaas4hep.streaming.readers import root_file as root
 from mlaas4hep.streaming.readers.root.directory import open_directory
 from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.readers.ttree.metadata import PlainTree, plain_tree
-from tests.streaming.readers.test_baskets import events
+from tests.streaming.readers.ttree.baskets.test_reader import events
 from tests.streaming.readers.uproot_reference import assert_same, open_tree, reference
 
-DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "root"
+DATA = Path(os.environ.get("MLAAS4HEP_TEST_DATA", Path(__file__).resolve().parents[5] / "shared" / "data")) / "root"
 NO_TREES = {"bad_delphes.root", "uproot-histograms.root", "uproot-issue70.root"}
 FILES = [str(path.relative_to(DATA)) for path in sorted(DATA.glob("*/*.root")) if path.name not in NO_TREES]
 # Trees with a branch of text, Double32, objects, baskets within the tree, or written in another way.

@@ -16,7 +16,7 @@ from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.readers.root.directory import open_directory
 from mlaas4hep.streaming.readers.ttree.metadata import plain_tree
-from tests.streaming.readers.test_tree_metadata import head, uproot_only
+from tests.streaming.readers.ttree.test_metadata import head, uproot_only
 from tests.streaming.readers.uproot_reference import open_tree
 
 CODECS = {"none": None, "zlib": uproot.ZLIB(1), "lz4": uproot.LZ4(1), "zstd": uproot.ZSTD(1)}

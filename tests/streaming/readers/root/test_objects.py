@@ -57,7 +57,7 @@ def test_objects_that_were_not_split(shared_data: Path) -> None:
     source.close()
 
 
-OWN = Path(__file__).resolve().parents[2] / "data" / "objects.root"
+OWN = Path(__file__).resolve().parents[3] / "data" / "objects.root"
 NUMBER = np.arange(40.0)
 
 
