@@ -198,7 +198,7 @@ def test_traceback_shows_where_it_was_raised(work: Work, place: str) -> None:
     assert outcome.code == 2
     lines = outcome.err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert any("legacy_params.py" in line for line in lines)
+    assert any("config/legacy/params.py" in line for line in lines)
     assert lines[-1].startswith("error: ")
     assert "unknown key 'xyzzy'" in lines[-1]
 
