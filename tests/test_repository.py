@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -208,3 +210,47 @@ def test_example_is_valid_in_both_forms() -> None:
     assert [sample.label == "signal" for sample in new.samples] == [sample.label == 1 for sample in old.samples]
     assert new.weights.branch == old.weights.branch == "weight"
     assert new.variables[0].expression == old.variables[0].expression
+
+
+SOURCE = ROOT / "src" / "mlaas4hep"
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+
+
+def test_every_folder_is_taken_in_at_a_glance() -> None:
+    sizes = Counter(path.parent for path in MODULES)
+    assert {str(folder): size for folder, size in sizes.items() if size > 15} == {}
+
+
+def test_the_table_of_rooms_is_that_of_the_linter() -> None:
+    contracts = project()["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["name"].startswith("The rooms"))
+    wanted = [set(re.findall(r"(?<![\w(])\w+", re.sub(r"\(\w+\)", "", layer))) - {"__main__"} for layer in layers]
+    text = (ROOT / "ARCHITECTURE.md").read_text().partition("## The rooms")[2].partition("Inside `inference`")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [layer for layer in wanted if layer]
+    there = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert there | {"extras", "formats"} == set().union(*wanted)
+
+
+def test_no_function_is_there_twice() -> None:
+    seen: dict[str, str] = {}
+    twice = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = [part for part in node.body if not isinstance(part, ast.Expr)]
+                if body and body[-1].end_lineno - body[0].lineno >= 6:  # type: ignore[operator]
+                    text = ast.dump(ast.Module(body, []))
+                    place = f"{path.relative_to(SOURCE)}: {node.name}"
+                    if text in seen:
+                        twice.append((seen[text], place))
+                    seen[text] = place
+    assert twice == []
+
+
+def test_paths_in_the_pages_for_contributors_exist() -> None:
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+        paths = re.findall(
+            r"`((?:tests|src|tools|docs|benchmarks|examples|validation)/[\w./-]*)`", (ROOT / page).read_text()
+        )
+        assert [path for path in paths if not (ROOT / path).exists()] == [], page
