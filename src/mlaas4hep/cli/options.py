@@ -48,7 +48,9 @@ Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branch
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress and no remarks: results, warnings and errors only.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output file that is there, of whatever kind; never an input.")
 ]

@@ -21,6 +21,7 @@ _WORDS = {
     "dict_type": "should be a mapping of keys to values",
     "model_type": "should be a mapping of keys to values",
     "path_type": "should be a path",
+    "string_unicode": "should be text in UTF-8",
     "tuple_type": "should be a list",
 }
 
