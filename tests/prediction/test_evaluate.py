@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,18 @@ from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config import Sample
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, LabelError, NoEventsError, UnsupportedBranchError
 from mlaas4hep.prediction.evaluate import Evaluation, evaluate_bundle, samples_for
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.trained import SAMPLES, Independent, Small
 from tests.support.written import TYPES, Event, make_events, write_csv, write_ttree
 
 
 def evaluated(
-    small: Small, files: dict[str, tuple[Path, Any, float]], label_branch: str | None = None, workers: int = 1
+    small: Small,
+    files: dict[str, tuple[Path, Any, float]],
+    label_branch: str | None = None,
+    workers: int = 1,
+    **wishes: Any,
 ) -> Evaluation:
     samples = [
         Sample(name=name, files=(str(path),), label=label, weight=weight)
@@ -29,7 +36,7 @@ def evaluated(
     with load_bundle(small.bundle) as bundle:
         workflow = samples_for(bundle, samples, label_branch)
         reading = workflow.reading.model_copy(update={"workers": workers})
-        return evaluate_bundle(bundle, workflow.model_copy(update={"reading": reading}), Collector())
+        return evaluate_bundle(bundle, workflow.model_copy(update={"reading": reading}), Collector(), **wishes)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,8 @@ def test_order_of_files_and_workers_do_not_matter(
     small: Small, held_out: dict[str, tuple[Path, Any, float]], evaluation: Evaluation
 ) -> None:
     assert evaluated(small, dict(reversed(held_out.items())), workers=2).metrics == evaluation.metrics
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert evaluated(small, held_out, executor=Executor(2, pool)).metrics == evaluation.metrics
 
 
 def test_report(held_out: dict[str, tuple[Path, Any, float]], evaluation: Evaluation) -> None:

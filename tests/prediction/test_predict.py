@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from mlaas4hep.errors import (
     OutputError,
     UnsupportedBranchError,
 )
-from mlaas4hep.prediction import predict as module
 from mlaas4hep.prediction.predict import Predicted, predict_files, score_names
+from mlaas4hep.streaming import ranges as module
 from mlaas4hep.streaming.dataset.dataset import Block
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.fitting.fit import open_dataset
 from mlaas4hep.training.prepare import opened, prepare
@@ -319,3 +322,14 @@ def test_a_weight_that_cannot_be_computed_is_not_carried(
     path = write_ttree(tmp_path / "data.root", samples[0], names=["met", "cells", "flag", "event"])
     _, found = predict(bundle, [path], tmp_path / "scores.parquet")
     assert list(found)[6:] == ["event"]
+
+
+def test_other_processes_give_the_same(small: Small, tmp_path: Path) -> None:
+    """Functions, tasks and results are pickled; each process loads the bundle and opens the files itself."""
+    files = list(small.paths.values())
+    done, expected = predict(small.bundle, files, tmp_path / "threads.parquet")
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        there = predict(small.bundle, files, tmp_path / "processes.parquet", executor=Executor(2, pool))
+    assert there[0] == done
+    for name, column in expected.items():
+        assert np.array_equal(there[1][name], column, equal_nan=column.dtype.kind == "f")

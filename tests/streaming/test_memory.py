@@ -14,11 +14,12 @@ import uproot
 from mlaas4hep.config import Split
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.streaming import ranges as scanning
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset, Order
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as scanning
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.streaming.scan.scan import scan
 from tests.support.written import workflow_of
@@ -61,8 +62,8 @@ def peak_of(path: Path, limit: int, *, chunk_size: int = 1000) -> tuple[int, int
         patch.setattr(scanning, "target_events", lambda _files: 2 * CLUSTER)
         found = scan(files, pipeline, monitor=Collector())
     dataset = Dataset(
-        files, pipeline, found, LAYOUT, lambda labels: np.zeros(len(labels)), chunk_size=chunk_size, workers=2,
-        budget=Budget(limit),
+        files, pipeline, found, LAYOUT, lambda labels: np.zeros(len(labels)), chunk_size=chunk_size,
+        executor=Executor(2), budget=Budget(limit),
     )  # fmt: skip
     gc.collect()
     tracemalloc.start()

@@ -14,10 +14,10 @@ from mlaas4hep.config import Split
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.streaming import ranges as scanning
 from mlaas4hep.streaming.dataset.keys import rows_key, scan_key
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as scanning
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.workflow import run_training
 from tests.streaming.dataset.test_dataset import LAYOUT

@@ -12,10 +12,11 @@ import pytest
 
 from mlaas4hep.errors import MemoryLimitError
 from mlaas4hep.features.split import TRAIN, VALIDATION
+from mlaas4hep.streaming import ranges as module
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Block, Dataset
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as module
 from mlaas4hep.training.events.base import Arrays, Events
 from mlaas4hep.training.events.memory import size_text
 from mlaas4hep.training.events.part import PartEvents
@@ -63,7 +64,7 @@ def part_events(
             layout,
             prepared.labels.target,
             chunk_size=chunk_size,
-            workers=workers,
+            executor=Executor(workers),
             budget=budget,
         )
         events: Events = PartEvents(

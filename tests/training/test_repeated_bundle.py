@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.cli.console import Terminal
+from mlaas4hep.streaming import ranges as scanning
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as scanning
 from mlaas4hep.training.workflow import run_training
 from tests.support.trained import Interrupting, Small, streamed
 

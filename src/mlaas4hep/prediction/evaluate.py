@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlaas4hep.bundle.read import Bundle
 from mlaas4hep.config.sections.data import Sample
@@ -14,13 +15,15 @@ from mlaas4hep.config.sections.events import Split
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
+from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.statistics.outside import Outside, Ranges
-from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
-from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.prediction.scoring import Scoring
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.ranges import FileRange, file_ranges
 from mlaas4hep.streaming.scan.branches import check_inputs, choose_branches
-from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
+from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.events.labels import Labelling
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.metrics.gather import Gatherer
@@ -55,7 +58,13 @@ def samples_for(bundle: Bundle, samples: Sequence[Sample], label_branch: str | N
 
 
 def evaluate_bundle(
-    bundle: Bundle, workflow: Workflow, monitor: Monitor, *, threads: int | None = None, trust_code: bool = False
+    bundle: Bundle,
+    workflow: Workflow,
+    monitor: Monitor,
+    *,
+    threads: int | None = None,
+    trust_code: bool = False,
+    executor: Executor | None = None,
 ) -> Evaluation:
     """Score all events that pass the bundle's cuts and compare with their labels.
 
@@ -65,7 +74,7 @@ def evaluate_bundle(
         MLaaS4HEPError: a file or branch is missing, a label is unknown to the model, no event passes.
     """
     manifest = bundle.manifest
-    scorer = bundle.scorer(threads=threads, trust_code=trust_code)
+    scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     layout = bundle.layout
     labels = Labelling(manifest.task, manifest.classes, text=True)
     features = workflow.features.model_copy(update={"include": tuple(branch.name for branch in layout.branches)})
@@ -79,6 +88,7 @@ def evaluate_bundle(
     )
     cutflows: dict[str, Cutflow] = {}
     ranges, outside = Ranges.of(layout, bundle.specs.get("branches") or {}), Outside()
+    executor = executor or Executor(workflow.reading.threads)
     with opened(workflow, monitor) as files:
         for file in files:
             check_inputs(file, kinds)
@@ -88,16 +98,17 @@ def evaluate_bundle(
                 role = branches.left_out.get(branch.name, "is left out")
                 raise ConfigError(f"branch {branch.name} {role}, but the model takes it as a feature")
         pipeline = make_pipeline(workflow, branches, split)
-        with monitor.stage("evaluate", sum(file.source.entries for file in files)) as advance:
-            for file, selected, entries in _selected(files, pipeline, workflow.reading.threads):
-                known = cutflows.get(file.path)
-                cutflows[file.path] = selected.cutflow if known is None else known.merge(selected.cutflow)
-                if len(selected):
-                    raw = raw_matrix(selected.columns, layout.branches, entries, selected.index, layout.missing)
-                    outside.add(ranges.count(raw))
-                    label = selected.label if selected.label is not None else np.full(len(selected), file.sample.label)
-                    gatherer.add(labels.target(label), scorer.scores(raw), selected.weight)
-                advance(entries, "")
+        tasks = list(file_ranges(files, len(pipeline.needed), together=len(files)))
+        job = _RangeScores(pipeline, layout, labels, scoring, ranges)
+        with monitor.stage("evaluate", sum(map(len, tasks))) as advance:
+            for task, found in zip(tasks, executor.map(job, tasks), strict=True):
+                path = task.file.path
+                known = cutflows.get(path)
+                cutflows[path] = found.cutflow if known is None else known.merge(found.cutflow)
+                if len(found.target):
+                    outside.add(found.outside)
+                    gatherer.add(found.target, found.scores, found.weight)
+                advance(len(task), "")
         data = gatherer.parts()
         if not data:
             raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
@@ -129,12 +140,33 @@ def evaluate_bundle(
     return Evaluation(metrics, report, manifest.name, outside)
 
 
-def _selected(files: Sequence[DataFile], pipeline: Pipeline, workers: int) -> Iterator[tuple[DataFile, Selected, int]]:
-    target = narrowed(target_events(len(files)), len(files), len(pipeline.needed))
-    tasks = [(file, start, stop) for file in files for start, stop in ranges_of(file.source.clusters, target)]
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Events of a range that pass the cuts: targets [n], scores float32 [n, outputs], weights float64 [n]."""
 
-    def apply(task: tuple[DataFile, int, int]) -> tuple[DataFile, Selected, int]:
-        file, start, stop = task
-        return file, pipeline.apply(file, start, stop), stop - start
+    cutflow: Cutflow
+    target: NDArray[Any]
+    scores: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    outside: Outside
 
-    return ordered_map(apply, tasks, workers)
+
+@dataclass(frozen=True)
+class _RangeScores:
+    """Reads and scores a range."""
+
+    pipeline: Pipeline
+    layout: Layout
+    labels: Labelling
+    scoring: Scoring
+    ranges: Ranges
+
+    def __call__(self, task: FileRange) -> _Scored:
+        selected = self.pipeline(task)
+        if not len(selected):
+            none = np.empty(0, dtype=np.float32)
+            return _Scored(selected.cutflow, none, none.reshape(0, 1), selected.weight, Outside())
+        raw = raw_matrix(selected.columns, self.layout.branches, len(task), selected.index, self.layout.missing)
+        label = selected.label if selected.label is not None else np.full(len(selected), task.file.sample.label)
+        target = self.labels.target(label)
+        return _Scored(selected.cutflow, target, self.scoring(raw), selected.weight, self.ranges.count(raw))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.statistics.outside import Outside, Ranges
-from mlaas4hep.frameworks.scorer import Scorer
 from mlaas4hep.prediction.output import open_writer
-from mlaas4hep.streaming.execution import narrowed, ordered_map, ranges_of, target_events
+from mlaas4hep.prediction.scoring import Scoring
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.ranges import FileRange, file_ranges
 from mlaas4hep.streaming.scan.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
 
 __all__ = ["Predicted", "predict_files", "score_names"]
@@ -65,6 +66,7 @@ def predict_files(
     threads: int | None = None,
     trust_code: bool = False,
     overwrite: bool = False,
+    executor: Executor | None = None,
 ) -> Predicted:
     """Write one row for each entry of each file, in order.
 
@@ -82,6 +84,7 @@ def predict_files(
         threads: threads of the model's runtime.
         trust_code: run the ``model.py`` in the bundle, which a native torch model needs.
         overwrite: replace an existing output.
+        executor: reads and scores the ranges. Default: as many threads as ``reading`` says.
 
     Raises:
         MLaaS4HEPError: a file or branch is missing, or the output cannot be written; nothing half-written stays.
@@ -89,18 +92,20 @@ def predict_files(
     for file in files:
         if any("\ud800" <= sign <= "\udfff" for sign in file):
             raise FileReadError("the name is not UTF-8", where=file, hint="rename the file, or give a link to it")
-    scorer = bundle.scorer(threads=threads, trust_code=trust_code)
+    scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
     opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)
     try:
-        job = _Job.of(bundle, scorer, sorted(opened, key=lambda file: file.index))
+        in_order = sorted(opened, key=lambda file: file.index)
+        job = _RangeRows.of(bundle, scoring, in_order)
+        tasks = file_ranges(in_order, len(job.layout.branches), together=1)
         selected, outside = 0, Outside()
         total = sum(file.source.entries for file in opened)
         with (
             open_writer(output, job.columns(), overwrite=overwrite) as writer,
             monitor.stage("predict", total) as advance,
         ):
-            for rows, found in ordered_map(job.rows, job.tasks(), reading.threads):
+            for rows, found in (executor or Executor(reading.threads)).map(job, tasks):
                 writer.write(rows)
                 outside.add(found)
                 selected += int(rows["selected"].sum())
@@ -114,19 +119,18 @@ def predict_files(
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What is done to every range; ``carried`` has the name in the output and the type of each branch to be copied."""
+class _RangeRows:
+    """Reads and scores a range; ``carried`` has the name in the output and the type of each branch to be copied."""
 
-    files: tuple[DataFile, ...]
     preprocessing: Preprocessing
     layout: Layout
-    scorer: Scorer
+    scoring: Scoring
     scores: tuple[str, ...]
     carried: dict[str, tuple[str, np.dtype[Any]]]
     ranges: Ranges
 
     @staticmethod
-    def of(bundle: Bundle, scorer: Scorer, files: Sequence[DataFile]) -> _Job:
+    def of(bundle: Bundle, scoring: Scoring, files: Sequence[DataFile]) -> _RangeRows:
         manifest = bundle.manifest
         kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
         for file in files:
@@ -142,7 +146,7 @@ class _Job:
                 taken = [*FIXED, *scores, *(column for column, _ in carried.values())]
                 carried[name] = (_free(name, taken), dtype)
         ranges = Ranges.of(bundle.layout, bundle.specs.get("branches") or {})
-        return _Job(tuple(files), preprocessing, bundle.layout, scorer, scores, carried, ranges)
+        return _RangeRows(preprocessing, bundle.layout, scoring, scores, carried, ranges)
 
     def columns(self) -> dict[str, np.dtype[Any]]:
         """The columns of the output."""
@@ -152,17 +156,9 @@ class _Job:
             **dict(self.carried.values()),
         }
 
-    def tasks(self) -> Iterator[tuple[DataFile, int, int]]:
-        """All ranges of all files, in order."""
-        target = narrowed(target_events(1), 1, len(self.layout.branches))
-        for file in self.files:
-            for start, stop in ranges_of(file.source.clusters, target):
-                yield file, start, stop
-
-    def rows(self, task: tuple[DataFile, int, int]) -> tuple[dict[str, NDArray[Any]], Outside]:
-        """The rows of one range, and what of its selected events lies outside of the range of the training."""
-        file, start, stop = task
-        events = stop - start
+    def __call__(self, task: FileRange) -> tuple[dict[str, NDArray[Any]], Outside]:
+        """Return the rows of a range, and what of its selected events lies outside of the range of the training."""
+        file, start, stop, events = task.file, task.start, task.stop, len(task)
         names = [branch.name for branch in self.layout.branches]
         columns = file.source.read(self.preprocessing.needed([*names, *self.carried]), start, stop)
         try:
@@ -172,7 +168,7 @@ class _Job:
             located = error.shifted(start)
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
         raw = raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing)
-        scores = self.scorer.scores(raw)
+        scores = self.scoring(raw)
         rows: dict[str, NDArray[Any]] = {
             "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),

@@ -1,98 +1,73 @@
-"""Which ranges of a file are read together, and several of them at a time."""
+"""Runs pure functions over tasks, several at a time, with the results in the order of the tasks."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable
+from concurrent import futures
 from contextlib import nullcontext
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TypeVar
 
-__all__ = ["TARGET_EVENTS", "narrowed", "ordered_map", "ranges_of", "stopped", "target_events"]
+__all__ = ["Executor", "cancel", "threads"]
 
-TARGET_EVENTS = 16_384
-_FILES_AT_TARGET = 16
-_SMALLEST_TARGET = 1_024
-_VALUES = 1 << 22
-"""Values of all branches that a range has with few files."""
-
-Item = TypeVar("Item")
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def target_events(files: int) -> int:
-    """Entries a range should have, so that one range of each of so many files fits into memory."""
-    return max(_SMALLEST_TARGET, TARGET_EVENTS * _FILES_AT_TARGET // max(files, _FILES_AT_TARGET))
+class Executor:
+    """Where functions of tasks run: in threads, or in a pool with the interface of `concurrent.futures`.
 
-
-def narrowed(target: int, files: int, branches: int) -> int:
-    """Return fewer entries than ``target`` where so many branches are read that a range would be large."""
-    return max(1, min(target, _VALUES * _FILES_AT_TARGET // (max(files, _FILES_AT_TARGET) * max(1, branches))))
-
-
-def ranges_of(clusters: Sequence[int], target: int) -> list[tuple[int, int]]:
-    """Ranges of about ``target`` entries that begin and end at cluster boundaries where that is possible.
-
-    Small clusters are read together; a cluster of more than twice the target is cut.
+    The functions that go through here (specs, chunks, predictions, evaluations, raw reading) are pure, and with their
+    tasks and results can be pickled. So the pool may be one of processes, or that of Dask (`Client.get_executor`).
 
     Args:
-        clusters: entry numbers, ascending, first 0, last the number of entries.
-        target: wanted entries a range.
+        workers: tasks that run at the same time.
+        pool: runs the tasks and stays open. Default: as many threads, which end with each `map`.
     """
-    ranges: list[tuple[int, int]] = []
-    begin = clusters[0]
-    for start, stop in pairwise(clusters):
-        if stop - start > 2 * target:
-            if start > begin:
-                ranges.append((begin, start))
-            cuts = [*range(start, stop - target // 2, target), stop]
-            ranges.extend(pairwise(cuts))
-            begin = stop
-        elif stop - begin >= target:
-            ranges.append((begin, stop))
-            begin = stop
-    if clusters[-1] > begin:
-        ranges.append((begin, clusters[-1]))
-    return ranges
+
+    def __init__(self, workers: int = 1, pool: futures.Executor | None = None) -> None:
+        self.workers = workers
+        self._pool = pool
+
+    def call(self, function: Callable[[Task], Result], task: Task) -> Result:
+        """Return the result of one task: from the pool, or without one from the caller's own thread."""
+        return function(task) if self._pool is None else self._pool.submit(function, task).result()
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], ahead: int | None = None
+    ) -> Generator[Result, None, None]:
+        """Yield the results in the order of the tasks.
+
+        The first error is raised at its place. After it, or when the caller stops, no task is started.
+
+        Args:
+            function: of one task.
+            tasks: taken one after another, as they are needed.
+            ahead: tasks that may run or wait for the caller. Default: two for each worker, and none with one worker
+                and no pool, where the caller's own thread does the work.
+        """
+        if self._pool is None and self.workers == 1 and ahead is None:
+            yield from map(function, tasks)
+            return
+        waiting: deque[futures.Future[Result]] = deque()
+        rest = iter(tasks)
+        with nullcontext(self._pool) if self._pool else threads(self.workers, "work") as pool:
+            try:
+                waiting.extend(pool.submit(function, task) for task in islice(rest, ahead or 2 * self.workers))
+                while waiting:
+                    result = waiting.popleft().result()
+                    waiting.extend(pool.submit(function, task) for task in islice(rest, 1))
+                    yield result
+            finally:
+                cancel(waiting)
 
 
-def ordered_map(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    workers: int,
-    ahead: int | None = None,
-    pool: Executor | None = None,
-) -> Iterator[Result]:
-    """Results in the order of the items, computed by ``workers`` threads.
-
-    The first error is raised at its place, and nothing more is started after it.
-
-    Args:
-        function: of one item.
-        items: taken one after another, as they are needed.
-        workers: threads.
-        ahead: items that may be worked on or wait for the caller. Default: two for each worker, and none with one
-            worker, where the caller's own thread does the work.
-        pool: the threads, if there are some already.
-    """
-    if workers == 1 and ahead is None:
-        yield from map(function, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    rest = iter(items)
-    with nullcontext(pool) if pool else ThreadPoolExecutor(workers, thread_name_prefix="mlaas4hep-work") as threads:
-        try:
-            waiting.extend(threads.submit(function, item) for item in islice(rest, ahead or 2 * workers))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(threads.submit(function, item) for item in islice(rest, 1))
-                yield result
-        finally:
-            stopped(waiting)
+def threads(workers: int, name: str) -> futures.ThreadPoolExecutor:
+    """Return a pool of threads, named for whoever looks at them."""
+    return futures.ThreadPoolExecutor(workers, thread_name_prefix=f"mlaas4hep-{name}")
 
 
-def stopped(futures: Iterable[Future[Result]]) -> None:
-    """What was not begun is not begun any more; waits for what was."""
-    begun = [future for future in futures if not future.cancel()]
-    wait(begun)
+def cancel(begun: Iterable[futures.Future[Result]]) -> None:
+    """Cancel what has not started, and wait for what has."""
+    futures.wait([future for future in begun if not future.cancel()])

@@ -19,11 +19,13 @@ from mlaas4hep.features.normalisation import LayoutChoice, build_layout, layout_
 from mlaas4hep.features.statistics.exact import ExactSum
 from mlaas4hep.streaming.cache import Cache
 from mlaas4hep.streaming.dataset.keys import UnknownVersionError, scan_key
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.scan.branches import BranchChoice, choose_branches
 from mlaas4hep.streaming.scan.pipeline import Pipeline
-from mlaas4hep.streaming.scan.scan import Scan, cutflows_of, scan
+from mlaas4hep.streaming.scan.result import Scan, cutflows_of
+from mlaas4hep.streaming.scan.scan import scan
 from mlaas4hep.streaming.scan.state import scan_from_state, scan_to_state
 from mlaas4hep.training.events.labels import Labelling, check_labels, labelling
 from mlaas4hep.training.events.weighting import ClassTotals, TrainingWeights, class_totals, training_weights
@@ -146,7 +148,7 @@ def prepare(workflow: Workflow, files: tuple[DataFile, ...], monitor: Monitor) -
             files,
             pipeline,
             events=workflow.events,
-            workers=workflow.reading.threads,
+            executor=Executor(workflow.reading.threads),
             count_labels=not regression,
             monitor=monitor,
         )

@@ -11,7 +11,7 @@ from mlaas4hep.features.cutflow import Cutflow, total
 from mlaas4hep.features.layout import FeatureBranch
 from mlaas4hep.features.statistics.specs import Specs
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.scan.scan import cutflows_of
+from mlaas4hep.streaming.scan.result import cutflows_of
 from mlaas4hep.training.fitting.fit import Trained
 from mlaas4hep.training.judging.assess import ROWS_FOR_IMPORTANCE, Assessment
 from mlaas4hep.training.judging.importance import affordable

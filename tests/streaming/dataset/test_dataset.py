@@ -21,14 +21,15 @@ from mlaas4hep.errors import FileReadError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.split import PARTS, TRAIN
+from mlaas4hep.streaming import ranges as module
 from mlaas4hep.streaming.cache import Cache
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Block, Chunk, Dataset, Order
 from mlaas4hep.streaming.dataset.rows import Rows
 from mlaas4hep.streaming.dataset.store import DiskStore
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as module
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.streaming.scan.scan import scan
 from tests.support.budgets import Forgetful
@@ -87,6 +88,7 @@ def dataset_of(paths: Mapping[str, Path], *, target: int = 30, events: int = -1,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "target_events", lambda _files: target)
         found = scan(files, pipeline, events=events, monitor=Collector())
+    wishes["executor"] = Executor(wishes.pop("workers", 1))
     label = wishes.pop("label", codes)
     memory = wishes.pop("memory", 2**40)
     budget = Budget(memory) if wishes.pop("keeps", True) else Forgetful(memory)

@@ -11,7 +11,7 @@ import pytest
 from mlaas4hep.streaming.cache import Cache
 from mlaas4hep.streaming.dataset.rows import Rows, side_dtype
 from mlaas4hep.streaming.dataset.store import DiskStore
-from mlaas4hep.streaming.scan.scan import RangeCount
+from mlaas4hep.streaming.scan.result import RangeCount
 
 WIDTH = 3
 TARGET = np.dtype(np.int64)

@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 from mlaas4hep.config import Reading, Sample
 from mlaas4hep.errors import NoEventsError
 from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming import ranges as module
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as module
 from mlaas4hep.streaming.scan.branches import choose_branches
+from mlaas4hep.streaming.scan.counting import quotas
 from mlaas4hep.streaming.scan.pipeline import Pipeline
-from mlaas4hep.streaming.scan.scan import Scan, cutflows_of, quotas, scan
+from mlaas4hep.streaming.scan.result import Scan, cutflows_of
+from mlaas4hep.streaming.scan.scan import scan
 from tests.support.reference import CUTS, part_of, passing
 from tests.support.written import Event, make_events, workflow_of, write_ttree
 
@@ -96,7 +99,7 @@ def by_name(files: tuple[DataFile, ...], found: Scan) -> dict[str, Any]:
 @pytest.mark.usefixtures("target")
 @pytest.mark.parametrize("workers", [1, 3])
 def test_counts_labels_and_cutflow(files: tuple[DataFile, ...], workers: int) -> None:
-    found = scan(files, pipeline_of(files), workers=workers, monitor=Collector())
+    found = scan(files, pipeline_of(files), executor=Executor(workers), monitor=Collector())
     counts = by_name(files, found)
     for name in (*SAMPLES, "empty"):
         kept = survivors(name)
@@ -157,7 +160,7 @@ def test_specs_are_of_the_training_events_alone(files: tuple[DataFile, ...]) -> 
 def test_limited_events(files: tuple[DataFile, ...], events: int, workers: int) -> None:
     passing_counts = [len(survivors(file.sample.name)) for file in files]
     limits = quotas(passing_counts, events, files)
-    found = scan(files, pipeline_of(files), events=events, workers=workers, monitor=Collector())
+    found = scan(files, pipeline_of(files), events=events, executor=Executor(workers), monitor=Collector())
     assert found.used == events
     assert [part_of_file.used for part_of_file in found.files] == limits
     training = 0
@@ -277,7 +280,7 @@ def counting(files: tuple[DataFile, ...]) -> tuple[tuple[DataFile, ...], dict[st
 def test_a_limit_without_cuts_reads_no_further(files: tuple[DataFile, ...], workers: int) -> None:
     wrapped, read_of = counting(files)
     pipeline = pipeline_of(files, settings={"selection": []}, weight_branch=None)
-    found = scan(wrapped, pipeline, events=40, workers=workers, count_labels=False, monitor=Collector())
+    found = scan(wrapped, pipeline, events=40, executor=Executor(workers), count_labels=False, monitor=Collector())
     limits = quotas([file.source.entries for file in files], 40, files)
     assert [part.used for part in found.files] == limits
     for file, limit in zip(files, limits, strict=True):
@@ -307,6 +310,7 @@ def test_a_limit_reads_features_only_until_it_is_reached(
     }
     for file, part_of_file in zip(files, found.files, strict=True):
         last = max((r.stop for r in part_of_file.ranges), default=0)
-        assert read_of[file.sample.name].get("luminosityBlock", 0) == last
+        used = sum(r.stop - r.start for r in part_of_file.ranges)
+        assert read_of[file.sample.name].get("luminosityBlock", 0) == used
         assert last < file.source.entries or not last
         assert part_of_file.used == sum(r.used for r in part_of_file.ranges if r.stop <= last)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import MemoryLimitError
-from mlaas4hep.streaming.execution import TARGET_EVENTS, narrowed, target_events
 from mlaas4hep.streaming.monitor import Collector
+from mlaas4hep.streaming.ranges import TARGET_EVENTS, narrowed, target_events
 from mlaas4hep.training.events import memory
 from mlaas4hep.training.events.memory import size_text
 from mlaas4hep.training.workflow import run_training

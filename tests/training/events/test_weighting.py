@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlaas4hep.config import Split
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
-from mlaas4hep.streaming.scan.scan import ClassCount
+from mlaas4hep.streaming.scan.result import ClassCount
 from mlaas4hep.training.events.labels import Labelling, labelling
 from mlaas4hep.training.events.weighting import ClassTotals, class_totals, training_weights
 

@@ -15,7 +15,7 @@ from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.features.statistics.specs import Specs
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan.scan import FileScan, RangeCount, Scan
+from mlaas4hep.streaming.scan.result import FileScan, RangeCount, Scan
 from mlaas4hep.training.fitting.checkpoint import checkpoint_folder, checkpointing
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mlaas4hep.features.split import PARTS
+from mlaas4hep.streaming import ranges as scanning
 from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan import scan as scanning
 from mlaas4hep.training.judging import assess as module
 from mlaas4hep.training.judging.assess import assess
 from mlaas4hep.training.prepare import opened, prepare

@@ -34,6 +34,9 @@ class Buffers:
         self._free: dict[int, deque[Memory]] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Buffers], tuple[int]]:
+        return Buffers, (self._most,)
+
     def take(self, rows: int, width: int) -> NDArray[np.float32]:
         """Uninitialised float32 [rows, width], C-contiguous."""
         size = rows * width * _WORD

@@ -6,7 +6,6 @@ The order of events is decided by seed and epoch, never by files, workers, memor
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +20,13 @@ from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.buffers import Buffers
 from mlaas4hep.streaming.dataset.loader import Loader
 from mlaas4hep.streaming.dataset.order import Order, deal, plan_chunks, reading_order
-from mlaas4hep.streaming.dataset.rows import RowReader, Rows, Target, target_dtype
+from mlaas4hep.streaming.dataset.rows import RowReader, Rows, RowsTask, Target, target_dtype
 from mlaas4hep.streaming.dataset.store import MemoryStore, NoStore, Store
-from mlaas4hep.streaming.execution import ordered_map
+from mlaas4hep.streaming.execution import Executor, threads
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.scan.pipeline import Pipeline
-from mlaas4hep.streaming.scan.scan import RangeCount, Scan
+from mlaas4hep.streaming.scan.result import RangeCount, Scan
 
 __all__ = ["Block", "Chunk", "Dataset", "Order"]
 
@@ -81,7 +81,7 @@ class Dataset:
         layout: the feature columns.
         target: from labels [n] (of the label branch, or the file's) to what the model is to learn [n].
         chunk_size: events a chunk; -1: all in one. Never more than the budget has room for.
-        workers: threads that read, and threads that make chunks.
+        executor: reads ranges; as many threads make chunks.
         budget: memory. Without a store, events stay in memory if half of the budget is enough for all of them.
         store: where events stay once they are read.
     """
@@ -95,7 +95,7 @@ class Dataset:
         target: Target,
         *,
         chunk_size: int,
-        workers: int = 1,
+        executor: Executor | None = None,
         budget: Budget,
         store: Store | None = None,
     ) -> None:
@@ -103,16 +103,13 @@ class Dataset:
         self.scan = scan
         self.layout = layout
         self.target = target
-        self.workers = workers
+        self.executor = executor or Executor()
         self.budget = budget
-        self._reader = RowReader(pipeline, layout, target)
+        self._reader = RowReader(pipeline, layout, target, Buffers(budget.limit // 8))
         self._transform = layout.prepared
         self._ranges = scan.ranges
-        self._buffers = Buffers(budget.limit // 8)
         # For all passes: to start a thread takes longer than to make a small chunk.
-        self._readers, self._makers = (
-            ThreadPoolExecutor(workers, thread_name_prefix=f"mlaas4hep-{what}") for what in ("read", "work")
-        )
+        self._readers, self._makers = (threads(self.executor.workers, name) for name in ("read", "chunk"))
         fits = self.bytes_of(scan.used) <= budget.keep
         self._store: Store = store or (MemoryStore() if fits else NoStore())
         self._memory: Store = MemoryStore() if fits and store is not None and not store.complete else NoStore()
@@ -160,8 +157,8 @@ class Dataset:
 
     def close(self) -> None:
         """Release what is kept in memory or open on disk, and end the threads."""
-        for threads in (self._makers, self._readers):
-            threads.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._makers, self._readers):
+            pool.shutdown(wait=True, cancel_futures=True)
         self._store.close()
         self._memory.close()
 
@@ -186,13 +183,13 @@ class Dataset:
             self._transform,
             self.layout.model_width,
             lambda number: self.files[self._ranges[number][0]].index,
-            self._buffers,
+            self._reader.buffers,
         )
         count = sum(lane.size for lane in lanes) if self.chunk_size == -1 else self.chunk_size
-        ahead = self.budget.ahead(count * self._chunk_row, self.workers)
+        ahead = self.budget.ahead(count * self._chunk_row, self.executor.workers)
         try:
             plans = plan_chunks(lanes, self.chunk_size)
-            yield from ordered_map(assembler.make, plans, self.workers, ahead, self._makers)
+            yield from Executor(self.executor.workers, self._makers).map(assembler.make, plans, ahead)
         finally:
             loader.close()
 
@@ -278,7 +275,8 @@ class Dataset:
                 return kept
         file, found = self._ranges[number]
         keeps = self._store.keeps or self._memory.keeps
-        rows = self._reader.read(self.files[file], found, None if keeps else part, self._buffers)
+        where = FileRange(self.files[file], found.start, found.stop, file, found.used)
+        rows = self.executor.call(self._reader, RowsTask(where, found.parts, None if keeps else part))
         for store in (self._memory, self._store):
             store.put(number, rows)
         return rows

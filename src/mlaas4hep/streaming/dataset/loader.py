@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
-from mlaas4hep.streaming.execution import stopped
+from mlaas4hep.streaming.execution import cancel
 
 __all__ = ["Loader"]
 
@@ -67,7 +67,7 @@ class Loader(Generic[Result]):
         with self._lock:
             self._next = len(self._order)  # nothing more is started
             futures = list(self._futures.values())
-        stopped(futures)
+        cancel(futures)
 
     def _advance(self, needed: int) -> None:
         while self._next < len(self._order):

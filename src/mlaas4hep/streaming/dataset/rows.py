@@ -15,11 +15,10 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import fill_raw
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.dataset.buffers import Buffers
-from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.scan.pipeline import Pipeline
-from mlaas4hep.streaming.scan.scan import RangeCount
 
-__all__ = ["RowReader", "Rows", "Target", "side_dtype", "target_dtype"]
+__all__ = ["RowReader", "Rows", "RowsTask", "Target", "side_dtype", "target_dtype"]
 
 Target: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """From labels [n] to what a model is to learn [n]."""
@@ -63,40 +62,49 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class RowsTask:
+    """Whose rows are read: a range, its used events in train, validation and test, and the one part that is wanted."""
+
+    range: FileRange
+    parts: tuple[int, int, int]
+    part: int | None
+
+
+@dataclass(frozen=True)
 class RowReader:
-    """Reads the rows of ranges; a pure function of file and range."""
+    """Reads the rows of ranges; a pure function of its task. Rows are made in ``buffers``."""
 
     pipeline: Pipeline
     layout: Layout
     target: Target
+    buffers: Buffers
 
-    def read(self, data: DataFile, found: RangeCount, part: int | None, buffers: Buffers) -> Rows:
-        """The used events of a range, of all parts or of one.
+    def __call__(self, task: RowsTask) -> Rows:
+        """Return the used events of a range, of all parts or of one.
 
         Raises:
             FileReadError: the file cannot be read, or is not the one of the first pass any more.
         """
-        selected = self.pipeline.apply(data, found.start, found.stop)
-        if len(selected) > found.used:
-            selected = selected.where(np.arange(len(selected)) < found.used)
+        part = task.part
+        selected = self.pipeline(task.range)
         counts = np.bincount(selected.part, minlength=len(PARTS))
-        if tuple(counts.tolist()) != found.parts:
+        if tuple(counts.tolist()) != task.parts:
             raise FileReadError(
-                f"entries {found.start} to {found.stop} changed while the file was in use",
-                where=data.path,
+                f"entries {task.range.start} to {task.range.stop} changed while the file was in use",
+                where=task.range.file.path,
                 hint="start again when nobody writes to the file",
             )
         order = np.argsort(selected.part, kind="stable") if part is None else np.flatnonzero(selected.part == part)
         if part is not None:
             counts = np.where(np.arange(len(PARTS)) == part, counts, 0)
-        raw = buffers.take(len(order), self.layout.width)
+        raw = self.buffers.take(len(order), self.layout.width)
         first, second, third = np.cumsum(counts).tolist()
         bounds = (0, first, second, third)
         for begin, end in pairwise(bounds):  # in each part the events ascend, which is the fast way
             chosen = selected.index[order[begin:end]]
             fill_raw(raw[begin:end], selected.columns, self.layout.branches, chosen, self.layout.missing)
         if selected.label is None:
-            y = np.repeat(self.target(np.array([data.sample.label])), len(order))
+            y = np.repeat(self.target(np.array([task.range.file.sample.label])), len(order))
         else:
             y = self.target(selected.label[order])
         side = np.empty(len(order), dtype=side_dtype(y.dtype))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.streaming.cache import Cache, Shape
 from mlaas4hep.streaming.dataset.rows import Rows, side_dtype
-from mlaas4hep.streaming.scan.scan import RangeCount
+from mlaas4hep.streaming.scan.result import RangeCount
 
 __all__ = ["DiskStore", "MemoryStore", "NoStore", "Store"]
 

@@ -9,11 +9,12 @@ from itertools import zip_longest
 
 from mlaas4hep.errors import NoEventsError
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.execution import ordered_map, ranges_of, target_events
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.measure.head import Head, stored_bytes
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.process_memory import peak_memory
+from mlaas4hep.streaming.ranges import FileRange, ranges_of, target_events
 
 __all__ = ["Step", "read_raw"]
 
@@ -42,14 +43,14 @@ class Step:
 
 
 def read_raw(
-    files: Sequence[DataFile], names: tuple[str, ...], workers: int, events: int, seconds: float, monitor: Monitor
+    files: Sequence[DataFile], names: tuple[str, ...], executor: Executor, events: int, seconds: float, monitor: Monitor
 ) -> tuple[Step, list[DataFile]]:
     """Read the branches ``names`` of the files in turn and do nothing with them.
 
     Args:
         files: open ones.
         names: branches.
-        workers: ranges read at the same time.
+        executor: reads the ranges.
         events: at most so many over all files; -1: all.
         seconds: no further range is waited for after so long.
         monitor: told about progress.
@@ -64,17 +65,14 @@ def read_raw(
     limit = total if events < 0 else min(events, total)
     ends = dict.fromkeys(range(len(files)), 0)
     size = done = 0
+    tasks = list(_ranges(files, limit))
     start = time.perf_counter()
 
-    def read(task: tuple[int, int, int]) -> tuple[int, int, int, int]:
-        number, first, last = task
-        return (*task, sum(map(_bytes, files[number].source.read(names, first, last).values())))
-
     with monitor.stage("raw reading", limit) as advance:
-        for number, first, last, read_bytes in ordered_map(read, _ranges(files, limit), workers):
-            ends[number] = last
-            size, done = size + read_bytes, done + last - first
-            advance(last - first, "")
+        for task, read_bytes in zip(tasks, executor.map(_RawBytes(names), tasks), strict=True):
+            ends[task.number] = task.stop
+            size, done = size + read_bytes, done + len(task)
+            advance(len(task), "")
             if time.perf_counter() - start > seconds:
                 break
     taken = time.perf_counter() - start
@@ -84,7 +82,17 @@ def read_raw(
     return Step("raw", done, taken, size, stored_bytes(heads, names), 0, peak_memory()), heads
 
 
-def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[tuple[int, int, int]]:
+@dataclass(frozen=True)
+class _RawBytes:
+    """Reads branches of a range; the result is how many bytes their numbers have."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, task: FileRange) -> int:
+        return sum(map(_bytes, task.file.source.read(self.names, task.start, task.stop).values()))
+
+
+def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[FileRange]:
     """The first ranges of all files, then the second ones, and so on; ``limit`` entries, each file has its share."""
     target, total = target_events(len(files)), sum(file.source.entries for file in files)
     ends = [-(-limit * file.source.entries // max(total, 1)) for file in files]
@@ -96,7 +104,7 @@ def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[tuple[int, int, i
                 last = min(last, ends[number], first + limit)
                 if last > first:
                     limit -= last - first
-                    yield number, first, last
+                    yield FileRange(files[number], first, last, number)
 
 
 def _bytes(column: Column) -> int:

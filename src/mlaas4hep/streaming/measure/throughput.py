@@ -20,6 +20,7 @@ from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset, Order
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.measure.head import Head
 from mlaas4hep.streaming.measure.raw_reading import Step, read_raw
@@ -70,10 +71,10 @@ def throughput(workflow: Workflow, monitor: Monitor, *, events: int, seconds: fl
         choice = choose_branches(files, workflow)
         names = _pipeline(choice, workflow).needed
         _compile(files, choice, workflow)
-        workers = workflow.reading.threads
-        raw, heads = read_raw(files, names, workers, events, seconds / RAW_SHARE, monitor)
+        executor = Executor(workflow.reading.threads)
+        raw, heads = read_raw(files, names, executor, events, seconds / RAW_SHARE, monitor)
         rest, columns = _steps(heads, choice, workflow, raw, monitor)
-        return Throughput((raw, *rest), len(heads), len(names), columns, workers)
+        return Throughput((raw, *rest), len(heads), len(names), columns, executor.workers)
     finally:
         close_files(files)
 
@@ -83,6 +84,7 @@ def _steps(
 ) -> tuple[list[Step], int]:
     """Specs, chunks, cached chunks; and the number of feature columns."""
     pipeline = _pipeline(choice, workflow)
+    executor = Executor(workflow.reading.threads)
     steps: list[Step] = []
 
     def step(name: str, work: Callable[[], int]) -> None:
@@ -94,15 +96,15 @@ def _steps(
     found: list[Any] = []
 
     def specs() -> int:
-        found.append(scan(files, pipeline, workers=workflow.reading.threads, count_labels=False, monitor=monitor))
+        found.append(scan(files, pipeline, executor=executor, count_labels=False, monitor=monitor))
         return 0
 
     step("specs", specs)
     layout = build_layout(found[0].specs, workflow.features, nan=False).layout
     budget = Budget(workflow.reading.memory_limit or psutil.virtual_memory().total // 4)
-    chunk_size, workers = workflow.reading.chunk_size, workflow.reading.threads
+    chunk_size = workflow.reading.chunk_size
     dataset = Dataset(
-        files, pipeline, found[0], layout, _no_target, chunk_size=chunk_size, workers=workers, budget=budget
+        files, pipeline, found[0], layout, _no_target, chunk_size=chunk_size, executor=executor, budget=budget
     )
 
     def epoch(number: int, title: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class LabelSource(Source, Protocol):
     def compression(self) -> str | None:
         """Name of the compression that most of the data has, e.g. ``ZSTD(5)``; None: none, or not known."""
 
+    reopened: tuple[Callable[..., LabelSource], tuple[Any, ...]]
+    """How the same file is opened again where the source is unpickled: a function and its arguments."""
+
 
 class Reader:
     """Base of all readers; `Source` says what its members mean."""
@@ -44,6 +47,10 @@ class Reader:
     _clusters: tuple[int, ...]
     _compression: str | None = None
     _remark: str | None = None
+    reopened: tuple[Callable[..., LabelSource], tuple[Any, ...]]
+
+    def __reduce__(self) -> tuple[Callable[..., LabelSource], tuple[Any, ...]]:
+        return self.reopened
 
     @property
     def location(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -52,4 +53,15 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
     module, _, opener = known.reader.partition(":")
     open_it = getattr(importlib.import_module(module), opener)
     source: LabelSource = open_it(path, tree) if known.trees else open_it(path)
+    source.reopened = _reopened, (path, source.tree, known.name, source.identity)
+    return source
+
+
+@lru_cache(maxsize=64)
+def _reopened(path: str, tree: str | None, format: str, identity: str) -> LabelSource:
+    """The file of an unpickled source; each process opens it once."""
+    source = open_source(path, tree, format=format)
+    if source.identity != identity:
+        hint = "start again when nobody writes to it"
+        raise FileReadError("changed while it was in use", where=source.path, hint=hint)
     return source

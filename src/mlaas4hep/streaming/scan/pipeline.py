@@ -17,6 +17,7 @@ from mlaas4hep.features.expression.evaluate import LengthMismatchError
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.split import identity_hash, parts_of
 from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.readers.base import Branch
 
 __all__ = ["Pipeline", "Selected"]
@@ -92,6 +93,13 @@ class Pipeline:
         """Branches that must be read (the label branch apart)."""
         names = [*self.features, *self.identifier, *([self.weight_branch] if self.weight_branch else [])]
         return self.preprocessing.needed(names)
+
+    def __call__(self, task: FileRange) -> Selected:
+        """Return the used events of a range; see `apply`."""
+        selected = self.apply(task.file, task.start, task.stop)
+        if task.most is None or len(selected) <= task.most:
+            return selected
+        return selected.where(np.arange(len(selected)) < task.most)
 
     def apply(self, file: DataFile, start: int, stop: int) -> Selected:
         """Read entries ``start`` to ``stop`` of a file and select among them.

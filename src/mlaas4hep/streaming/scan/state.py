@@ -8,7 +8,7 @@ from typing import Any
 from mlaas4hep.features.cutflow import Cutflow
 from mlaas4hep.features.statistics.exact import ExactSum
 from mlaas4hep.features.statistics.specs import Specs
-from mlaas4hep.streaming.scan.scan import ClassCount, FileScan, RangeCount, Scan
+from mlaas4hep.streaming.scan.result import ClassCount, FileScan, RangeCount, Scan
 
 __all__ = ["scan_from_state", "scan_to_state"]
 

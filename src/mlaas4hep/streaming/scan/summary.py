@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from mlaas4hep.config.sections.events import Split
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchReadError
@@ -18,12 +16,14 @@ from mlaas4hep.features.cutflow import render
 from mlaas4hep.features.statistics.branch import number_text
 from mlaas4hep.features.statistics.sentinels import warning_of
 from mlaas4hep.features.statistics.specs import Specs, legacy_specs
-from mlaas4hep.streaming.execution import ordered_map
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.scan.branches import choose_branches
 from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
-from mlaas4hep.streaming.scan.scan import RangeCount, Scan, cutflows_of, scan
+from mlaas4hep.streaming.scan.result import Scan, cutflows_of
+from mlaas4hep.streaming.scan.scan import scan
 
 __all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
 
@@ -81,7 +81,7 @@ class Scanned:
     files: tuple[DataFile, ...]
     pipeline: Pipeline
     scan: Scan
-    workers: int
+    executor: Executor
     unreadable: dict[str, str]
 
     @property
@@ -92,17 +92,11 @@ class Scanned:
 
     def again(self, monitor: Monitor, title: str) -> Iterator[Selected]:
         """Read the events that are used once more, range by range."""
-
-        def read(item: tuple[int, RangeCount]) -> tuple[int, Selected]:
-            number, found = item
-            selected = self.pipeline.apply(self.files[number], found.start, found.stop)
-            return found.stop - found.start, selected.where(np.arange(len(selected)) < found.used)
-
-        ranges = self.scan.ranges
-        with monitor.stage(title, sum(found.stop - found.start for _, found in ranges)) as advance:
-            for entries, selected in ordered_map(read, ranges, self.workers):
+        tasks = [FileRange(self.files[n], found.start, found.stop, n, found.used) for n, found in self.scan.ranges]
+        with monitor.stage(title, sum(map(len, tasks))) as advance:
+            for task, selected in zip(tasks, self.executor.map(self.pipeline, tasks), strict=True):
                 yield selected
-                advance(entries, "")
+                advance(len(task), "")
 
 
 def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
@@ -144,7 +138,7 @@ def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
         suspicion = warning_of(found.specs.values, workflow.features.missing)
         if suspicion:
             monitor.warn(suspicion)
-        yield Scanned(files, pipeline, found, workflow.reading.threads, branches.lost | lost)
+        yield Scanned(files, pipeline, found, Executor(workflow.reading.threads), branches.lost | lost)
     finally:
         close_files(files)
 
@@ -160,7 +154,7 @@ def _scan(
                 files,
                 pipeline,
                 events=workflow.events,
-                workers=workflow.reading.threads,
+                executor=Executor(workflow.reading.threads),
                 count_labels=False,
                 monitor=monitor,
             )

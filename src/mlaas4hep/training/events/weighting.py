@@ -14,7 +14,7 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.features.statistics.exact import ExactSum
-from mlaas4hep.streaming.scan.scan import ClassCount
+from mlaas4hep.streaming.scan.result import ClassCount
 from mlaas4hep.training.events.labels import Labelling
 
 __all__ = ["ClassTotals", "TrainingWeights", "class_totals", "training_weights"]

@@ -16,7 +16,7 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.scan.scan import Scan
+from mlaas4hep.streaming.scan.result import Scan
 from mlaas4hep.streaming.scan.state import scan_to_state
 from mlaas4hep.training.user_code.user_model import sources_of
 

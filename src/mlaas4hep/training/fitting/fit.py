@@ -24,6 +24,7 @@ from mlaas4hep.streaming.dataset.dataset import Dataset
 from mlaas4hep.streaming.dataset.keys import rows_key
 from mlaas4hep.streaming.dataset.rows import target_dtype
 from mlaas4hep.streaming.dataset.store import DiskStore
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.training.backends import backend_for, backends
@@ -177,7 +178,7 @@ def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Data
         layout,
         labels.target,
         chunk_size=workflow.reading.chunk_size,
-        workers=workflow.reading.threads,
+        executor=Executor(workflow.reading.threads),
         budget=Budget(memory_limit(workflow)),
         store=store,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import FrameworkMissingError
 from mlaas4hep.extras import install_hint
 from mlaas4hep.features.split import TRAIN, VALIDATION
-from mlaas4hep.streaming.execution import ordered_map
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.images.network import resnet
 from mlaas4hep.training.images.pixels import Frame, Pixels
@@ -110,4 +110,5 @@ def _batches(
     """Batches in this order, a few of them read ahead."""
     size = settings.batch_size
     chosen = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    yield from zip(chosen, ordered_map(pixels.batch, chosen, settings.workers, 2 * settings.workers), strict=True)
+    executor = Executor(settings.workers)
+    yield from zip(chosen, executor.map(pixels.batch, chosen, 2 * settings.workers), strict=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, SCALE, is_grey, pixels_of
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.streaming.execution import ordered_map
+from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.images.table import LabelledImage
 
@@ -47,7 +47,7 @@ def frame_of(images: Sequence[LabelledImage], size: tuple[int, int] | None, work
     first: dict[tuple[int, int], LabelledImage] = {}
     grey = True
     with monitor.stage("checking", len(images), "images") as advance:
-        for image, (height, width, plain) in zip(images, ordered_map(_look, images, workers), strict=True):
+        for image, (height, width, plain) in zip(images, Executor(workers).map(_look, images), strict=True):
             sizes[height, width] += 1
             first.setdefault((height, width), image)
             grey = grey and plain
