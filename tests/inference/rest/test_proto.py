@@ -12,9 +12,9 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-import mlaas4hep.inference.rest
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.rest.predict.proto import combine, decode_rows
+from mlaas4hep.inference.rest.tfaas import messages
 from mlaas4hep.inference.rest.tfaas.messages import Class, DataFrame, Detector, Hits, Predictions, Row
 
 MESSAGES = {"Row": Row, "DataFrame": DataFrame, "Class": Class, "Predictions": Predictions} | {
@@ -51,7 +51,7 @@ def test_hits_are_encoded_as_the_standard_says() -> None:
 
 
 def test_the_proto_file_says_what_the_classes_are() -> None:
-    text = (Path(mlaas4hep.inference.rest.__file__).parent / "tfaas.proto").read_text(encoding="utf-8")
+    text = Path(messages.__file__).with_name("tfaas.proto").read_text(encoding="utf-8")
     assert "package tfaaspb;" in text
     assert 'syntax = "proto3";' in text
     kinds = {2: "float", 9: "string"}
