@@ -16,7 +16,7 @@ from mlaas4hep.bundle.native import NativeScorer
 from mlaas4hep.errors import BundleError, FrameworkMissingError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.frameworks.native import to_scores
-from mlaas4hep.frameworks.sklearn.scoring import trusted
+from mlaas4hep.frameworks.sklearn.vetting import trusted
 
 Make = Callable[..., Manifest]
 RAW = np.random.default_rng(5).normal(size=(120, 3)).astype(np.float32)

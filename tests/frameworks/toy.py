@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said
 
 FILE = "model.toy"
-MAKER: Final = "Toys"
-WORKER: Final = True
 
 
 class Line:
@@ -115,7 +113,7 @@ def recognise(file: Peek) -> str | None:
 FRAMEWORK: Any = Framework(
     name="toy",
     recognise=recognise,
-    formats=(ModelFormat("toy", "toys", __name__, "toy"),),
+    formats=(ModelFormat("toy", "toys", "Toys", __name__, "toy"),),
     natives=(NativeFile(FILE, f"{__name__}:load_native"),),
     backend=f"{__name__}:ToyBackend",
 )

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
-__all__ = ["CLOSED", "SIZES_TRIED", "Kind", "Loader", "Native", "Source", "columns_of", "node_names"]
+__all__ = ["SIZES_TRIED", "Kind", "Loader", "Native", "Source", "columns_of", "node_names"]
 
 Kind: TypeAlias = str
 """Name of a format, see `mlaas4hep.frameworks.framework.ModelFormat`."""
 
 FEATURES: Final = "features"
 SCORES: Final = "scores"
-CLOSED: Final = "closed"
-"""Of a framework: it may serve models in processes that bubblewrap closes in, and only there."""
-
 
 SIZES_TRIED: Final = (32, 8, 128, 16, 64, 4, 1, 2)
 """For axes of any size other than the first: some models need at least so many particles."""
@@ -103,15 +100,6 @@ def node_names(params: Mapping[str, Any], side: str) -> tuple[str, ...]:
 
 class Loader(Protocol):
     """What the module of a format offers."""
-
-    MAKER: str
-    """The maker, in words."""
-
-    WORKER: bool | str
-    """True if a model may be served by its framework in a worker: the framework runs no code of the file's maker.
-
-    `CLOSED`: what the maker wrote may do more than compute, so only where the worker can reach nothing.
-    """
 
     def load(self, source: Source) -> Native:
         """Load the model, after all that can be checked without loading has been checked."""

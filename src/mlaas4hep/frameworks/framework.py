@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlaas4hep.frameworks.recognition.peek import Peek
 
@@ -19,14 +19,20 @@ class ModelFormat:
     Attributes:
         kind: its name, as in ``served.json``.
         title: its name for people.
+        maker: what makes such files, as ``served.json`` has it.
         module: offers what `mlaas4hep.frameworks.foreign.Loader` says.
         package: what has to be installed to load such a file.
+        worker: whether the framework itself may serve a model that has no ONNX form: ``any`` where loading it runs no
+            code of its maker; ``sandboxed`` where what the maker wrote may do more than compute, so only in a process
+            that bubblewrap confines; ``never``.
     """
 
     kind: str
     title: str
+    maker: str
     module: str
     package: str
+    worker: Literal["any", "sandboxed", "never"] = "any"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
+from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.frameworks.framework import found
 from mlaas4hep.frameworks.registry import native_files
 from mlaas4hep.frameworks.scorer import Loading, NativeLoader, Predict
 from mlaas4hep.frameworks.target import TargetScale
 
-__all__ = ["NativeModel", "to_scores"]
+__all__ = ["ABOUT_FILE", "NativeModel", "to_scores"]
+
+ABOUT_FILE = "about.json"
 
 
 class NativeModel:
@@ -103,7 +106,7 @@ def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float3
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    file = folder / "about.json"
+    file = folder / ABOUT_FILE
     if not file.is_file():
         return {}
     try:
@@ -125,6 +128,9 @@ def _load(folder: Path, loading: Loading, name: str) -> tuple[Predict, str]:
     for file in files:
         if (folder / file.name).is_file():
             loader: NativeLoader = found(file.loader)
-            return loader(folder, loading)
+            try:
+                return loader(folder, loading)
+            except ModelRefusedError as error:
+                raise BundleError(error.what, where=f"native/{file.name}", hint=error.hint) from error
     what = "the bundle's folder native holds no model of a known format"
     raise BundleError(what, where=name, hint=f"known are {', '.join(file.name for file in files)}")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlaas4hep.errors import BundleError
-from mlaas4hep.frameworks.keras.scoring import load_keras
+from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.keras.files import load_native
 from mlaas4hep.frameworks.scorer import Loading
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -23,7 +23,7 @@ def test_a_model_of_built_in_layers(tmp_path: Path) -> None:
     )
     model.compile(loss="mse", optimizer=keras.optimizers.Adam(1e-3))
     model.save(tmp_path / "model.keras")
-    predict, output = load_keras(tmp_path, LOADING)
+    predict, output = load_native(tmp_path, LOADING)
     assert output == "probability"
     first, _, last = model.layers
     hidden = np.maximum(X @ first.kernel.numpy() + first.bias.numpy(), 0)
@@ -39,7 +39,7 @@ def test_a_model_of_two_ways(tmp_path: Path) -> None:
     given = keras.Input((3,))
     model = keras.Model(given, keras.layers.Add()([given, keras.layers.Dense(3)(given)]))
     model.save(tmp_path / "model.keras")
-    predict, _ = load_keras(tmp_path, LOADING)
+    predict, _ = load_native(tmp_path, LOADING)
     kernel = model.layers[1].kernel.numpy()
     np.testing.assert_allclose(predict(X), X + X @ kernel, rtol=1e-4, atol=1e-5)
 
@@ -48,8 +48,8 @@ def test_a_lambda_is_refused(tmp_path: Path) -> None:
     import keras
 
     keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x + 1)]).save(tmp_path / "model.keras")
-    with pytest.raises(BundleError, match=r"layers that are not Keras' own \(Lambda.*only built-in layers are loaded"):
-        load_keras(tmp_path, LOADING)
+    with pytest.raises(ModelRefusedError, match=r"Lambda.*only Keras' own layers"):
+        load_native(tmp_path, LOADING)
 
 
 def test_a_layer_of_its_own_is_refused(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_layer_of_its_own_is_refused(tmp_path: Path) -> None:
             return x
 
     keras.Sequential([keras.Input((3,)), Own()]).save(tmp_path / "model.keras")
-    with pytest.raises(BundleError, match=r"layers that are not Keras' own \(Own\)"):
-        load_keras(tmp_path, LOADING)
+    with pytest.raises(ModelRefusedError, match=r"layers that are not Keras' own \(Own\)"):
+        load_native(tmp_path, LOADING)
 
 
 def test_a_loss_from_logits_says_what_the_outputs_are(tmp_path: Path) -> None:
@@ -76,4 +76,4 @@ def test_a_loss_from_logits_says_what_the_outputs_are(tmp_path: Path) -> None:
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(outputs)])
         model.compile(loss=loss)
         model.save(tmp_path / "model.keras")
-        assert load_keras(tmp_path, LOADING)[1] == expected
+        assert load_native(tmp_path, LOADING)[1] == expected

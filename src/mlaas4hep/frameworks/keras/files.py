@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import Native, Source
-from mlaas4hep.frameworks.keras.vetting import is_operation, strange_classes, what_is_wrong
+from mlaas4hep.frameworks.foreign import Kind, Native, Source
+from mlaas4hep.frameworks.keras import MODEL_FILE, WEIGHTS_FILE
+from mlaas4hep.frameworks.keras.vetting import check_classes, read_config
+from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.tensorflow.common import native, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.frameworks.user_code.build import built_by_code
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "load_native", "load_weights", "to_onnx"]
 
-MAKER: Final = "Keras"
-WORKER: Final = True
-LIMIT: Final = 64 * 2**20
+AT_ONCE: Final = 1024
+"""Events up to which a model is called at once; more go through ``predict`` in batches of this size."""
 
 
 def load(source: Source) -> Native:
@@ -27,22 +31,10 @@ def load(source: Source) -> Native:
     Raises:
         ModelRefusedError: it holds a Lambda or layers that are not Keras' own, only weights, or no input shape.
     """
-    config = _config(source)
     tf = tensorflow(source.threads)
     import keras
 
-    strange = sorted(set(strange_classes(config, keras)))
-    lost = [name for name in strange if source.kind == "keras_h5" and is_operation(name)]
-    if lost and lost == strange:
-        what = f"the .h5 file holds operations ({', '.join(lost[:3])}), which Keras itself cannot load from that format"
-        raise ModelRefusedError(what, where=source.path.name, hint="save it as .keras: model.save('model.keras')")
-    if strange:
-        raise ModelRefusedError(what_is_wrong(strange), hint="upload it as ONNX or as a SavedModel")
-    path = source.path
-    suffix = ".h5" if source.kind == "keras_h5" else ".keras"
-    if path.suffix != suffix:  # Keras goes by the name
-        path = _linked(path, suffix)
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    model, _ = _open(source.path, source.kind)
     if not getattr(model, "inputs", None):
         what = "the shape of the Keras model's input is not in the file"
         raise ModelRefusedError(what, hint="call the model once, or give it an Input layer, before saving")
@@ -59,30 +51,70 @@ def load(source: Source) -> Native:
     return native("tensorflow_keras", call, inputs, outputs, model)
 
 
-def _config(source: Source) -> Any:
-    """The model's configuration, without loading anything."""
-    if source.kind == "keras":
-        with zipfile.ZipFile(source.path) as archive:
-            if archive.getinfo("config.json").file_size > LIMIT:
-                what = "the configuration of the Keras model is too large"
-                raise ModelRefusedError(what)
-            config = json.loads(archive.read("config.json"))
-        if isinstance(config, dict):
-            config.pop("compile_config", None)
-        return config
-    import h5py  # type: ignore[import-untyped]
+def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:  # noqa: ARG001
+    """Load a bundle's model of Keras' own layers.
 
-    with h5py.File(source.path, "r") as file:
-        text = file.attrs.get("model_config")
-    if text is None:
-        what = "the .h5 file holds no Keras model, or only its weights"
-        raise ModelRefusedError(what, where=source.path.name, hint="save the whole model: model.save('model.keras')")
-    return json.loads(text)
+    Returns:
+        The function and what it gives: ``sigmoid`` or ``softmax`` is still to be applied if the model was trained with
+        a loss ``from_logits``, else ``probability``.
+
+    Raises:
+        ModelRefusedError: it holds a Lambda or layers that are not Keras' own.
+    """
+    model, config = _open(folder / MODEL_FILE, "keras")
+    return _predict_with(model), _output(config.get("compile_config"))
+
+
+def load_weights(folder: Path, loading: Loading) -> tuple[Predict, str]:
+    """Load a bundle's model of the user's own classes: ``model.py`` builds it, ``model.weights.npz`` has its weights.
+
+    Raises:
+        BundleError: the code is not trusted, or does not define the model that the weights belong to.
+    """
+    model: Any = built_by_code(folder, loading.width, "keras", loading.trust_code)
+    if not model.built:
+        model(np.zeros((2, loading.width), np.float32))
+    with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as arrays:
+        model.set_weights([arrays[name] for name in sorted(arrays.files)])
+    return _predict_with(model), "probability"
+
+
+def _open(path: Path, kind: Kind) -> tuple[Any, Any]:
+    """Vet and load; the model and its configuration."""
+    config = read_config(path, kind)
+    check_classes(config, path, kind)
+    import keras
+
+    suffix = ".h5" if kind == "keras_h5" else ".keras"
+    if path.suffix != suffix:  # Keras goes by the name
+        path = _linked(path, suffix)
+    return keras.saving.load_model(path, compile=False, safe_mode=True), config
+
+
+def _predict_with(model: Any) -> Predict:
+    import keras
+
+    def predict(x: NDArray[np.float32]) -> NDArray[Any]:
+        if len(x) <= AT_ONCE:
+            return np.asarray(keras.ops.convert_to_numpy(model(x, training=False)))
+        return np.asarray(model.predict(x, batch_size=AT_ONCE, verbose=0))
+
+    return predict
+
+
+def _output(compiled: object) -> str:
+    """What the numbers are, by the loss in the configuration of `compile`."""
+    loss = compiled.get("loss") if isinstance(compiled, dict) else None
+    if not isinstance(loss, dict):
+        return "probability"
+    config = loss.get("config")
+    logits = isinstance(config, dict) and config.get("from_logits") is True
+    if not logits:
+        return "probability"
+    return "sigmoid" if "binary" in str(loss.get("class_name")).lower() else "softmax"
 
 
 def _linked(path: Path, suffix: str) -> Path:
-    import tempfile
-
     link = Path(tempfile.mkdtemp()) / f"model{suffix}"
     link.symlink_to(path)
     return link

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["is_operation", "strange_classes", "what_is_wrong"]
+from mlaas4hep.errors.serving import ModelRefusedError
+
+__all__ = ["check_classes", "read_config", "strange_classes", "strange_layers"]
+
+LIMIT: Final = 64 * 2**20
 
 MARKS: Final = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__slice__"}
 """Values that Keras writes as objects."""
@@ -23,6 +30,60 @@ PLACES: Final = (
     "metrics", "optimizers",
 )  # fmt: skip
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+def read_config(path: Path, kind: str = "keras") -> Any:
+    """Return a model's configuration as JSON has it; nothing is loaded.
+
+    Args:
+        path: the file.
+        kind: ``keras`` or ``keras_h5``.
+
+    Raises:
+        ModelRefusedError: it is too large, or an .h5 file holds none.
+    """
+    if kind == "keras":
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > LIMIT:
+                what = "the configuration of the Keras model is too large"
+                raise ModelRefusedError(what)
+            return json.loads(archive.read("config.json"))
+    import h5py  # type: ignore[import-untyped]
+
+    with h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+    if text is None:
+        what = "the .h5 file holds no Keras model, or only its weights"
+        raise ModelRefusedError(what, where=path.name, hint="save the whole model: model.save('model.keras')")
+    return json.loads(text)
+
+
+def check_classes(config: Any, path: Path, kind: str) -> None:
+    """Refuse a model whose layers are not Keras' own, or would run code.
+
+    Raises:
+        ModelRefusedError: with the names of the layers.
+    """
+    strange = strange_layers(config)
+    if not strange:
+        return
+    names = ", ".join(strange[:3])
+    if kind == "keras_h5" and all(_is_operation(name) for name in strange):
+        what = f"the .h5 file holds operations ({names}), which Keras itself cannot load from that format"
+        raise ModelRefusedError(what, where=path.name, hint="save it as .keras: model.save('model.keras')")
+    what = f"the Keras model holds layers that are not Keras' own ({names}); they would run code"
+    if CODE.intersection(strange):
+        what = "the Keras model holds a Lambda layer, whose function would have to be run as it is in the file"
+    raise ModelRefusedError(what, hint="only Keras' own layers are loaded; export it to ONNX or as a SavedModel")
+
+
+def strange_layers(config: Any) -> list[str]:
+    """Return the names of the classes in a configuration that are not Keras' own, or that would run code."""
+    import keras
+
+    if isinstance(config, dict):
+        config = {key: value for key, value in config.items() if key != "compile_config"}  # it is not loaded
+    return sorted(set(strange_classes(config, keras)))
 
 
 def strange_classes(node: object, keras: Any) -> Iterator[str]:
@@ -44,16 +105,7 @@ def strange_classes(node: object, keras: Any) -> Iterator[str]:
             nodes.extend(here)
 
 
-def what_is_wrong(strange: list[str]) -> str:
-    """The sentence for these names."""
-    code = [name for name in strange if name in CODE]
-    if code:
-        return "the Keras model holds a Lambda layer, whose function would have to be run as it is in the file"
-    names = ", ".join(strange[:3])
-    return f"the Keras model holds layers that are not Keras' own ({names}); they would run code"
-
-
-def is_operation(name: str) -> bool:
+def _is_operation(name: str) -> bool:
     """True for a class of ``keras.ops``: an .h5 file has their names, but Keras finds only layers by these."""
     operations = importlib.import_module("keras.src.ops")
     modules = (getattr(operations, place, None) for place in ("numpy", "core", "math", "nn", "linalg", "image"))

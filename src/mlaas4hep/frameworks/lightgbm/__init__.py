@@ -5,7 +5,10 @@ from __future__ import annotations
 from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
 from mlaas4hep.frameworks.recognition.peek import Peek
 
-__all__ = ["FRAMEWORK"]
+__all__ = ["FRAMEWORK", "MODEL_FILE"]
+
+MODEL_FILE = "model.txt"
+"""How a bundle holds a model."""
 
 
 def _recognise(file: Peek) -> str | None:
@@ -15,6 +18,6 @@ def _recognise(file: Peek) -> str | None:
 FRAMEWORK = Framework(
     name="lightgbm",
     recognise=_recognise,
-    formats=(ModelFormat("lightgbm", "LightGBM text", "mlaas4hep.frameworks.lightgbm.files", "lightgbm"),),
-    natives=(NativeFile("model.txt", "mlaas4hep.frameworks.lightgbm.scoring:load_lightgbm"),),
+    formats=(ModelFormat("lightgbm", "LightGBM text", "LightGBM", "mlaas4hep.frameworks.lightgbm.files", "lightgbm"),),
+    natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.lightgbm.files:load_native"),),
 )

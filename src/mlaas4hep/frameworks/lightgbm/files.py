@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Native, Source
+from mlaas4hep.frameworks.lightgbm import MODEL_FILE
 from mlaas4hep.frameworks.lightgbm.graph import lightgbm_graph
+from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.trees import cuts_of, tree_native
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
-
-MAKER: Final = "LightGBM"
-WORKER: Final = True
+__all__ = ["load", "load_native", "to_onnx"]
 
 
 def load(source: Source) -> Native:
     """Load by LightGBM's own parser."""
-    import lightgbm
-
-    booster = lightgbm.Booster(model_file=str(source.path))
-
-    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
-        values: NDArray[Any] = np.asarray(booster.predict(rows, num_threads=source.threads))
-        return values
-
+    booster, predict = _open(source.path, source.threads)
     splits = list(_splits(booster.dump_model()))
     cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
     columns = tuple(booster.feature_name())
@@ -38,11 +30,28 @@ def load(source: Source) -> Native:
     return tree_native("fil", columns, int(booster.num_feature()), outputs, predict, booster, cuts)
 
 
+def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:
+    """Load a bundle's booster; its objective, written in the file, says what it gives."""
+    return _open(folder / MODEL_FILE, loading.threads)[1], "probability"
+
+
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
     """Write its trees as ONNX."""
     import onnx
 
     onnx.save(lightgbm_graph(native.model.dump_model(), FEATURES, SCORES), target)
+
+
+def _open(path: Path, threads: int | None) -> tuple[Any, Predict]:
+    import lightgbm
+
+    booster = lightgbm.Booster(model_file=str(path))
+    options: dict[str, Any] = {} if threads is None else {"num_threads": threads}
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
+        return np.asarray(booster.predict(rows, **options))
+
+    return booster, predict
 
 
 def _splits(model: dict[str, Any]) -> Iterator[tuple[int, float]]:

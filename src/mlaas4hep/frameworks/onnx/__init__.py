@@ -15,5 +15,5 @@ def _recognise(file: Peek) -> str | None:
 FRAMEWORK = Framework(
     name="onnx",
     recognise=_recognise,
-    formats=(ModelFormat("onnx", "ONNX", "mlaas4hep.frameworks.onnx.files", "onnx"),),
+    formats=(ModelFormat("onnx", "ONNX", "ONNX", "mlaas4hep.frameworks.onnx.files", "onnx", worker="never"),),
 )

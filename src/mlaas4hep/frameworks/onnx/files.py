@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,10 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.edit import read_model, without_bfloat16, without_maps
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
+from mlaas4hep.frameworks.onnx.session import open_session
 from mlaas4hep.frameworks.tensors import Tensors
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
-
-MAKER: Final = "ONNX"
-WORKER: Final = False
+__all__ = ["load", "to_onnx"]
 
 
 def load(source: Source) -> Native:
@@ -52,12 +50,7 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
 
 def _original(path: Path, names: Sequence[str], classes: Sequence[str]) -> Callable[[Tensors], dict[str, NDArray[Any]]]:
     """The model as it was sent, with its maps as matrices and its lists of tensors one by one, under these names."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, 1)
 
     def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
         found: list[NDArray[Any]] = []

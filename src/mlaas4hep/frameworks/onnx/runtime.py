@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
-from mlaas4hep.frameworks.onnx.memory import give_back, limit_memory, ran
+from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelTimeoutError
+from mlaas4hep.frameworks.onnx.memory import give_back, ran
+from mlaas4hep.frameworks.onnx.session import NO_ROOM, open_session, short_message
 from mlaas4hep.frameworks.onnx.specs import is_batched, spec_of
 from mlaas4hep.frameworks.onnx.watchdog import watchdog
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 
 __all__ = ["OnnxRuntime"]
-
-NO_ROOM: Final = "it needs more memory than models may take (limits.model_memory)"
 
 
 class OnnxRuntime:
@@ -46,8 +44,8 @@ class OnnxRuntime:
         specs: Sequence[TensorSpec] = (),
         memory: int | None = None,
     ) -> None:
-        self._session: Any = _session(path, threads, memory)
-        self._run = _bare_run(self._session)
+        self._session: Any = open_session(path, threads, memory=memory, gpu=True)
+        self._run = self._session.run
         self._limited = memory is not None
         names = columns or {}
         known = {spec.name: spec for spec in specs}
@@ -132,51 +130,8 @@ def _options() -> Any:
     return new
 
 
-def _session(path: Path | bytes, threads: int, memory: int | None) -> Any:
-    import onnxruntime as ort
-
-    ort.set_default_logger_severity(4)  # allocators report by it
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if memory is not None:
-        limit_memory(memory)
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    there = ort.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
-    try:
-        return ort.InferenceSession(path if isinstance(path, bytes) else str(path), options, providers=providers)
-    except Exception as error:  # the bindings raise classes of their own, without a common base
-        what = f"ONNX Runtime cannot load the model ({_short(error, path)})"
-        raise ModelRefusedError(what) from error
-
-
-def _bare_run(session: Any) -> Any:
-    """`run` without the checks in Python around it, a quarter of a small run: inputs are checked already.
-
-    With other providers than the CPU it stays as it is, for it may fall back on another.
-    """
-    return session._sess.run if session.get_providers() == ["CPUExecutionProvider"] else session.run
-
-
-def _short(error: Exception, path: Path | bytes) -> str:
-    """The message of ONNX Runtime in one line, without its codes and the path of the file."""
-    text = " ".join(str(error).split())
-    if isinstance(path, Path):
-        text = text.replace(str(path), path.name)
-    if "bfc_arena" in text or "bad_alloc" in text:
-        return NO_ROOM
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", text)
-    text = re.sub(r"/onnxruntime_src/\S+ ", "", text)
-    text = re.sub(r"(\w+ )?onnxruntime::[\w:~]+\(.*?\) (const )?(?=[A-Z])", "", text)  # the function that says so
-    return text[:300]
-
-
 def _failure(error: Exception) -> BadRequestError | ModelFailedError:
-    text = _short(error, b"")
+    text = short_message(error)
     if text == NO_ROOM:
         return OutOfMemory(f"the model failed on this input: {text}")
     if type(error).__name__ == "InvalidArgument":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
 from mlaas4hep.frameworks.onnx.names import rename_inside
+from mlaas4hep.frameworks.scorer import Loading, Predict
+from mlaas4hep.frameworks.sklearn import MODEL_FILE
 from mlaas4hep.frameworks.sklearn.onnx import sklearn_graph
-from mlaas4hep.frameworks.sklearn.scoring import trusted
+from mlaas4hep.frameworks.sklearn.vetting import open_skops
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
-
-MAKER: Final = "scikit-learn (skops)"
-WORKER: Final = True
+__all__ = ["load", "load_native", "to_onnx"]
 
 
 def load(source: Source) -> Native:
@@ -29,14 +28,7 @@ def load(source: Source) -> Native:
     Raises:
         ModelRefusedError: the file asks for other types, or holds no estimator of rows of numbers.
     """
-    import skops.io
-
-    types = skops.io.get_untrusted_types(file=source.path)
-    refused = sorted(name for name in types if not trusted(name))
-    if refused:
-        what = f"the skops file holds types that are not trusted ({', '.join(refused[:3])})"
-        raise ModelRefusedError(what, hint="only scikit-learn's own, numpy's and XGBoost's are loaded")
-    model: Any = skops.io.load(source.path, trusted=types)
+    model = open_skops(source.path)
     method = next((n for n in ("predict_proba", "decision_function", "predict") if hasattr(model, n)), None)
     if method is None or not _is_fitted(model):
         what = f"the skops file holds a {type(model).__name__}, which is not a fitted classifier or regressor"
@@ -59,6 +51,25 @@ def load(source: Source) -> Native:
     missing = _takes_missing(predict, width)
     cuts = {column: edges for column, edges in _cuts(model).items() if column < width}  # chains add columns
     return replace(native, classes=_classes(model), cuts=cuts or None, exact=False, missing=missing)
+
+
+def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:
+    """Load a bundle's classifier or regressor.
+
+    Returns:
+        The function and what it gives: ``probability``, ``decision`` or, for the task regression, ``value``.
+
+    Raises:
+        ModelRefusedError: the file names types that are not trusted.
+    """
+    model = open_skops(folder / MODEL_FILE)
+    method, output = "decision_function", "decision"
+    if loading.task == "regression":
+        method, output = "predict", "value"
+    elif hasattr(model, "predict_proba"):
+        method, output = "predict_proba", "probability"
+    predict: Predict = getattr(model, method)
+    return predict, output
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001

@@ -20,7 +20,21 @@ FRAMEWORK = Framework(
     name="tensorflow",
     recognise=_recognise,
     formats=(
-        ModelFormat("savedmodel", "TensorFlow SavedModel", "mlaas4hep.frameworks.tensorflow.saved_model", "tensorflow"),
-        ModelFormat("graphdef", "frozen graph of TensorFlow", "mlaas4hep.frameworks.tensorflow.graph", "tensorflow"),
+        ModelFormat(
+            "savedmodel",
+            "TensorFlow SavedModel",
+            "TensorFlow SavedModel",
+            "mlaas4hep.frameworks.tensorflow.saved_model",
+            "tensorflow",
+            worker="sandboxed",
+        ),
+        ModelFormat(
+            "graphdef",
+            "frozen graph of TensorFlow",
+            "TensorFlow 1 frozen graph",
+            "mlaas4hep.frameworks.tensorflow.graph",
+            "tensorflow",
+            worker="sandboxed",
+        ),
     ),
 )

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import CLOSED, Native, Source, node_names
+from mlaas4hep.frameworks.foreign import Native, Source, node_names
 from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "to_onnx"]
 
-MAKER: Final = "TensorFlow 1 frozen graph"
-WORKER: Final = CLOSED
 NO_RESULT: Final = {"NoOp", "Const", "Assert", "Placeholder", "PlaceholderWithDefault"}
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "to_onnx"]
 
-MAKER: Final = "TensorFlow SavedModel"
-WORKER: Final = CLOSED
 DEFAULT: Final = "serving_default"
 
 

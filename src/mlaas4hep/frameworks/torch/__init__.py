@@ -6,7 +6,10 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
 from mlaas4hep.frameworks.recognition.peek import Peek
 
-__all__ = ["FRAMEWORK"]
+__all__ = ["FRAMEWORK", "MODEL_FILE"]
+
+MODEL_FILE = "model.pt"
+"""How a bundle holds the weights of a model; ``model.py`` beside it builds the module."""
 
 
 def _recognise(file: Peek) -> str | None:
@@ -27,9 +30,16 @@ FRAMEWORK = Framework(
     imports=("torch",),
     recognise=_recognise,
     formats=(
-        ModelFormat("torchscript", "TorchScript", "mlaas4hep.frameworks.torch.script", "torch"),
-        ModelFormat("torch_export", "torch.export .pt2", "mlaas4hep.frameworks.torch.exported", "torch"),
+        ModelFormat("torchscript", "TorchScript", "TorchScript", "mlaas4hep.frameworks.torch.script", "torch"),
+        ModelFormat(
+            "torch_export",
+            "torch.export .pt2",
+            "torch.export",
+            "mlaas4hep.frameworks.torch.exported",
+            "torch",
+            worker="sandboxed",
+        ),
     ),
-    natives=(NativeFile("model.pt", "mlaas4hep.frameworks.torch.scoring:load_torch"),),
+    natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.torch.scoring:load_torch"),),
     backend="mlaas4hep.training.backends.torch.backend:TorchBackend",
 )

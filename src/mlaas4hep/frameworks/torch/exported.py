@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from mlaas4hep.frameworks.foreign import CLOSED, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET, rename
 from mlaas4hep.frameworks.tensorflow.common import first_axis_free
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 from mlaas4hep.frameworks.torch.exported_vetting import vet
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "to_onnx"]
 
-MAKER: Final = "torch.export"
-WORKER: Final = CLOSED
 SIZE: Final = 8
 """Size tried first along an axis of any size."""
 

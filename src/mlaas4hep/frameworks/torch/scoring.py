@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError
 from mlaas4hep.frameworks.scorer import Loading, Predict
+from mlaas4hep.frameworks.torch import MODEL_FILE
 from mlaas4hep.frameworks.user_code.build import built_by_code
 
 __all__ = ["load_torch"]
@@ -32,7 +33,7 @@ def load_torch(folder: Path, loading: Loading) -> tuple[Predict, str]:
         raise BundleError(what, where="native/about.json")
     import torch
 
-    module.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
+    module.load_state_dict(torch.load(folder / MODEL_FILE, map_location="cpu", weights_only=True))
     for part in module.modules():  # the method that sets this may be the user's own
         part.training = False
     if loading.threads is not None:

@@ -15,10 +15,8 @@ from mlaas4hep.frameworks.tensorflow.common import first_axis_free
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "to_onnx"]
 
-MAKER: Final = "TorchScript"
-WORKER: Final = True
 FORBIDDEN: Final = re.compile(
     rb"\b(from_file(?=\()|torch\.save|ops\.(?!(?:aten|prims?|quantized|prepacked|mkldnn|sparse|torchvision)\.)\w+\.\w+(?=\())"
 )

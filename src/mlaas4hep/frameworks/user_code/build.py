@@ -10,7 +10,9 @@ from typing import Any
 from mlaas4hep.errors import BundleError
 from mlaas4hep.frameworks.user_code.original import original_layers
 
-__all__ = ["built_by_code"]
+__all__ = ["CODE_FILE", "built_by_code"]
+
+CODE_FILE = "model.py"
 
 
 def built_by_code(folder: Path, width: int, framework: str, trust_code: bool) -> Any:
@@ -25,12 +27,12 @@ def built_by_code(folder: Path, width: int, framework: str, trust_code: bool) ->
     Raises:
         BundleError: the code is not trusted, or defines no ``model``.
     """
-    where = "native/model.py"
+    where = f"native/{CODE_FILE}"
     if not trust_code:
         what = f"loading this native {framework} model runs the code in its model.py"
         raise BundleError(what, where=where, hint="read the file, and allow it (trust_code) if you trust its author")
-    spec = importlib.util.spec_from_file_location("mlaas4hep_native_model", folder / "model.py")
-    if spec is None or spec.loader is None or not (folder / "model.py").is_file():
+    spec = importlib.util.spec_from_file_location("mlaas4hep_native_model", folder / CODE_FILE)
+    if spec is None or spec.loader is None or not (folder / CODE_FILE).is_file():
         what = f"the bundle has no model.py for its {framework} weights"
         raise BundleError(what, where=where)
     code = importlib.util.module_from_spec(spec)

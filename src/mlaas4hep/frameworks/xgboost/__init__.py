@@ -6,7 +6,10 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
 from mlaas4hep.frameworks.recognition.peek import Peek
 
-__all__ = ["FRAMEWORK"]
+__all__ = ["FRAMEWORK", "MODEL_FILE"]
+
+MODEL_FILE = "model.ubj"
+"""How a bundle holds a model."""
 
 
 def _recognise(file: Peek) -> str | None:
@@ -25,7 +28,9 @@ FRAMEWORK = Framework(
     name="xgboost",
     imports=("xgboost",),
     recognise=_recognise,
-    formats=(ModelFormat("xgboost", "XGBoost .json and .ubj", "mlaas4hep.frameworks.xgboost.files", "xgboost"),),
-    natives=(NativeFile("model.ubj", "mlaas4hep.frameworks.xgboost.scoring:load_ubj"),),
+    formats=(
+        ModelFormat("xgboost", "XGBoost .json and .ubj", "XGBoost", "mlaas4hep.frameworks.xgboost.files", "xgboost"),
+    ),
+    natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.xgboost.files:load_native"),),
     backend="mlaas4hep.training.backends.xgboost.backend:XGBoostBackend",
 )

@@ -1,7 +1,7 @@
-"""XGBoost models, ``.json`` and ``.ubj``. Scores are what ``Booster.predict`` gives on the file: of all trees.
+"""XGBoost models, ``.json`` and ``.ubj``.
 
-The best iteration that early stopping notes in the file is not heeded: of XGBoost's interfaces only the one in the
-manner of scikit-learn does so.
+Scores of an upload are what ``Booster.predict`` gives on the file: of all trees. The best iteration that early stopping
+notes in the file is used for our own bundles only, as XGBoost's interface in the manner of scikit-learn does.
 """
 
 from __future__ import annotations
@@ -15,36 +15,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
+from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
+from mlaas4hep.frameworks.xgboost import MODEL_FILE
 
-__all__ = ["MAKER", "WORKER", "load", "to_onnx"]
+__all__ = ["load", "load_native", "to_onnx"]
 
-MAKER: Final = "XGBoost"
-WORKER: Final = True
 OPSET: Final = 15
 
 
 def load(source: Source) -> Native:
     """Load all trees."""
-    import xgboost
-
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(source.path.read_bytes()))
-    booster.set_param({"nthread": source.threads, "device": "cpu"})
+    booster = _booster(source.path, source.threads)
     booster.set_attr(best_iteration=None, best_score=None)  # else the conversion would leave out trees
     columns = tuple(booster.feature_names or ())
     booster.feature_names = None  # rows come by position; the types stay: trees with categories need them
-
-    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
-        matrix = xgboost.DMatrix(rows, nthread=source.threads)
-        values: NDArray[Any] = booster.predict(matrix)
-        return values
-
+    predict = _predict(booster, source.threads)
     width = int(booster.num_features())
     outputs = int(np.asarray(predict(np.zeros((1, width), np.float32))).size)
     splits = list(_splits(booster))
     cuts = cuts_of(*zip(*splits, strict=True)) if splits else {}
     return tree_native("fil", columns, width, outputs, predict, booster, cuts)
+
+
+def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:
+    """Load a bundle's booster. Its objective says what it gives: probabilities for logistic and softprob, else values.
+
+    Returns:
+        The function, and ``probability``.
+    """
+    booster = _booster(folder / MODEL_FILE, loading.threads)
+    best = booster.attr("best_iteration")
+    return _predict(booster, loading.threads, 0 if best is None else int(best) + 1), "probability"
 
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
@@ -57,6 +59,27 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
     given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
     model = convert_xgboost(booster, initial_types=given, target_opset=OPSET)
     save_scores(model, native.outputs[0].shape[1], target)
+
+
+def _booster(path: Path, threads: int | None) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(path.read_bytes()))
+    booster.set_param({"device": "cpu"} if threads is None else {"device": "cpu", "nthread": threads})
+    return booster
+
+
+def _predict(booster: Any, threads: int | None, rounds: int = 0) -> Predict:
+    """Return what predicts rows with the first `rounds` rounds; 0: all."""
+    import xgboost
+
+    def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
+        matrix = xgboost.DMatrix(rows, nthread=threads)
+        values: NDArray[Any] = booster.predict(matrix, iteration_range=(0, rounds))
+        return values
+
+    return predict
 
 
 def _check_convertible(booster: Any) -> None:

@@ -17,6 +17,7 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
 from mlaas4hep.frameworks.recognise import recognise
+from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
@@ -69,15 +70,14 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
     config = find_config(original)
     source = _source(kind, path, params, config, find_labels(original, params))
     native = load_native(source)
-    loader = loader_of(kind)
-    verdict = judge(source, native, loader, out / "model.onnx", closed=closed)
+    verdict = judge(source, native, loader_of(kind), out / "model.onnx", closed=closed)
     classes = native.classes or source.labels
     write_served(
         out,
         Served(
             runtime=verdict.runtime,
             platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
-            framework=loader.MAKER,
+            framework=format_of_kind(kind).maker,
             kind=kind,
             original=f"original/{path.relative_to(original)}" if path != original else "original",
             inputs=verdict.inputs,

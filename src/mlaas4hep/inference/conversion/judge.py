@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
-from mlaas4hep.frameworks.foreign import CLOSED, Loader, Native, Source
+from mlaas4hep.frameworks.foreign import Loader, Native, Source
 from mlaas4hep.frameworks.onnx.edit import fixed_batch, free_batch
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
+from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
 
@@ -66,9 +67,10 @@ def judge(source: Source, native: Native, loader: Loader, target: Path, *, close
         outputs = _refined(runtime.outputs, native, expected, batched)
         return Verdict("onnx", _merged(runtime.inputs, native.inputs), outputs, batched, difference, expected.rows)
     target.unlink(missing_ok=True)
-    if not loader.WORKER:
+    worker = format_of_kind(source.kind).worker
+    if worker == "never":
         raise ModelRefusedError(f"the model cannot be served as ONNX, and not otherwise: {reason}")
-    if loader.WORKER == CLOSED and not closed:
+    if worker == "sandboxed" and not closed:
         what = f"the model cannot be served as ONNX ({reason}), and by its framework only in a sandbox"
         raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
     batched = native.batched and independent(native.run, expected)

@@ -12,22 +12,17 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
-from mlaas4hep.frameworks.foreign import CLOSED, FEATURES, SCORES, Kind, Loader, Native, Source
+from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Kind, Loader, Native, Source
 from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
-from mlaas4hep.inference.execution.served import Served, read_served
+from mlaas4hep.inference.execution.served import read_served
 
-__all__ = ["load_native", "loader_of", "needs_sandbox", "open_native"]
+__all__ = ["load_native", "loader_of", "open_native"]
 
 
 def loader_of(kind: Kind) -> Loader:
     """Return the module that loads a format."""
     return cast("Loader", importlib.import_module(format_of_kind(kind).module))
-
-
-def needs_sandbox(served: Served) -> bool:
-    """True if its framework may serve it only where processes are closed in by bubblewrap."""
-    return loader_of(served.kind).WORKER == CLOSED
 
 
 def load_native(source: Source) -> Native:
@@ -36,16 +31,16 @@ def load_native(source: Source) -> Native:
     Raises:
         ModelRefusedError: it is damaged, needs code of its maker, or the framework is not installed.
     """
-    name, loader = format_of_kind(source.kind).package, loader_of(source.kind)
+    known = format_of_kind(source.kind)
     try:
-        return loader.load(source)
+        return loader_of(source.kind).load(source)
     except (MLaaS4HEPError, MemoryError):
         raise
     except ImportError as error:
-        what = f"the model needs {name}, which cannot be loaded on this server ({first_line(error)})"
+        what = f"the model needs {known.package}, which cannot be loaded on this server ({first_line(error)})"
         raise ModelRefusedError(what) from error
     except Exception as error:  # loaders raise anything on a damaged file
-        what = f"the model cannot be loaded by {loader.MAKER} ({first_line(error)})"
+        what = f"the model cannot be loaded by {known.maker} ({first_line(error)})"
         raise ModelRefusedError(what) from error
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from mlaas4hep.errors import BundleError
 from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import Runtime
+from mlaas4hep.frameworks.user_code.build import CODE_FILE
 from mlaas4hep.inference.execution import sandbox
 from mlaas4hep.inference.settings import Limits
 
@@ -30,12 +32,11 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads, limits)
     if (folder / "served.json").is_file():
-        from mlaas4hep.inference.execution.natives import needs_sandbox
         from mlaas4hep.inference.execution.served import read_served
 
         served = read_served(folder)
         if served.runtime == "worker":
-            if needs_sandbox(served) and sandbox.method() != "bubblewrap":
+            if format_of_kind(served.kind).worker == "sandboxed" and sandbox.method() != "bubblewrap":
                 what = f"a model of {served.framework} is run by its framework only in a sandbox"
                 raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
             return _worker(folder, threads, limits)
@@ -55,7 +56,7 @@ def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
         what = f"the bundle cannot be read ({error})"
         raise ModelRefusedError(what) from error
     if manifest.served != "onnx":
-        if (folder / "native" / "model.py").is_file():
+        if (folder / "native" / CODE_FILE).is_file():
             what = "this bundle's torch model has no ONNX form, and a server does not run the code in its model.py"
             raise ModelRefusedError(what, hint="export it with torch.jit.script or torch.export, and upload that")
         return _worker(folder, threads, limits)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlaas4hep.frameworks.native import ABOUT_FILE
 from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.training.events.base import Task
 
@@ -36,4 +37,4 @@ def save_native(
     }
     if target is not None:
         about["target"] = {"offset": target.offset, "scale": target.scale}
-    (folder / "about.json").write_text(json.dumps(about) + "\n")
+    (folder / ABOUT_FILE).write_text(json.dumps(about) + "\n")

@@ -15,8 +15,9 @@ from mlaas4hep.atomic.files import beside, replace
 from mlaas4hep.bundle.archive import pack
 from mlaas4hep.bundle.picture import SCALE
 from mlaas4hep.errors import ConversionError
+from mlaas4hep.frameworks.keras import MODEL_FILE
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.training.backends.keras.backend import MODEL_FILE, KerasBackend
+from mlaas4hep.training.backends.keras.backend import KerasBackend
 from mlaas4hep.training.backends.onnx import OPSET, conversion
 from mlaas4hep.training.images.network import INPUT, OUTPUT
 from mlaas4hep.training.images.pixels import Frame

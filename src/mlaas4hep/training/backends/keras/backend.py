@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.keras.scoring import strange_layers
+from mlaas4hep.frameworks.keras import MODEL_FILE, WEIGHTS_FILE
+from mlaas4hep.frameworks.keras.vetting import read_config, strange_layers
+from mlaas4hep.frameworks.user_code.build import CODE_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.files import rewrite_zip, write_beside
 from mlaas4hep.training.backends.links import shifts_along
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KerasBackend"]
 
-MODEL_FILE = "model.keras"
-WEIGHTS_FILE = "model.weights.npz"
-CODE_FILE = "model.py"
 _BLOCK = 8192
 
 
@@ -135,7 +134,7 @@ class KerasBackend:
         with passed_on(lambda _: None):
             try:
                 model.save(path)
-                whole = not strange_layers(path)
+                whole = not strange_layers(read_config(path))
             except NotImplementedError:  # a class of one's own without get_config
                 whole = False
             if not whole:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.frameworks import lightgbm, sklearn
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.sklearn.stages import staged_curves
 from mlaas4hep.training.backends.warnings import passed_on
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
 __all__ = ["SklearnBackend"]
-
-MODEL_FILE = "model.skops"
-LIGHTGBM_FILE = "model.txt"
 
 
 class SklearnBackend:
@@ -122,9 +120,9 @@ class SklearnBackend:
         from mlaas4hep.training.backends.sklearn.skops import dump
 
         if is_lightgbm(model):
-            (folder / LIGHTGBM_FILE).write_text(text_of(model))
+            (folder / lightgbm.MODEL_FILE).write_text(text_of(model))
             return
-        (folder / MODEL_FILE).write_bytes(dump(model))
+        (folder / sklearn.MODEL_FILE).write_bytes(dump(model))
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
         """Convert with skl2onnx."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.frameworks.torch import MODEL_FILE
+from mlaas4hep.frameworks.user_code.build import CODE_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.links import shifts_along
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TorchBackend"]
 
-MODEL_FILE = "model.pt"
-CODE_FILE = "model.py"
 _BLOCK = 8192
 
 

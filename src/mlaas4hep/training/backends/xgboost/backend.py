@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.frameworks.xgboost import MODEL_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.numbers import sigmoid
 from mlaas4hep.training.backends.warnings import passed_on
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["XGBoostBackend"]
 
-MODEL_FILE = "model.ubj"
 LOGITS = "binary:logitraw"
 
 
