@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.conversion import convert_main, convert_upload
+from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.inference.conversion.convert import convert as convert_files
 from mlaas4hep.inference.execution import Runtime, open_runtime
 from mlaas4hep.inference.settings import Limits
 
@@ -55,6 +56,6 @@ def convert_here(file: Path, target: Path, params: Mapping[str, Any] | None = No
     else:
         original.mkdir(parents=True)
         shutil.copyfile(file, original / file.name)
-    convert_main.convert(original, target, dict(params or {}))
+    convert_files(original, target, dict(params or {}))
     served: dict[str, Any] = json.loads((target / "served.json").read_text())
     return served

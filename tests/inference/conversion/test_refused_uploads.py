@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.conversion.convert_main import convert as convert_here
+from mlaas4hep.inference.conversion.convert import convert as convert_here
 from mlaas4hep.inference.settings import Limits
 from tests.support.foreign_models import convert
 from tests.support.onnx_graphs import linear

@@ -15,9 +15,9 @@ import pytest
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.inference.conversion import convert_upload
-from mlaas4hep.inference.execution import sandbox
 from mlaas4hep.inference.rest.tfaas.messages import Predictions, Row
 from mlaas4hep.inference.settings import Limits
+from mlaas4hep.sandbox import confinement
 from tests.support.live import Live
 from tests.support.onnx_models import scorer
 
@@ -85,7 +85,7 @@ def test_delete_wants_a_name(served: Live) -> None:
 def test_without_a_sandbox_models_of_others_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "model.onnx"
     source.write_bytes(scorer().SerializeToString())
-    monkeypatch.setattr(sandbox, "method", lambda: "limits")
+    monkeypatch.setattr(confinement, "method", lambda: "limits")
     with pytest.raises(ModelRefusedError, match="install bubblewrap") as caught:
         asyncio.run(convert_upload(source, tmp_path / "1", {}, Limits()))
     assert caught.value.status == 422

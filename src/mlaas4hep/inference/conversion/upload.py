@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.execution import sandbox
 from mlaas4hep.inference.settings import Limits
+from mlaas4hep.sandbox import confinement
+from mlaas4hep.sandbox.process import ChildError, ask_once
 
 __all__ = ["convert_upload"]
 
 log = logging.getLogger(__name__)
-MODULE: Final = "mlaas4hep.inference.conversion.convert_main"
+CONVERT: Final = "mlaas4hep.inference.conversion.convert:run"
 THREADS: Final = 2
 
 
@@ -44,7 +42,7 @@ async def convert_upload(
             converted nor be run safely, or whose conversion exceeds the limits; or nothing here closes conversions in.
             The message says which.
     """
-    if not unsandboxed and await asyncio.to_thread(sandbox.method) == "limits":
+    if not unsandboxed and await asyncio.to_thread(confinement.method) == "limits":
         raise ModelRefusedError(
             "this server cannot convert models of others safely",
             hint="install bubblewrap on it, or set security.unsandboxed_conversion",
@@ -52,22 +50,35 @@ async def convert_upload(
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".convert-", dir=target.parent))
     try:
-        method = await asyncio.to_thread(_prepare, source, work, dict(params), limits)
-        log.info("conversion of %s, closed in by %s", source.name, method)
-        code, text = await _run(work, limits)
-        refused = work / "out" / "refused.txt"
-        if refused.is_file():
-            raise ModelRefusedError(refused.read_text("utf-8", errors="replace")[:2000])
-        if code or not (work / "out" / "served.json").is_file():
-            raise ModelRefusedError(_death(code, text, limits))
+        await asyncio.to_thread(_prepare, source, work)
+        log.info("conversion of %s, confined by %s", source.name, confinement.method())
+        try:
+            await ask_once(
+                CONVERT,
+                {
+                    "original": str((work / "original").resolve()),
+                    "out": str((work / "out").resolve()),
+                    "params": dict(params),
+                    "closed": confinement.method() == "bubblewrap",
+                },
+                seconds=limits.conversion_timeout,
+                threads=THREADS,
+                memory=limits.conversion_memory,
+                files=limits.upload,
+                readable=[work / "original"],
+                writable=[work / "tmp", work / "out"],
+            )
+        except ChildError as error:
+            reason = str(error)[:2000] if error.kind == "refused" else _reason(error, limits)
+            raise ModelRefusedError(reason) from error
         await asyncio.to_thread(_say_who_serves, source.name, work / "out" / "served.json")
         await asyncio.to_thread(_publish, work, target)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
 
-def _prepare(source: Path, work: Path, params: dict[str, Any], limits: Limits) -> str:
-    """Copy the upload and write the job."""
+def _prepare(source: Path, work: Path) -> None:
+    """Copy the upload."""
     original = work / "original"
     if source.is_dir():
         if any(path.is_symlink() for path in source.rglob("*")):
@@ -79,63 +90,18 @@ def _prepare(source: Path, work: Path, params: dict[str, Any], limits: Limits) -
         shutil.copyfile(source, original / source.name)
     for name in ("out", "tmp"):
         (work / name).mkdir()
-    method = sandbox.method()
-    job = {
-        "original": str(original.resolve()),
-        "out": str((work / "out").resolve()),
-        "params": params,
-        "memory": limits.conversion_memory,
-        "files": limits.upload,
-        "closed": method == "bubblewrap",
-    }
-    (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    return method
 
 
-async def _run(work: Path, limits: Limits) -> tuple[int, str]:
-    """Run the conversion; its exit code and the end of what it printed."""
-    line = sandbox.command(
-        MODULE,
-        [str((work / "job.json").resolve())],
-        readable=[work / "job.json", work / "original"],
-        writable=[work / "out", work / "tmp"],
-        die_with_parent=True,
-    )
-    with (work / "log").open("w+b") as printed:
-        process = await asyncio.create_subprocess_exec(
-            *line,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
-            env=sandbox.environment(THREADS, str((work / "tmp").resolve())),
-            cwd="/",
-            start_new_session=True,
-        )
-        try:
-            await asyncio.wait_for(process.wait(), limits.conversion_timeout)
-        except TimeoutError as error:
-            what = f"its conversion took longer than {limits.conversion_timeout:g} s"
-            raise ModelRefusedError(what) from error
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            code = await process.wait()
-        printed.seek(max(0, printed.tell() - 4000))
-        text = printed.read().decode("utf-8", errors="replace")
-    return code, text
-
-
-def _death(code: int, text: str, limits: Limits) -> str:
-    """Why there is no result although nothing was refused."""
-    log.warning("a conversion ended with code %s: %s", code, text[-2000:])
-    memory = ("MemoryError", "bad_alloc", "Cannot allocate", "cannot allocate", "out of memory", "failed to map")
-    if any(word in text for word in memory):
+def _reason(error: ChildError, limits: Limits) -> str:
+    """Why there is no result."""
+    if error.kind == "memory":
         return f"its conversion needs more than {limits.conversion_memory / 2**30:.3g} GiB of memory"
-    number = -code if code < 0 else code - 128
-    if 0 < number < 65:
-        name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-        return f"its conversion crashed ({name})"
-    return f"its conversion failed (exit code {code})"
+    if error.kind == "late":
+        return f"its conversion took longer than {limits.conversion_timeout:g} s"
+    if error.kind == "failed":
+        return f"its conversion failed ({error.type}: {error})"
+    log.warning("a conversion ended %s: %s", error, " ".join(getattr(error, "__notes__", ())))
+    return f"its conversion crashed ({error})"
 
 
 def _say_who_serves(name: str, file: Path) -> None:

@@ -10,8 +10,8 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import Runtime
 from mlaas4hep.frameworks.user_code.build import CODE_FILE
-from mlaas4hep.inference.execution import sandbox
 from mlaas4hep.inference.settings import Limits
+from mlaas4hep.sandbox import confinement
 
 __all__ = ["open_runtime"]
 
@@ -36,7 +36,7 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
 
         served = read_served(folder)
         if served.runtime == "worker":
-            if format_of_kind(served.kind).worker == "sandboxed" and sandbox.method() != "bubblewrap":
+            if format_of_kind(served.kind).worker == "sandboxed" and confinement.method() != "bubblewrap":
                 what = f"a model of {served.framework} is run by its framework only in a sandbox"
                 raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
             return _worker(folder, threads, limits)

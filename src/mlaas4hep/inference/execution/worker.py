@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlaas4hep.errors.serving import (
     BadRequestError,
@@ -22,14 +16,14 @@ from mlaas4hep.errors.serving import (
     ModelRefusedError,
     ModelTimeoutError,
     ModelUnavailableError,
+    ServingError,
 )
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
-from mlaas4hep.inference.execution import sandbox
-from mlaas4hep.inference.execution.framing import FramingError, receive, send
+from mlaas4hep.sandbox.process import ChildError, ChildProcess
 
 __all__ = ["WorkerRuntime"]
 
-MODULE: Final = "mlaas4hep.inference.execution.worker_main"
+LOAD: Final = "mlaas4hep.inference.execution.worker_model:load"
 
 
 class WorkerRuntime:
@@ -65,11 +59,10 @@ class WorkerRuntime:
         self._memory = memory
         self._load_timeout = load_timeout
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: socket.socket | None = None
+        self._process: ChildProcess | None = None
         self._closed = False
         self.starting = False
-        about = self._start()
+        _, about = self._start()
         self.platform = str(about["platform"])
         self.batched = bool(about["batched"])
         self.inputs = tuple(_spec(item) for item in about["inputs"])
@@ -77,7 +70,7 @@ class WorkerRuntime:
 
     @property
     def pid(self) -> int | None:
-        """Process that leads the worker's process group; None while there is none."""
+        """The process that leads the worker's process group; None while there is none."""
         return self._process.pid if self._process else None
 
     def run(
@@ -96,10 +89,11 @@ class WorkerRuntime:
             if self._closed:
                 what = "the model has been unloaded"
                 raise ModelUnavailableError(what)
-            if self._process is None:
-                self._start()
+            process = self._process
+            if process is None:
+                process, _ = self._start()
                 begin = time.monotonic()
-            return self._ask(inputs, outputs, None if timeout is None else begin + timeout, timeout)
+            return self._run(process, inputs, None if outputs is None else list(outputs), begin, timeout)
         finally:
             self._lock.release()
 
@@ -107,102 +101,53 @@ class WorkerRuntime:
         """End the worker."""
         with self._lock:
             self._closed = True
-            self._kill()
+            self._end()
 
-    def _ask(
-        self, inputs: Tensors, outputs: Sequence[str] | None, deadline: float | None, timeout: float | None
-    ) -> dict[str, NDArray[Any]]:
-        names = None if outputs is None else list(outputs)
+    def _run(
+        self, process: ChildProcess, inputs: Tensors, outputs: list[str] | None, begin: float, timeout: float | None
+    ) -> dict[str, Any]:
         unknown = next((name for name, array in inputs.items() if array.dtype.kind not in "biufOUS"), None)
         if unknown is not None:
             what = f"{unknown} is of the type {inputs[unknown].dtype}, which no model takes"
             raise BadRequestError(what)
-        head, arrays = self._talk({"outputs": names, "timeout": timeout}, inputs, deadline, timeout)
-        if "error" in head:
-            what = f"the model failed on this input: {head['error']}"
-            raise ModelFailedError(what)
-        return arrays
-
-    def _talk(
-        self, head: Mapping[str, Any], arrays: Tensors, deadline: float | None, timeout: float | None
-    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """One question, one answer. Whatever goes wrong on the way ends the worker."""
-        connection = self._connection
-        if connection is None:
-            what = "the model's worker process is not running"
-            raise ModelFailedError(what)
+        given = {name: np.asarray(array) for name, array in inputs.items()}
+        left = None if timeout is None else max(1e-3, begin + timeout - time.monotonic())
         try:
-            if head:
-                send(connection, head, {name: np.asarray(array) for name, array in arrays.items()}, deadline)
-            return receive(connection, self._memory, deadline)
-        except TimeoutError as error:
-            self._kill()
-            what = f"the model did not answer within {timeout:g} s"
-            raise ModelTimeoutError(what) from error
-        except (OSError, EOFError) as error:
-            what = f"the model's worker process died ({self._kill()})"
-            raise ModelFailedError(what) from error
-        except FramingError as error:
-            self._kill()
-            what = f"the model's worker process sent nonsense ({error})"
-            raise ModelFailedError(what) from error
-        except BaseException:  # half a message may be on its way
-            self._kill()
-            raise
+            return dict(process.ask({"outputs": outputs}, given, seconds=left)[1])
+        except ChildError as error:
+            raise self._failure(error, timeout) from error
 
-    def _start(self) -> dict[str, Any]:
-        """Start the worker and wait until the model is loaded; what it says about the model."""
+    def _start(self) -> tuple[ChildProcess, dict[str, Any]]:
+        """Start the worker and wait until the model is loaded; the process, and what it says about the model."""
         self.starting = True
         try:
-            return self._begin()
+            process = ChildProcess(LOAD, threads=self._threads, memory=self._memory, readable=[self._folder])
+            self._process = process
+            question = {"folder": str(self._folder.resolve()), "threads": self._threads}
+            return process, process.ask(question, seconds=self._load_timeout)[0]
+        except ChildError as error:
+            if error.kind in {"late", "died"}:
+                raise self._failure(error, self._load_timeout) from error
+            self._end()
+            what = str(error) if error.kind == "refused" else f"the model cannot be loaded ({error})"
+            raise ModelRefusedError(what) from error
         finally:
             self.starting = False
 
-    def _begin(self) -> dict[str, Any]:
-        arguments = [str(self._folder.resolve()), str(self._threads), str(self._memory), str(self._load_timeout)]
-        line = sandbox.command(MODULE, arguments, readable=[self._folder])
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._process = subprocess.Popen(
-                    line,
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=sandbox.environment(self._threads),
-                    cwd="/",
-                    start_new_session=True,
-                )
-            except OSError as error:
-                ours.close()
-                what = f"the model's worker process cannot be started ({error})"
-                raise ModelFailedError(what) from error
-        self._connection = ours
-        limit = self._load_timeout
-        head, _ = self._talk({}, {}, time.monotonic() + limit, limit)
-        if "error" in head:
-            self._kill()
-            raise ModelRefusedError(str(head["error"]))
-        return head
+    def _failure(self, error: ChildError, timeout: float | None) -> ServingError:
+        """The error for the caller; a worker that is gone is forgotten."""
+        if error.kind == "late":
+            self._process = None
+            return ModelTimeoutError(f"the model did not answer within {timeout:g} s")
+        if error.kind == "died":
+            self._process = None
+            return ModelFailedError(f"the model's worker process died ({error})")
+        return ModelFailedError(f"the model failed on this input: {error}")
 
-    def _kill(self) -> str:
-        """End the worker and all its children; how it ended."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        process, self._process = self._process, None
-        if process is None:
-            return "it was not running"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)  # it may be about to say how it died
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-        number = -code if code < 0 else code - 128
-        try:
-            return f"by signal {signal.Signals(number).name}" if number > 0 else f"exit code {code}"
-        except ValueError:
-            return f"exit code {code}"
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
 
 def _spec(item: Mapping[str, Any]) -> TensorSpec:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +14,9 @@ from typing import Any
 import pytest
 
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
-from mlaas4hep.inference.rest.predict.root_files import remote_environment
+from mlaas4hep.inference.rest.predict.root_files import SCORE, grid_environment
 from mlaas4hep.inference.rest.predict.root_urls import final_url
+from mlaas4hep.sandbox.process import ChildError, ask_once
 from tests.support.trained import Small
 
 TARGETS = {"/data/a": "/data/b", "/data/b": "c", "/data/out": "/secret", "/data/loop": "/data/loop"}
@@ -73,10 +71,9 @@ def test_endless_redirects_and_dead_servers_are_named(site: str) -> None:
 def test_the_process_gets_the_means_of_the_grid_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_PASSWORD", "X509_USER_PROXY", "BEARER_TOKEN_FILE", "XRD_REQUESTTIMEOUT"):
         monkeypatch.setenv(name, "/value")
-    found = remote_environment(1, "/tmp/place")
+    found = grid_environment()
     assert "DATABASE_PASSWORD" not in found
     assert [found[name] for name in ("X509_USER_PROXY", "BEARER_TOKEN_FILE", "XRD_REQUESTTIMEOUT")] == ["/value"] * 3
-    assert found["HOME"] == "/tmp/place"
 
 
 class Sly(BaseHTTPRequestHandler):
@@ -132,15 +129,11 @@ def sly(content: bytes, target: str = "") -> Iterator[tuple[str, list[str]]]:
 
 
 def score(small: Small, url: str, prefix: str, output: Path) -> dict[str, Any]:
-    """What the process that scores a file says."""
-    job = {
-        "bundle": str(small.bundle), "source": url, "output": str(output), "place": f"{output.parent}/", "tree": None,
-        "threads": 1, "memory": 16 << 30, "size": 1 << 30, "urls": [prefix],
+    """What the process that scores a file answers."""
+    question = {
+        "bundle": str(small.bundle), "source": url, "output": str(output), "tree": None, "threads": 1, "urls": [prefix],
     }  # fmt: skip
-    line = [sys.executable, "-P", "-m", "mlaas4hep.inference.rest.predict.root_worker"]
-    done = subprocess.run(line, input=json.dumps(job), capture_output=True, text=True, timeout=120, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return asyncio.run(ask_once(SCORE, question, seconds=120, threads=1, memory=16 << 30, variables={}))
 
 
 def test_a_redirect_of_the_reader_leads_nowhere_else(small: Small, tmp_path: Path) -> None:
@@ -148,8 +141,9 @@ def test_a_redirect_of_the_reader_leads_nowhere_else(small: Small, tmp_path: Pat
     with sly(content) as (elsewhere, seen):
         for target in (f"{elsewhere}/data/f.root", "http://127.0.0.1:1/data/f.root"):
             with sly(content, target) as (site, asked):
-                answer = score(small, f"{site}/data/f.root", f"{site}/data/", tmp_path / "scores.root")
-                assert "this server does not read files from there" in answer["error"]
+                with pytest.raises(ChildError, match="this server does not read files from there") as caught:
+                    score(small, f"{site}/data/f.root", f"{site}/data/", tmp_path / "scores.root")
+                assert caught.value.kind == "refused"
                 assert any(line.startswith("GET ") for line in asked)
         assert seen == []
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,17 @@ from mlaas4hep.errors.serving import (
     TooManyRequestsError,
 )
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
-from mlaas4hep.inference.execution.sandbox import command, environment
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.downloads import file_response
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
 from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.sandbox.process import ChildError, ask_once
 from mlaas4hep.web.bodies import read_json
 
-__all__ = ["MAGIC", "PredictRoot", "remote_environment"]
+__all__ = ["MAGIC", "PredictRoot", "grid_environment"]
 
-MODULE = "mlaas4hep.inference.rest.predict.root_worker"
+SCORE = "mlaas4hep.inference.rest.predict.root_worker:score"
 MAGIC = b"root"
 MEDIA = {"root": "application/x-root", "parquet": "application/vnd.apache.parquet"}
 GRID = ("X509_USER_PROXY", "X509_CERT_DIR", "BEARER_TOKEN", "BEARER_TOKEN_FILE")
@@ -39,7 +36,7 @@ WAITING = 16
 
 
 class PredictRoot:
-    """Scores every entry of a file in a process of its own, closed in, with limits on time and memory.
+    """Scores every entry of a file in a process of its own, in the sandbox, with limits on time and memory.
 
     The body is the file (or a form with the part ``file``), with ``?model=``, ``version``, ``tree`` and ``format``; or
     JSON with ``url`` and the same. The answer is a ROOT file (tree ``scores``) or Parquet, one row for each entry, with
@@ -94,11 +91,8 @@ class PredictRoot:
                 "bundle": str(self._management.files(info.name, info.version).absolute()),
                 "source": source,
                 "output": str(output),
-                "place": f"{place}/",
                 "tree": options.get("tree") or None,
                 "threads": self._settings.threads,
-                "memory": self._settings.limits.conversion_memory,
-                "size": self._settings.limits.upload,
                 "urls": list(self._settings.root_urls),
             }
             done = await self._run(job, place, remote=not source.startswith(str(place)))
@@ -115,45 +109,38 @@ class PredictRoot:
         self._waiting += 1
         try:
             async with self._running:
-                return await _work(job, place, self._settings, remote=remote)
+                return await _score(job, place, self._settings, remote=remote)
         finally:
             self._waiting -= 1
 
 
-def remote_environment(threads: int, temporary: str) -> dict[str, str]:
-    """What a process that reads over the network needs: as `environment`, and the means of Grid authentication."""
-    kept = {name: value for name, value in os.environ.items() if name in GRID or name.startswith("XRD_")}
-    return {**environment(threads, temporary), **kept}
+def grid_environment() -> dict[str, str]:
+    """Return what a process needs to read over the network: the means of Grid authentication, settings of XRootD."""
+    return {name: value for name, value in os.environ.items() if name in GRID or name.startswith("XRD_")}
 
 
-async def _work(job: dict[str, Any], place: Path, settings: Settings, *, remote: bool) -> dict[str, Any]:
+async def _score(job: dict[str, Any], place: Path, settings: Settings, *, remote: bool) -> dict[str, Any]:
     """Run the worker; a client that goes away, or the time limit, ends it."""
-    if remote:  # needs the network and the user's credentials; it reads from allowed URLs alone
-        line, variables = [sys.executable, "-P", "-m", MODULE], remote_environment(settings.threads, str(place))
-    else:
-        line = command(MODULE, (), readable=(Path(job["bundle"]),), writable=(place,))
-        variables = environment(settings.threads, str(place))
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *line, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=variables, start_new_session=True
-    )
+    limit = settings.limits.conversion_timeout
     try:
-        async with asyncio.timeout(settings.limits.conversion_timeout):
-            out, _ = await process.communicate(json.dumps(job).encode())
-    except TimeoutError:
-        limit = settings.limits.conversion_timeout
-        raise ModelTimeoutError(f"the file was not scored within {limit:g} s") from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        await process.wait()
-    try:
-        answer: dict[str, Any] = json.loads(out)
-    except ValueError:
-        raise ModelFailedError("the process that scores the file died") from None
-    if "error" in answer:
-        raise BadRequestError(answer["error"])
-    return answer
+        return await ask_once(
+            SCORE,
+            job,
+            seconds=limit,
+            threads=settings.threads,
+            memory=settings.limits.conversion_memory,
+            files=settings.limits.upload,
+            readable=[Path(job["bundle"])],
+            writable=[place],
+            variables=grid_environment() if remote else None,  # it reads from allowed URLs alone
+        )
+    except ChildError as error:
+        if error.kind == "late":
+            raise ModelTimeoutError(f"the file was not scored within {limit:g} s") from None
+        if error.kind in {"died", "failed"}:
+            what = f"the process that scores the file {error.kind} ({error})"
+            raise ModelFailedError(what.replace(f"{place}/", "")) from None
+        raise BadRequestError(str(error).replace(f"{place}/", "")) from None
 
 
 def _format(wanted: str, accept: str) -> str:

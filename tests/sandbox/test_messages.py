@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.execution.framing import FramingError, receive, send
+from mlaas4hep.sandbox.messages import MessageError, receive, send
 
 NUMBERS = nps.scalar_dtypes().filter(lambda dtype: dtype.kind in "biuf" and dtype.itemsize <= 8)
 ARRAYS = nps.arrays(NUMBERS.map(lambda dtype: dtype.newbyteorder("=")), nps.array_shapes(min_dims=0, min_side=0))
@@ -76,7 +76,7 @@ def test_the_other_side_is_gone(pair: tuple[socket.socket, socket.socket]) -> No
 
 
 def test_unknown_types_are_not_sent(pair: tuple[socket.socket, socket.socket]) -> None:
-    with pytest.raises(FramingError, match="z is of the type complex128"):
+    with pytest.raises(MessageError, match="z is of the type complex128"):
         send(pair[0], {}, {"z": np.zeros(2, complex)})
 
 
@@ -96,11 +96,11 @@ def test_unknown_types_are_not_sent(pair: tuple[socket.socket, socket.socket]) -
 def test_nonsense_is_refused(pair: tuple[socket.socket, socket.socket], head: Any) -> None:
     text = json.dumps(head).encode()
     pair[0].sendall(struct.pack("<Q", len(text)) + text)
-    with pytest.raises(FramingError):
+    with pytest.raises(MessageError):
         receive(pair[1], 100)
 
 
 def test_absurd_length_is_refused(pair: tuple[socket.socket, socket.socket]) -> None:
     pair[0].sendall(b"\xff" * 8)
-    with pytest.raises(FramingError, match="a head of"):
+    with pytest.raises(MessageError, match="a head of"):
         receive(pair[1], 100)

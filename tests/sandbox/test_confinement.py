@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from mlaas4hep.inference.execution import sandbox
+from mlaas4hep.sandbox import confinement as sandbox
 
 PROBE = """
 import json, os, resource, socket, sys
-from mlaas4hep.inference.execution.sandbox import confine
+from mlaas4hep.sandbox.confinement import confine
 confine(2**31, files=1000)
 port, secret, folder, place = int(sys.argv[1]), *sys.argv[2:5]
 
@@ -101,7 +101,7 @@ def test_the_current_folder_is_never_imported_from() -> None:
 def test_it_says_what_it_uses(caplog: pytest.LogCaptureFixture) -> None:
     sandbox.method.cache_clear()
     name = sandbox.method()
-    assert f"foreign models are closed in by: {name}" in caplog.text
+    assert f"confined by {name}" in caplog.text
 
 
 def test_without_any_tool(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Messages between the server and a worker: a JSON head and the bytes of arrays. Nothing is pickled.
+"""Messages between a process and its child: a JSON head and the bytes of arrays. Nothing is pickled.
 
 A message is: number of bytes of the head (8 bytes, little endian), the head, then the arrays of its ``arrays`` one
 after the other. An array is described by name, dtype and shape; arrays of strings travel inside the head.
@@ -12,26 +12,28 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FramingError", "receive", "send"]
+__all__ = ["Arrays", "MessageError", "receive", "send"]
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 HEAD_LIMIT: Final = 64 * 2**20
 LENGTH: Final = struct.Struct("<Q")
 KINDS: Final = "biuf"
 
 
-class FramingError(Exception):
+class MessageError(Exception):
     """The other side sent something else than a message, or too much."""
 
 
 def send(
     connection: socket.socket,
     head: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Arrays,
     deadline: float | None = None,
 ) -> None:
     """Send a message.
@@ -45,7 +47,7 @@ def send(
     Raises:
         TimeoutError: the deadline passed.
         OSError: the other side is gone.
-        FramingError: an array is of an unknown type.
+        MessageError: an array is of an unknown type.
     """
     described, blocks = [], []
     for name, array in arrays.items():
@@ -55,7 +57,7 @@ def send(
             continue
         if array.dtype.kind not in KINDS:
             what = f"{name} is of the type {array.dtype}"
-            raise FramingError(what)
+            raise MessageError(what)
         described.append({"name": name, "dtype": array.dtype.name, "shape": array.shape})
         if array.size:
             blocks.append(_bytes(np.ascontiguousarray(array)))
@@ -81,12 +83,12 @@ def receive(
         TimeoutError: the deadline passed.
         EOFError: the other side is gone.
         OSError: the same.
-        FramingError: that was no message, or too much.
+        MessageError: that was no message, or too much.
     """
     (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size, deadline))
     if length > HEAD_LIMIT:
         what = f"a head of {length} bytes"
-        raise FramingError(what)
+        raise MessageError(what)
     try:
         head = json.loads(bytes(_exactly(connection, length, deadline)))
         described = head.pop("arrays")
@@ -100,14 +102,14 @@ def receive(
                 limit -= math.prod(shape) * dtype.itemsize
                 if dtype.kind not in KINDS or min(shape, default=0) < 0 or limit < 0:
                     what = f"an array {dtype} {shape} is not allowed"
-                    raise FramingError(what)
+                    raise MessageError(what)
                 array = np.empty(shape, dtype)
                 if array.size:
                     _fill(connection, _bytes(array), deadline)
             arrays[str(entry["name"])] = array
     except (ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
         what = f"no message: {error}"
-        raise FramingError(what) from error
+        raise MessageError(what) from error
     return head, arrays
 
 

@@ -1,4 +1,4 @@
-"""Processes for what is not trusted: no network, only the folders they need, limits on memory, and they die with us."""
+"""What confines a process: no network, only the folders it needs, limits on memory and files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPORARY_BYTES: Final = 64 * 2**20
 
 @cache
 def method() -> str:
-    """What closes the processes in on this machine: ``bubblewrap``, ``unshare`` (no network) or ``limits`` alone."""
+    """Return what confines processes on this machine: ``bubblewrap``, ``unshare`` (no network) or ``limits`` alone."""
     bwrap = shutil.which("bwrap")
     if bwrap and _works([bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]):
         found = "bubblewrap"
@@ -35,7 +35,7 @@ def method() -> str:
         found = "limits"
     without = {"unshare": "bubblewrap does not work here", "limits": "neither bubblewrap nor unshare works here"}
     level = logging.INFO if found == "bubblewrap" else logging.WARNING
-    log.log(level, "foreign models are closed in by: %s%s", found, f" ({without[found]})" if found in without else "")
+    log.log(level, "foreign models are confined by %s%s", found, f" ({without[found]})" if found in without else "")
     return found
 
 
@@ -47,7 +47,7 @@ def command(
     writable: Sequence[Path] = (),
     die_with_parent: bool = False,
 ) -> list[str]:
-    """The command line that runs a module of ours closed in. Its process calls `confine` first of all.
+    """Return the command line that runs a module of ours in the sandbox. Its process calls `confine` first of all.
 
     Args:
         module: name of the module.
@@ -75,7 +75,7 @@ def command(
 
 
 def environment(threads: int, temporary: str = "/tmp") -> dict[str, str]:
-    """Environment of such a process: nothing secret, frameworks quiet and bounded.
+    """Return the environment of such a process: nothing secret, frameworks quiet and bounded.
 
     Args:
         threads: of one operation.
@@ -106,7 +106,7 @@ def environment(threads: int, temporary: str = "/tmp") -> dict[str, str]:
 
 
 def confine(memory: int, *, files: int | None = None) -> None:
-    """First act of a closed-in process: limits on its address space and on the files it writes; no core files.
+    """Limit the address space of this process and the files it writes; let it leave no core files.
 
     Args:
         memory: bytes of address space.
@@ -131,7 +131,7 @@ def _python() -> list[str]:
 
 def _package() -> Path:
     """The folder that holds the package ``mlaas4hep``."""
-    return Path(__file__).resolve().parents[3]
+    return Path(__file__).resolve().parents[2]
 
 
 @cache

@@ -1,54 +1,31 @@
-"""The conversion of one model, in a process of its own.
-
-Run closed in as ``python -m mlaas4hep.inference.conversion.convert_main JOB``; the JSON file JOB tells where the
-original is, where the result goes, and the limits. The result is ``served.json`` and ``model.onnx``, or
-``refused.txt``.
-"""
+"""The conversion of one model, run in a child process."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.errors.text import first_line
 from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
 from mlaas4hep.frameworks.recognise import recognise
 from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
-from mlaas4hep.inference.execution.sandbox import confine
+from mlaas4hep.inference.execution.natives import load_native, loader_of
 from mlaas4hep.inference.execution.served import Served, write_served
 from mlaas4hep.inference.repository.triton_config import TritonConfig
 
-__all__ = ["main"]
-
-REFUSED = "refused.txt"
+__all__ = ["convert", "run"]
 
 
-def main(arguments: list[str]) -> int:
-    """Convert; 0 if the model can be served."""
-    job: dict[str, Any] = json.loads(Path(arguments[0]).read_bytes())
-    out = Path(job["out"])
-    confine(int(job["memory"]), files=int(job["files"]))
+def run(question: dict[str, Any]) -> dict[str, Any]:
+    """Convert, see `convert`, in the child process; the answer is empty."""
     try:
-        convert(Path(job["original"]), out, job["params"], closed=bool(job["closed"]))
-    except MLaaS4HEPError as error:
-        reason = str(error)
-    except MemoryError:
-        reason = "its conversion needs more memory than it may take"
-    except RecursionError:
-        reason = "its structure is nested too deeply"
-    except Exception as error:  # converters raise anything
-        reason = f"its conversion failed ({type(error).__name__}: {first_line(error)})"
-    else:
-        return 0
-    (out / REFUSED).write_text(" ".join(reason.split()), encoding="utf-8")
-    return 1
+        convert(Path(question["original"]), Path(question["out"]), question["params"], closed=question["closed"])
+    except RecursionError as error:
+        raise ModelRefusedError("its structure is nested too deeply") from error
+    return {}
 
 
 def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool = True) -> None:
@@ -60,8 +37,6 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
         params: what the client said about the model.
         closed: this process is closed in well enough for formats whose loaders could run code.
     """
-    from mlaas4hep.inference.execution.natives import load_native, loader_of
-
     kind, path = recognise(original)
     if kind == "torch_export" and not closed:
         what = "torch.export files are only loaded in a sandbox, because loading them can run code"
@@ -109,7 +84,3 @@ def _named(spec: TensorSpec, classes: tuple[str, ...]) -> TensorSpec:
     if spec.columns or not spec.shape:
         return spec
     return TensorSpec(spec.name, spec.dtype, spec.shape, columns_of(classes, spec.shape[-1]))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
