@@ -18,7 +18,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from mlaas4hep.errors.serving import ModelFailedError
-from mlaas4hep.inference.execution import onnx_memory
+from mlaas4hep.frameworks.onnx import memory as onnx_memory
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 
 MIB = 2**20
