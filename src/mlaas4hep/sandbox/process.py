@@ -24,7 +24,7 @@ __all__ = ["ChildError", "ChildProcess", "ask_once"]
 
 MODULE: Final = "mlaas4hep.sandbox"
 NO_MEMORY: Final = ("MemoryError", "bad_alloc", "annot allocate", "out of memory", "failed to map")
-"""What is printed by processes that get no more memory."""
+"""What libraries say when they get no more memory."""
 
 
 class ChildError(Exception):
@@ -131,7 +131,8 @@ class ChildProcess:
             self.kill()
             raise
         if "error" in head:
-            raise ChildError(head["kind"], str(head["error"]), str(head.get("type", "")))
+            kind = "memory" if head["kind"] == "failed" and _no_memory(head["error"]) else head["kind"]
+            raise ChildError(kind, head["error"], head.get("type", ""))
         answer: dict[str, Any] = head["answer"]
         return answer, found
 
@@ -154,6 +155,10 @@ class ChildProcess:
             return f"by signal {signal.Signals(number).name}" if number > 0 else f"exit code {code}"
         except ValueError:
             return f"exit code {code}"
+
+
+def _no_memory(text: str) -> bool:
+    return any(word in text for word in NO_MEMORY)
 
 
 async def ask_once(place: str, question: Mapping[str, Any], *, seconds: float, **options: Any) -> dict[str, Any]:
@@ -180,7 +185,7 @@ async def ask_once(place: str, question: Mapping[str, Any], *, seconds: float, *
         except ChildError as error:
             printed.seek(max(0, printed.seek(0, os.SEEK_END) - 4000))
             text = printed.read().decode("utf-8", errors="replace")
-            if error.kind == "died" and any(word in text for word in NO_MEMORY):
+            if error.kind == "died" and _no_memory(text):
                 raise ChildError("memory", "it needs more memory than it may take") from error
             if text and error.kind == "died":
                 error.add_note(text)
