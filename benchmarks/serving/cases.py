@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import grpc as rpc
 import numpy as np
@@ -15,16 +15,16 @@ from tritonclient.grpc import service_pb2
 from benchmarks.serving import bodies
 from benchmarks.serving.bodies import GRPC_METHOD, Body
 from benchmarks.serving.load import Measured, grpc_load, http_load
-from benchmarks.serving.servers import Server
+from benchmarks.serving.servers import BEFORE, OURS, Server
 
 __all__ = ["Case", "cases"]
 
 INFER = "/v2/models/network/infer"
 TOLERANCE = 1e-5
 FRAME = 5
-GRPC = ("MLServer",)
-HTTP = ("MLServer", "MLServer + httptools")
-TWO = ("mlaas4hep, 2 processes",)
+TWO = (f"{OURS}, 2 processes",)
+MLSERVER = ("MLServer", "MLServer + httptools")
+TRITON = ("Triton", "Triton, 2 instances")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Case:
         body: the requests.
         path: of HTTP; "": gRPC.
         connections, streams: at a time; streams on each connection of gRPC.
-        others: other servers that can be asked the same.
+        others: servers beside ours in one process that can be asked the same.
     """
 
     key: str
@@ -49,6 +49,10 @@ class Case:
     others: tuple[str, ...] = ()
     _answers: dict[str, int] = field(default_factory=dict)
 
+    def asks(self, name: str) -> bool:
+        """Tell whether a server can be asked this; another checkout of ours as this one."""
+        return name.replace(BEFORE, OURS) in (OURS, *self.others)
+
     def check(self, server: Server) -> None:
         """Ask once, and compare with ONNX Runtime; ends with a message if the answer is another."""
         found = self._http(server) if self.path else self._grpc(server)
@@ -57,7 +61,12 @@ class Case:
             raise SystemExit(msg)
 
     def run(self, server: Server, seconds: float) -> Measured:
-        """Load the server for so long."""
+        """Load the server for this long."""
+        before = server.processor
+        found = self._load(server, seconds)
+        return replace(found, processor=server.processor - before)
+
+    def _load(self, server: Server, seconds: float) -> Measured:
         if self.path:
             return http_load(server.url(self.path), self.body, self.connections, seconds)
         return grpc_load(server.grpc, self.body, self._answers[server.name], self.connections, self.streams, seconds)
@@ -85,14 +94,17 @@ class Case:
 def cases() -> list[Case]:
     """All of them."""
     v2, keys = bodies.json_v2(), bodies.json_keys()
+    rpc_one, rpc_batch = bodies.grpc(1), bodies.grpc(bodies.BATCH)
+    everyone = (*TWO, *MLSERVER, *TRITON)
+    rpc = (*TWO, "MLServer", *TRITON)
     return [
-        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, others=(*TWO, *HTTP)),
+        Case("v2", "single rows, JSON of the Open Inference Protocol", v2, INFER, 64, others=everyone),
         Case("keys", "single rows, JSON keys and values (TFaaS)", keys, "/json", 64, others=TWO),
-        Case("v2_200", "single rows, JSON of the Open Inference Protocol", v2, INFER, 200, others=HTTP),
+        Case("v2_200", "single rows, JSON of the Open Inference Protocol", v2, INFER, 200, others=MLSERVER),
         Case("keys_200", "single rows, JSON keys and values (TFaaS)", keys, "/json", 200),
         Case("events", "events with jagged branches, JSON keys and values", bodies.events("events"), "/json", 64),
         Case("variables", "the same with two computed variables", bodies.events("variables"), "/json", 64),
-        Case("grpc", "single rows, gRPC", bodies.grpc(1), "", 16, 4, others=GRPC),
-        Case("batch", "batches of 4096 rows, binary HTTP", bodies.batch(), INFER, 4),
-        Case("batch_grpc", "batches of 4096 rows, gRPC", bodies.grpc(bodies.BATCH), "", 4, others=GRPC),
+        Case("grpc", "single rows, gRPC", rpc_one, "", 16, 4, others=rpc),
+        Case("batch", "batches of 4096 rows, binary HTTP", bodies.batch(), INFER, 4, others=(*TWO, *TRITON)),
+        Case("batch_grpc", "batches of 4096 rows, gRPC", rpc_batch, "", 4, others=rpc),
     ]

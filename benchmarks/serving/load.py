@@ -26,6 +26,7 @@ class Measured:
         seconds: it took.
         errors: connections broken, time-outs, answers that are not 200 or without content.
         p50, p99: of the latency, in milliseconds; NaN where the tool does not tell.
+        processor: seconds of processor time that the server took.
     """
 
     requests: int
@@ -33,6 +34,7 @@ class Measured:
     errors: int
     p50: float
     p99: float
+    processor: float = 0.0
 
     @property
     def rate(self) -> float:
