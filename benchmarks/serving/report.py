@@ -26,9 +26,9 @@ Runs: TypeAlias = dict[tuple[str, str], list[Measured]]
 TWO = f"{OURS}, 2 processes"
 MLSERVER, TRITON = "MLServer", "Triton"
 PEERS = {
-    MLSERVER: f"MLServer {mlserver.VERSION} as pip installs it (no workers, no access log), once more with httptools;",
-    TRITON: f"Triton {triton.VERSION}, its Python backend and dynamic batching (the server has threads of its own);",
-    BEFORE: "another checkout of `mlaas4hep`.",
+    MLSERVER: f"MLServer {mlserver.VERSION} as pip installs it (no workers, no access log), once more with httptools.",
+    TRITON: f"Triton {triton.VERSION}, its Python backend and dynamic batching (the server has threads of its own).",
+    BEFORE: "The other checkout is `mlaas4hep` too, in turn with this one.",
 }
 
 
@@ -73,7 +73,8 @@ def page(chosen: Sequence[Case], runs: Runs, soak: Soak | None, command: str, lo
         "",
         f"Written by `python -m benchmarks.serving.run {command}` on {dt.datetime.now(dt.UTC):%Y-%m-%d}.",
         f"{_machine()}, load generators on the same cores. Medians of {rounds} runs each, the servers in turn;",
-        "ratios are taken within each round. One process each, if nothing else is said. `mlaas4hep serve`: its defaults;",
+        "ratios are taken within each round. One process each, if nothing else is said. `mlaas4hep serve`",
+        "has its defaults.",
         *(PEERS[name] for name in PEERS if any(server == name for _, server in runs)),
         "Every server runs the same ONNX network 42x128x128x128x64x64x1x1 with ONNX Runtime, one thread a run.",
         "Before, every kind of request was answered once and compared with ONNX Runtime alone.",

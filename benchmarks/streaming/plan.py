@@ -10,15 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.streaming import formats, training, weaver_core
+from benchmarks.environments import ROOT, Absent, ignored, source_of
+from benchmarks.streaming import formats, root, training, weaver_core
 from benchmarks.streaming import sample as samples
 from benchmarks.streaming.facts import facts
 from benchmarks.streaming.measure import Figure, Found
 
 __all__ = ["GROUPS", "TRAININGS", "Sizes", "Task", "tasks"]
 
-ROOT = Path(__file__).resolve().parents[2]
 GROUPS = ("small", "large", "few", "formats", "train")
+OURS = ("ours", "chosen", "one_cluster")
+"""Kinds of measurements that another checkout can do as well."""
+
 CODECS = ("ZLIB", "ZSTD")
 WARM = 4_000
 WIDE = (400, 600)
@@ -47,27 +50,32 @@ class Task:
         key: begins with the group.
         run: gives figures by key.
         contest: only the best two of those with this name go on after the first round.
-        rounds: only so many.
+        rounds: no more than these.
+        elsewhere: the same with the code of another checkout, if it is ours.
     """
 
     key: str
     run: Callable[[], Found]
     contest: str = ""
     rounds: int = sys.maxsize
+    elsewhere: Callable[[Path], Found] | None = None
 
 
-def tasks(cache: Path, folder: Path, groups: tuple[str, ...], sizes: Sizes, *, weaver: bool) -> Iterator[Task]:
+def tasks(
+    cache: Path, folder: Path, groups: tuple[str, ...], sizes: Sizes, *, weaver: bool, rdataloader: bool
+) -> Iterator[Task]:
     """Those of the groups, in the order in which every round goes through them. Samples are made and checked here.
 
     Args:
-        cache: keeps samples and weaver's environment.
+        cache: keeps samples and the environments of peers.
         folder: for what is written meanwhile.
         groups: of `GROUPS`.
         sizes: see there.
         weaver: with weaver-core's loader.
+        rdataloader: with ROOT's.
     """
     if "small" in groups:
-        yield from _small(cache, folder, sizes.small, weaver=weaver)
+        yield from _small(cache, folder, sizes.small, weaver=weaver, rdataloader=rdataloader)
     if "large" in groups:
         yield from _large(cache, folder, sizes.large)
     if "few" in groups:
@@ -78,7 +86,7 @@ def tasks(cache: Path, folder: Path, groups: tuple[str, ...], sizes: Sizes, *, w
         yield from _train(cache, folder, sizes)
 
 
-def _small(cache: Path, folder: Path, events: int, *, weaver: bool) -> Iterator[Task]:
+def _small(cache: Path, folder: Path, events: int, *, weaver: bool, rdataloader: bool) -> Iterator[Task]:
     yield Task("small.import", lambda: _measured("import", {}, "small."))
     for codec in CODECS:
         task = _reading(cache, folder, events, codec, awkward=True)
@@ -91,14 +99,38 @@ def _small(cache: Path, folder: Path, events: int, *, weaver: bool) -> Iterator[
         for cached in ("memory", "disk"):
             yield _task(f"{key}{cached}", "ours", task | {"cache": cached, "name": f"{cached}_"}, key)
         yield _task(f"{key}mask", "ours", task | {"cache": "none", "name": "mask_", "mask": True}, key)
+        if rdataloader:
+            yield from _root(cache, events, codec, key)
         if weaver:
             yield from _weaver(cache, events, codec, key)
+
+
+def _root(cache: Path, events: int, codec: str, key: str) -> Iterator[Task]:
+    try:
+        root.python(cache)
+    except Absent as problem:
+        print(f"ROOT's RDataLoader is left out: {problem}", flush=True)
+        return
+    sample, small = samples.make(cache, events, codec), samples.make(cache, WARM, codec)
+    known = facts(sample, moments=True)
+    seen: set[str] = set()
+
+    def run() -> Found:
+        found = root.measure(cache, sample, small, known, checked=key not in seen)
+        seen.add(key)
+        return {f"{key}{name}": figure for name, figure in found.items()}
+
+    yield Task(f"{key}root", run)
 
 
 def _weaver(cache: Path, events: int, codec: str, key: str) -> Iterator[Task]:
     sample, small = samples.make(cache, events, codec), samples.make(cache, WARM, codec)
     known = facts(sample, moments=True)
-    weaver_core.python(cache)
+    try:
+        weaver_core.python(cache)
+    except Absent as problem:
+        print(f"weaver-core is left out: {problem}", flush=True)
+        return
     seen: set[str] = set()
 
     def run(mode: weaver_core.Mode) -> Found:
@@ -135,7 +167,7 @@ def _few(cache: Path, events: int) -> Iterator[Task]:
 
 
 def _formats(cache: Path, events: int) -> Iterator[Task]:
-    found, small = formats.make(samples.ignored(cache), events), formats.make(samples.ignored(cache), WARM)
+    found, small = formats.make(ignored(cache), events), formats.make(ignored(cache), WARM)
     for name in formats.FORMATS:
         for path in found[name]:
             path.read_bytes()
@@ -179,12 +211,16 @@ def _reading(cache: Path, folder: Path, events: int, codec: str, *, awkward: boo
 
 
 def _task(key: str, kind: str, task: dict[str, Any], prefix: str) -> Task:
-    return Task(key, lambda: _measured(kind, task, prefix))
+    elsewhere = (lambda checkout: _measured(kind, task, prefix, checkout)) if kind in OURS else None
+    return Task(key, lambda: _measured(kind, task, prefix), elsewhere=elsewhere)
 
 
-def _measured(kind: str, task: dict[str, Any], prefix: str) -> Found:
-    command = [sys.executable, "-m", "benchmarks.streaming.measure", kind]
-    done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False, cwd=ROOT)
+def _measured(kind: str, task: dict[str, Any], prefix: str, checkout: Path = ROOT) -> Found:
+    python, environ = source_of(checkout)
+    command = [python, "-m", "benchmarks.streaming.measure", kind]
+    done = subprocess.run(
+        command, input=json.dumps(task), capture_output=True, text=True, check=False, cwd=checkout, env=environ
+    )
     head, _, line = done.stdout.rpartition("result: ")
     if done.returncode:
         raise SystemExit(f"{kind} failed: {head}\n{done.stderr[-3000:]}")

@@ -8,7 +8,10 @@ from statistics import median
 
 from benchmarks.streaming.measure import Figure, Found
 
-__all__ = ["Results", "Spread", "number"]
+__all__ = ["BEFORE", "Results", "Spread", "number"]
+
+BEFORE = "before."
+"""Beginning of the keys of another checkout's figures."""
 
 
 @dataclass(frozen=True)

@@ -62,5 +62,3 @@ def _check(found: dict[str, Any], known: Facts) -> None:
         mean, deviation = known.moments[name]
         values[key] = (found[key] - mean * found[count]) / deviation
     check("ROOT's RDataLoader", Sums(int(found["rows"]), int(found["signal"]), **values), known.sums)
-    if found["mixed"] < 0.9 * found["batches"]:
-        raise SystemExit(f"ROOT's RDataLoader: only {found['mixed']:.0f} of {found['batches']:.0f} batches are mixed")

@@ -1,7 +1,7 @@
 """Runs ROOT's RDataLoader over files and prints what it gave. It stands alone: ROOT's own Python runs it.
 
 Input is JSON on standard input: warm, files (signal, background), columns, lengths (of jagged columns), target, weight,
-cut, batch, buffer (batches in memory), checked (names of the flat and of the jagged column). Output is one line of JSON.
+cut, batch, buffer (batches in memory), checked (a flat and a jagged column). Output is one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PADDING = -99999.0
 
 
 def loader(task: dict[str, Any], files: list[str]) -> Any:
-    """Return a loader of both classes, mixed, with the cut."""
+    """Return a loader of both classes with the cut."""
     import ROOT  # type: ignore[import-not-found, unused-ignore]
     from ROOT.Experimental.ML import RDataLoader  # type: ignore[import-not-found, unused-ignore]
 
@@ -49,14 +49,14 @@ def places(task: dict[str, Any]) -> list[int]:
 
 
 def sums(batches: Iterator[Any], flat: int, jagged: int) -> dict[str, float]:
-    """Return events, signal, sums over the signal, jets in them, and how many batches hold both classes."""
-    found = dict.fromkeys(("rows", "signal", "flat", "jagged", "jets", "mixed", "batches"), 0.0)
+    """Return events, signal, sums over the signal, and events with jets in it."""
+    found = dict.fromkeys(("rows", "signal", "flat", "jagged", "jets"), 0.0)
     for x, y, _weight in batches:
         chosen = x[y.ravel() == 1]
         jets = chosen[:, jagged]
         jets = jets[jets != PADDING]
         more = (len(x), len(chosen), chosen[:, flat].sum(dtype=float), jets.sum(dtype=float), len(jets))
-        for name, value in zip(found, (*more, 0 < len(chosen) < len(x), 1), strict=True):
+        for name, value in zip(found, more, strict=True):
             found[name] += float(value)
     return found
 

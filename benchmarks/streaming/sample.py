@@ -15,9 +15,11 @@ from typing import Any
 import awkward as ak
 import uproot
 
-__all__ = ["CUT", "JETS", "LENGTHS", "PROCESSES", "SCRIPT", "WEIGHT", "Sample", "halves", "ignored", "make", "only"]
+from benchmarks.environments import ROOT, ignored
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "simulation" / "fast.py"
+__all__ = ["CUT", "JETS", "LENGTHS", "PROCESSES", "SCRIPT", "WEIGHT", "Sample", "halves", "make", "only"]
+
+SCRIPT = ROOT / "examples" / "simulation" / "fast.py"
 PROCESSES = ("ggH_tautau", "Z_tautau")
 JETS = "3,10"
 LENGTHS = {"Jet": 12, "Lepton": 2}
@@ -99,15 +101,6 @@ class Sample:
             with path.open("rb") as file:
                 while file.read(1 << 24):
                     pass
-
-
-def ignored(cache: Path) -> Path:
-    """The folder for what is kept; git ignores what is in it."""
-    cache.mkdir(parents=True, exist_ok=True)
-    mark = cache / ".gitignore"
-    if not mark.exists():
-        mark.write_text("*\n", encoding="utf-8")
-    return cache
 
 
 def make(cache: Path, events: int, compression: str, branches: tuple[int, int] = (25, 52)) -> Sample:

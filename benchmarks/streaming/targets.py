@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.streaming.results import Results, number
+from benchmarks.streaming.results import BEFORE, Results, number
 from benchmarks.streaming.training import FRAMEWORKS
 
 __all__ = ["Target", "first_read", "targets"]
@@ -24,7 +24,16 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Those whose figures were measured in this run."""
-    return [*_speed(results), *_cache(results), *_memory(results), *_few(results), *_formats(results), *_train(results)]
+    return [
+        *_speed(results),
+        *_root(results),
+        *_cache(results),
+        *_memory(results),
+        *_few(results),
+        *_formats(results),
+        *_train(results),
+        *_before(results),
+    ]
 
 
 def _speed(results: Results) -> Iterator[Target]:
@@ -38,6 +47,14 @@ def _speed(results: Results) -> Iterator[Target]:
         if best and step == "none_first":
             ratio = results.ratio("small.ZLIB.none_first", best[0]).middle
             yield Target(f"{text}: at least 5 times weaver-core's loader at its best", f"{ratio:.1f}", ratio >= 5)
+
+
+def _root(results: Results) -> Iterator[Target]:
+    for epoch, key in (("first", "none_first"), ("second", "memory_cached")):
+        if f"small.ZLIB.root.{epoch}" in results:
+            ratio = results.ratio(f"small.ZLIB.{key}", f"small.ZLIB.root.{epoch}").middle
+            text = f"10. {epoch} epoch: at least the speed of ROOT's RDataLoader"
+            yield Target(text, f"{ratio:.1f}", ratio >= 1)
 
 
 def _cache(results: Results) -> Iterator[Target]:
@@ -93,6 +110,13 @@ def _train(results: Results) -> Iterator[Target]:
         text = f"6. {framework}: whole `train` at most 1.15 times the framework alone, plus the first read"
         value = f"{number(whole)} s of {number(limit)} s"
         yield Target(text, value, whole <= limit)
+
+
+def _before(results: Results) -> Iterator[Target]:
+    pairs = [(key.removeprefix(BEFORE), key) for key in results.figures if key.startswith(BEFORE)]
+    if pairs:
+        name, ratio = min(((key, results.ratio(key, other).middle) for key, other in pairs), key=lambda pair: pair[1])
+        yield Target("nothing is slower than 0.95 of the other checkout", f"{ratio:.2f} ({name})", ratio >= 0.95)
 
 
 def first_read(results: Results) -> float:

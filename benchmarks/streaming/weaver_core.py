@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.environments import environment
 from benchmarks.streaming.facts import FLAT, JAGGED, Facts, Sums, check
 from benchmarks.streaming.measure import Figure
-from benchmarks.streaming.sample import CUT, PROCESSES, WEIGHT, Sample, halves, ignored
+from benchmarks.streaming.sample import CUT, PROCESSES, WEIGHT, Sample, halves
 
 __all__ = ["BATCH", "MODES", "VERSION", "Mode", "measure", "python"]
 
@@ -51,17 +51,12 @@ MODES = (
 
 
 def python(cache: Path) -> Path:
-    """Its Python; the environment is made the first time."""
-    folder = ignored(cache) / "weaver"
-    found, stamp = folder / "bin" / "python", folder / ".stamp"
-    if not stamp.exists():
-        print(f"making weaver-core's environment in {folder}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"torch=={TORCH}"], check=True)
-        subprocess.run([*pip, f"weaver-core=={VERSION}"], check=True)
-        stamp.touch()
-    return found
+    """Return its Python.
+
+    Raises:
+        Absent: it cannot be installed.
+    """
+    return environment(cache, "weaver", (f"torch=={TORCH}",), (f"weaver-core=={VERSION}",))
 
 
 def measure(cache: Path, sample: Sample, warm: Sample, known: Facts, mode: Mode, *, checked: bool) -> Figure:

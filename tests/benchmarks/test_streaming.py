@@ -15,13 +15,14 @@ import uproot
 
 pytest.importorskip("vector")
 
+from benchmarks.environments import Absent, unpacked
 from benchmarks.streaming import peers, plan, report, weaver_core
 from benchmarks.streaming.facts import Sums, check, facts
 from benchmarks.streaming.measure import KINDS, Figure, Found
 from benchmarks.streaming.ours import session, workflow
 from benchmarks.streaming.plan import Sizes
 from benchmarks.streaming.results import Results, number
-from benchmarks.streaming.run import QUICK, main
+from benchmarks.streaming.run import QUICK, compare, main
 from benchmarks.streaming.sample import Sample, halves, make, only
 from benchmarks.streaming.targets import targets
 
@@ -87,7 +88,7 @@ def test_other_events_end_the_run(sample: Sample) -> None:
 def test_quick_run_writes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of the reading, here in one process."""
 
-    def measured(kind: str, task: dict[str, Any], prefix: str) -> Found:
+    def measured(kind: str, task: dict[str, Any], prefix: str, _checkout: Path = ROOT) -> Found:
         return {f"{prefix}{name}": figure for name, figure in KINDS[kind](json.loads(json.dumps(task))).items()}
 
     monkeypatch.setattr(plan, "_measured", measured)
@@ -159,6 +160,30 @@ def test_targets() -> None:
     assert found[f"6. keras: {whole}"] == ("13 s of 13.5 s", True)
     assert found[f"6. torch: {whole}"] == ("14 s of 13.5 s", False)
     assert not any(text.startswith("6. torch: waits") for text in found)
+
+
+def test_another_checkout_is_measured_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+
+    def run(who: str, seconds: float) -> Found:
+        order.append(who)
+        return {"small.none_specs": Figure(1_000, seconds, peak=10)}
+
+    task = plan.Task("small.none", lambda: run("this", 2.0), elsewhere=lambda _: run("other", 1.0))
+    found = compare([task, plan.Task("small.raw", dict)], 2, 0.0, ROOT)
+    assert order == ["this", "other", "other", "this"]
+    assert "before.small.none_specs" in capsys.readouterr().out
+    target = targets(found)[-1]
+    assert (target.value, target.reached) == ("0.50 (small.none_specs)", False)
+    text = report.page(found, Sizes(1_000), report.Run("--short", 2, 0.0, 1.0))
+    assert "| small.none_specs | 0.50 (0.50..0.50) | 1.00 |" in text
+
+
+def test_a_peer_that_cannot_be_had_is_absent(tmp_path: Path) -> None:
+    with pytest.raises(Absent, match=r"none-1\.0"):
+        unpacked(tmp_path, "peer", str(tmp_path / "none-1.0-py3-none-any.whl"))
+    with pytest.raises(Absent):
+        unpacked(tmp_path, "peer", str(tmp_path / "none-1.0-py3-none-any.whl"))
 
 
 def test_page() -> None:
