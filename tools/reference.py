@@ -20,11 +20,12 @@ from mlaas4hep.cli.main import app
 from mlaas4hep.config.schema import json_schema, schema_text
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import serving as failures
-from mlaas4hep.inference.grpc.service import SERVICE, handlers
+from mlaas4hep.inference.grpc.rights import right_of
+from mlaas4hep.inference.grpc.service import METHODS, SERVICE
 from mlaas4hep.inference.operation.settings_file import PREFIX
-from mlaas4hep.inference.rest.pages.openapi import document
+from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.rights import right_of_grpc, right_of_http
 
 __all__ = ["commands_page", "files", "main", "server_page", "workflow_page"]
 
@@ -69,14 +70,6 @@ limits:
 In the environment: `{PREFIX}LIMITS__BODY=64MiB`; lists have commas between. Relative paths in a file start at the
 folder of the file. An unknown key is an error with a suggestion.
 """
-
-OVERRIDES = {"/docs": "The OpenAPI document for people", "/openapi.json": "The OpenAPI document"}
-
-GENERAL_CALLS = (
-    ("GET", "/health/live", "The process lives"),
-    ("GET", "/health/ready", "The server takes requests; no while it stops"),
-    ("GET", "/metrics", "Prometheus metrics of all processes"),
-)
 
 GRPC_OTHERS = (
     ("/grpc.health.v1.Health/Check", "gRPC's own health protocol, also `Watch`"),
@@ -154,16 +147,15 @@ def server_page() -> str:
     codes = "".join(f"| {e.status} | {e.grpc} | {_cell(_one_line(e.__doc__))} |\n" for e in _failures())
     sections = [f"{SERVER}\n| status | gRPC | meaning |\n|---|---|---|\n{codes}"]
     groups: dict[str, list[str]] = {}
-    for path, methods in document("")["paths"].items():
-        for method, call in methods.items():
-            row = _call(method.upper(), path, OVERRIDES.get(path, call["summary"]))
-            groups.setdefault(call["tags"][0], []).append(row)
-    groups["Operation"] = [_call(*call) for call in GENERAL_CALLS]
+    nothing: Any = None  # the table is read, nothing is called
+    for call in create_app(Resources(nothing, nothing, Settings())).calls:
+        described = call.operation or {}
+        row = f"| `{call.method} {call.template}` | {call.right} | {_cell(described['summary'])} |\n"
+        groups.setdefault(described["tags"][0], []).append(row)
     for name, rows in groups.items():
         sections.append(f"## {name}\n\n| call | right | what it does |\n|---|---|---|\n{''.join(rows)}")
-    service: Any = handlers(Any, Any)  # type: ignore[arg-type]
-    rows = [f"| `{SERVICE}/{name}` | {right_of_grpc(f'/{SERVICE}/{name}')} |\n" for name in grpc_calls(service)]
-    rows += [f"| `{name.strip('/')}`: {meaning} | {right_of_grpc(name)} |\n" for name, meaning in GRPC_OTHERS]
+    rows = [f"| `{SERVICE}/{method.name}` | {method.right} |\n" for method in METHODS]
+    rows += [f"| `{name.strip('/')}`: {meaning} | {right_of(name)} |\n" for name, meaning in GRPC_OTHERS]
     sections.append("## gRPC\n\n| call | right |\n|---|---|\n" + "".join(rows))
     schema = Settings.model_json_schema()
     sections.append(SETTINGS)
@@ -177,15 +169,6 @@ def _failures() -> list[type[failures.ServingError]]:
     """All errors but the base of them, by status: those of their module, whatever else is imported."""
     kinds: list[type[failures.ServingError]] = [getattr(failures, name) for name in failures.__all__]
     return sorted((kind for kind in kinds if kind is not failures.ServingError), key=lambda kind: kind.status)
-
-
-def grpc_calls(service: Any) -> list[str]:
-    """Names of the methods of a generic handler."""
-    return [name.rpartition("/")[2] for name in service._method_handlers]
-
-
-def _call(method: str, path: str, meaning: str) -> str:
-    return f"| `{method} {path}` | {right_of_http(method, path)} | {_cell(meaning)} |\n"
 
 
 def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, type[BaseModel]]]:

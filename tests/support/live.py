@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.operation.assemble import build
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from tests.support.looped import in_thread, listening
@@ -39,12 +39,13 @@ def live_server(settings: Settings) -> Iterator[Live]:
 
     @asynccontextmanager
     async def made() -> AsyncIterator[tuple[Server, int]]:
-        server = Server(settings)
-        await server.start()
-        await server.loaded()
-        async with listening(create_app(server, server, settings)) as port:
-            yield server, port
-        await server.stop()
+        parts = build(settings)
+        await parts.server.start()
+        await parts.server.loaded()
+        parts.state.ready = True
+        async with listening(parts.app) as port:
+            yield parts.server, port
+        await parts.server.stop()
 
     with in_thread(made) as (server, port):
         url = f"http://127.0.0.1:{port}{settings.base_path}"

@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.applications import Starlette
-
 from mlaas4hep.inference.grpc.server import serve_grpc
-from mlaas4hep.inference.rest.v2.routes import routes
-from mlaas4hep.inference.settings import Limits
+from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.settings import Limits, Settings
+from mlaas4hep.web.telemetry.state import State
 from tests.support.looped import in_thread, listening
 
 __all__ = ["Running", "running"]
@@ -33,7 +33,8 @@ def running(plane: Callable[[], AbstractAsyncContextManager[Any]], limits: Limit
     async def made() -> AsyncIterator[Running]:
         async with plane() as own:
             rpc = await serve_grpc(own, own, "127.0.0.1", 0)
-            async with listening(Starlette(routes=routes(own, own, limits))) as port:
+            resources = Resources(own, own, Settings(limits=limits or Limits()), State(ready=True))
+            async with listening(create_app(resources)) as port:
                 yield Running(f"127.0.0.1:{port}", f"127.0.0.1:{rpc.port}")
             await rpc.stop(1.0)
 

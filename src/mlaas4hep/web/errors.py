@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from http import HTTPStatus
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,11 +16,10 @@ from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import OverloadedError, ServingError, TooLargeError
 from mlaas4hep.web.replies import Reply
 
-__all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "pass_on", "send_failure"]
+__all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "send_failure"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 LONGEST = 2000
-NOT_FOUND, NOT_ALLOWED = 404, 405
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 2**20
 
@@ -44,11 +42,6 @@ def error_reply(error: Exception) -> Reply:
     """As `error_response`."""
     status, body, headers = _failure(error)
     return Reply(body, status, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
-
-
-async def pass_on(_: Request, error: Exception) -> Response:
-    """Leave an error that Starlette would answer itself to `Failures`."""
-    raise error
 
 
 async def send_failure(error: Exception, receive: Receive, send: Send, *, unread: bool = False) -> None:
@@ -108,29 +101,14 @@ class Failures:
             if started:
                 LOG.exception("failed after the answer had begun: %s", scope["path"])
                 raise
-            if isinstance(error, HTTPException) and error.status_code == NOT_ALLOWED:
-                if scope["method"] == "OPTIONS":
-                    await Response(status_code=204, headers=error.headers)(scope, receive, send)
-                    return
-                error = _not_allowed(scope["method"], error)
             await send_failure(error, receive, send, unread=not complete and _large(scope))
-
-
-def _not_allowed(method: str, error: HTTPException) -> HTTPException:
-    """Both methods, the one that was asked for and those that the path takes."""
-    headers = {name.lower(): text for name, text in (error.headers or {}).items()}
-    allowed = sorted(word.strip() for word in headers.get("allow", "").split(",") if word.strip())
-    takes = f", only {', '.join(allowed)}" if allowed else ""
-    return HTTPException(error.status_code, f"the path does not take {method}{takes}", error.headers)
 
 
 def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
     if isinstance(error, ServingError):
         return error.status, _body(str(error)), _retry(error.status)
     if isinstance(error, HTTPException):
-        phrase = HTTPStatus(error.status_code).phrase
-        text = "there is no such path" if error.status_code == NOT_FOUND and error.detail == phrase else error.detail
-        return error.status_code, _body(text), dict(error.headers or {})
+        return error.status_code, _body(error.detail), dict(error.headers or {})
     if isinstance(error, MLaaS4HEPError):
         return 400, _body(str(error)), {}
     number = secrets.token_hex(8)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from typing import NamedTuple, TypeAlias
 
 from starlette.types import Send
 
-__all__ = ["Answering", "Reply", "Soon", "send_reply"]
+__all__ = ["Reply", "Soon", "send_reply"]
 
 
 class Reply(NamedTuple):
@@ -28,8 +28,6 @@ class Reply(NamedTuple):
 
 Soon: TypeAlias = Reply | Awaitable[Reply]
 """An answer, or something to await where it takes longer."""
-Answering: TypeAlias = Callable[[Mapping[bytes, bytes], bytes], Soon]
-"""Answers a request of a path from its headers, each given once, and its whole body; raises nothing."""
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

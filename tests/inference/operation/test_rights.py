@@ -7,23 +7,20 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
 from joserfc import jwk, jwt
-from starlette.routing import Route
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.grpc.service import SERVICE
-from mlaas4hep.inference.rest.app import create_app
-from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.rights import Right, right_of_grpc, right_of_http
+from mlaas4hep.inference.grpc.rights import right_of
+from mlaas4hep.inference.grpc.service import METHODS, SERVICE
+from mlaas4hep.web.rights import Right
 from tests.support.issuer import AUDIENCE, SCOPES, Issuer
-from tests.support.local_plane import LocalPlane
 from tests.support.serve_process import ServeProcess
+from tests.support.table import table
 
 OPEN = {"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 NAMES = {"model": "scorer", "version": "1", "label": "stable", "path:path": "model.onnx"}
@@ -32,14 +29,12 @@ BAD = ("none", "basic", "garbage", "unsigned", "hmac", "forged", "altered", "exp
 
 def routes() -> list[tuple[str, str]]:
     """All calls of the application, with real names in the paths."""
-    plane = LocalPlane(Path("nowhere"))
-    found: list[tuple[str, str]] = [("GET", "/metrics")]
-    for route in create_app(plane, plane, Settings()).routes:
-        assert isinstance(route, Route)
-        path = route.path
+    found = []
+    for call in table().calls:
+        path = call.path
         for name, value in NAMES.items():
             path = path.replace(f"{{{name}}}", value)
-        found += [(method, path) for method in sorted(route.methods or ()) if method != "HEAD"]
+        found.append((call.method, path))
     return [(method, path) for method, path in found if path not in OPEN]
 
 
@@ -111,14 +106,29 @@ def headers(text: str | None) -> dict[str, str]:
 
 
 def test_the_table_of_rights_covers_every_route() -> None:
-    found = routes()
+    found, known = routes(), table()
     assert len(found) > 40
-    assert {(method, path): right_of_http(method, path) for method, path in found} == {
+    assert {(method, path): known.find(method, path).right for method, path in found} == {
         (method, path): expected(method, path) for method, path in found
     }
-    assert all(right_of_http("GET", path) is Right.OPEN for path in OPEN)
-    assert right_of_http("POST", "/v2/models/a/b/infer") is Right.MANAGE
-    assert right_of_http("BREW", "/coffee") is Right.MANAGE
+    assert all(known.find("GET", path).right is Right.OPEN for path in OPEN)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "right"),
+    [
+        ("POST", "/v2/models/a/b/infer", Right.MANAGE),
+        ("POST", "/ml/v2/models/a/infer", Right.MANAGE),
+        ("BREW", "/coffee", Right.MANAGE),
+        ("GET", "/coffee", Right.READ),
+        ("OPTIONS", "/upload", Right.READ),
+        ("HEAD", "/models", Right.READ),
+        ("POST", "/health/live", Right.MANAGE),
+        ("GET", "/health/live/", Right.READ),
+    ],
+)
+def test_what_is_not_in_the_table_needs_a_right(method: str, path: str, right: Right) -> None:
+    assert table().find(method, path).right is right
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -214,7 +224,7 @@ def test_grpc_refuses(channel: grpc.Channel, bad: dict[str, str | None], kind: s
 
 @pytest.mark.parametrize("name", CALLS)
 def test_grpc_wants_the_scope(channel: grpc.Channel, issuer: Issuer, name: str) -> None:
-    assert right_of_grpc(f"/{SERVICE}/{name}") is CALLS[name]
+    assert right_of(f"/{SERVICE}/{name}") is CALLS[name]
     needed = SCOPE[CALLS[name]]
     others = " ".join(scope for scope in SCOPE.values() if scope != needed)
     assert call(channel, name, f"Bearer {_token(issuer, others)}") is grpc.StatusCode.PERMISSION_DENIED
@@ -223,6 +233,7 @@ def test_grpc_wants_the_scope(channel: grpc.Channel, issuer: Issuer, name: str) 
 
 
 def test_grpc_refuses_what_it_does_not_know_and_leaves_health_open(channel: grpc.Channel) -> None:
+    assert {method.name for method in METHODS} == {*CALLS, "ServerLive", "ServerReady"}
     unknown = channel.unary_unary("/some.Service/Call")
     with pytest.raises(grpc.RpcError) as refused:
         unknown(b"", timeout=20)

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.rest.pages.openapi import document
 from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Row
 from mlaas4hep.inference.settings import Limits
 from tests.support.attacks import flood, peak, resident, trickle
 from tests.support.pressure import Pressure
 from tests.support.serve_process import ServeProcess, eventually
+from tests.support.table import table
 
 GIGABYTE = 1 << 30
 MIB = 1 << 20
 MILLION = 1_000_000
 BODY = Limits().body
 UPLOAD = 32 * MIB
-ROUTES = sorted(path for path, methods in document("")["paths"].items() if "post" in methods)
+ROUTES = sorted(call.template for call in table().calls if call.method == "POST")
 FORMS = ("/image", "/predict/image")
 FORM = "content-type: multipart/form-data; boundary=XX\r\n"
 PART = b'--XX\r\ncontent-disposition: form-data; name="image"; filename="x.png"\r\n\r\n'

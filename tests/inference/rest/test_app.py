@@ -19,12 +19,11 @@ from starlette.exceptions import HTTPException
 
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors import serving as failures
-from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.tfaas.messages import Row
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.errors import Failures, error_response
 from tests.support.live import Live, live_server
-from tests.support.local_plane import LocalPlane
+from tests.support.table import table
 from tests.support.trained import Small
 
 
@@ -66,9 +65,8 @@ def test_what_nobody_expected_is_logged_under_an_id_and_tells_nothing(caplog: py
     assert "the secret" in caplog.text
 
 
-def test_a_broken_plane_answers_500_on_the_short_way_too(tmp_path: Path) -> None:
-    plane = LocalPlane(tmp_path)  # its score_row is not implemented
-    app = create_app(plane, plane, Settings(repository=tmp_path))
+def test_a_broken_plane_answers_500_on_the_fast_path_too(tmp_path: Path) -> None:
+    app = table(tmp_path)  # its score_row is not implemented
     answer = asgi(app, "POST", "/json", json={"keys": ["a"], "values": [1]})
     assert answer.status_code == 500
     assert answer.json()["error"] == "internal error"
@@ -272,7 +270,7 @@ def test_a_gigabyte_is_refused_before_it_has_come(served: Live, path: str) -> No
 def test_a_gigabyte_announced_is_refused_at_once(served: Live, path: str) -> None:
     with _connection(served) as client:
         kind = b"multipart/form-data; boundary=b" if path == "/image" else b"application/octet-stream"
-        head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 1073741824\r\n\r\n"
+        head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: 1073741824\r\n\r\n"
         client.sendall(head % (path.encode(), kind))
         answer = client.recv(65536)
         assert answer.startswith(b"HTTP/1.1 413 ")
@@ -281,7 +279,7 @@ def test_a_gigabyte_announced_is_refused_at_once(served: Live, path: str) -> Non
 
 def test_absurd_lengths_are_refused(served: Live) -> None:
     with _connection(served) as client:
-        client.sendall(b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999999\r\n\r\n")
+        client.sendall(b"POST /json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999999999999\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 4")
 
 
@@ -290,7 +288,7 @@ def test_slow_clients_do_not_hold_up_others(served: Live) -> None:
     slow = [_connection(served) for _ in range(20)]
     try:
         for client in slow:
-            client.sendall(b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(example))
+            client.sendall(b"POST /json HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(example))
             client.sendall(example[:5])
         assert served.client.post("/json", content=example).status_code == 200
         for client in slow[:10]:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mlaas4hep.inference.rest.pages.openapi import document
+from mlaas4hep.inference.rest.openapi import document
 from mlaas4hep.inference.settings import Limits, Settings
 from tests.support.live import Live, live_server
+from tests.support.table import table
 from tests.support.trained import Small
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -33,7 +34,7 @@ def own(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live
 
 def operations() -> list[Any]:
     """All calls, with the names of what is there among the values to try; those that remove it come last."""
-    described = document()
+    described = document(table().calls)
     for calls in described["paths"].values():
         for call in calls.values():
             for parameter in call.get("parameters", []):

@@ -12,7 +12,6 @@ import httpx
 import numpy as np
 import pytest
 
-from mlaas4hep.inference.rest.v2.infer import Infer
 from mlaas4hep.inference.settings import Limits
 from tests.support.local_plane import LocalPlane
 from tests.support.oip_models import plane_with_models
@@ -223,24 +222,6 @@ def test_a_model_that_was_never_loaded_tells_so(tmp_path: Any) -> None:
     plane.add("scorer", "1", scorer())
     with pytest.raises(ModelUnavailableError, match="model 'scorer', version 1: out of memory; load it first"):
         description.metadata(plane, "scorer", "")
-
-
-@pytest.mark.parametrize(
-    ("path", "parameters"),
-    [
-        ("/v2/models/m/infer", {"model": "m"}),
-        ("/v2/models/m/versions/3/infer", {"model": "m", "version": "3"}),
-        ("/v2/models/m/versions/infer", None),
-        ("/v2/models/m/labels/3/infer", None),
-        ("/v2/models/infer", None),
-        ("/v2/models/m/ready", None),
-        ("/v3/models/m/infer", None),
-        ("/x/v2/models/m/infer", None),
-        ("", None),
-    ],
-)
-def test_paths_of_the_infer_call(path: str, parameters: dict[str, str] | None) -> None:
-    assert Infer.parameters(path) == parameters
 
 
 def test_strings_in_binary_form(web: httpx.Client) -> None:

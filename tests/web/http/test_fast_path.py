@@ -1,4 +1,4 @@
-"""The short way of small predictions: used where it should be, and not to be told from the usual way by its answers."""
+"""The fast path of small predictions: used where it should be, and not to be told from the slow path by its answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROW = b'{"model": "scorer", "keys": ["a", "b", "c"], "values": [1, 2.5, -3]}'
 INFER = "/v2/models/scorer/infer"
 RAW = np.array([[1, 2.5, -3]], np.float32).tobytes()
 TWICE = "X-Twice: 1\r\nX-Twice: 1\r\n"
-"""A header given twice goes the usual way."""
+"""A header given twice goes the slow path."""
 
 
 def tensor(values: Any, shape: tuple[int, ...] = (1, 3), **more: Any) -> bytes:
@@ -110,13 +110,13 @@ def plain(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Any:
 @pytest.mark.parametrize("case", CASES)
 def test_both_ways_answer_the_same(plain: ServeProcess, case: str) -> None:
     path, body, headers = CASES[case]
-    short = exchange(plain.port, request(path, body, headers))
-    usual = exchange(plain.port, request(path, body, headers + TWICE))
-    for _, found, _ in (short, usual):
+    fast = exchange(plain.port, request(path, body, headers))
+    slow = exchange(plain.port, request(path, body, headers + TWICE))
+    for _, found, _ in (fast, slow):
         assert found.pop("date")
         number = found.pop("x-request-id")
         assert re.fullmatch(r"mine-1" if case == "its id" else r"[0-9a-f]{12}-[0-9a-f]+", number)
-    assert short == usual
+    assert fast == slow
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1"])
@@ -130,10 +130,10 @@ def test_tokens_are_checked_on_both_ways(guarded: ServeProcess, issuer: Issuer) 
     good, reading, foreign = issuer.token(), issuer.token("models.read"), issuer.token(audience="https://other.example")
     for token, status in ((good, 200), (None, 401), (foreign, 401), (reading, 403), (good, 200), (reading, 403)):
         header = f"Authorization: Bearer {token}\r\n" if token else ""
-        short, usual = (exchange(guarded.port, request("/json", ROW, header + more)) for more in ("", TWICE))
-        assert short[0] == usual[0] == status
-        assert short[2] == usual[2]
-        assert short[1].get("www-authenticate") == usual[1].get("www-authenticate")
+        fast, slow = (exchange(guarded.port, request("/json", ROW, header + more)) for more in ("", TWICE))
+        assert fast[0] == slow[0] == status
+        assert fast[2] == slow[2]
+        assert fast[1].get("www-authenticate") == slow[1].get("www-authenticate")
 
 
 def test_what_was_answered_is_counted(plain: ServeProcess) -> None:
@@ -312,9 +312,9 @@ def test_the_unusual_goes_the_usual_way(models: Path, data: bytes) -> None:
     inside(models, test)
 
 
-def test_behind_a_proxy_there_is_no_short_way(models: Path) -> None:
+def test_behind_a_proxy_there_is_no_fast_path(models: Path) -> None:
     async def test(parts: Parts, _: Callable[[], tuple[Any, Wire]]) -> None:
-        assert parts.app.short_way is None
+        assert parts.app.fast_path is None
 
     inside(models, test, proxies=("10.0.0.1",))
 

@@ -13,13 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.routing import Mount, Route
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.operation.measured import model_families
 from mlaas4hep.web.telemetry.metrics import BUCKETS, Family, Histogram, Metrics, added, exposition
 from mlaas4hep.web.telemetry.shares import Shares
-from mlaas4hep.web.telemetry.templates import Templates
 from tests.support.serve_process import ServeProcess, eventually
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -128,13 +126,6 @@ def test_batch_sizes_of_models() -> None:
     assert sample(samples, "mlaas4hep_model_batch_rows_bucket", **labels, le="16.0") == 1
     assert sample(samples, "mlaas4hep_model_batch_rows_bucket", **labels, le="32.0") == 4
     assert sample(samples, "mlaas4hep_model_batch_rows_sum", **labels) == 70
-
-
-def test_templates() -> None:
-    routes = [Route("/models", print), Route("/a/{model}/load", print), Route("/d/{model}/{path:path}", print)]
-    for templates in (Templates(routes), Templates([Mount("/base", routes=routes)])):
-        found = [templates(path) for path in ("/models", "/a/x/load", "/d/x/y/z", "/a/x/drop", "/metrics", "/zzz")]
-        assert found == ["/models", "/a/{model}/load", "/d/{model}/{path}", "other", "/metrics", "other"]
 
 
 def test_a_server_counts(start: Callable[..., ServeProcess]) -> None:

@@ -16,10 +16,11 @@ import grpc.aio
 
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.inference.grpc.relay import PEER
+from mlaas4hep.inference.grpc.rights import right_of
 from mlaas4hep.web.access.rate import Rate, client_key
 from mlaas4hep.web.access.tokens import Authenticator, Caller
 from mlaas4hep.web.body_budget import FULL
-from mlaas4hep.web.rights import Right, right_of_grpc
+from mlaas4hep.web.rights import Right
 from mlaas4hep.web.telemetry.accounts import CUT_OFF
 from mlaas4hep.web.telemetry.logs import ACCESS, REQUEST_ID
 from mlaas4hep.web.telemetry.state import State
@@ -102,7 +103,7 @@ class GrpcGate:
             metadata: of the call.
             handler: of the method; None: there is none.
         """
-        right = right_of_grpc(method)
+        right = right_of(method)
         authenticator = self._authenticator
         if authenticator is None or right is Right.OPEN:
             return None if handler is None else self._admitted(method, right, handler)
@@ -233,7 +234,7 @@ class GrpcGate:
             try:
                 await context.abort(grpc.StatusCode[error.grpc], str(error))
             finally:
-                self._done(method, right_of_grpc(method), context, start, caller, error.grpc)
+                self._done(method, right_of(method), context, start, caller, error.grpc)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 

@@ -25,8 +25,8 @@ from mlaas4hep.web.http.heads import LARGEST
 from mlaas4hep.web.http.unread import PROGRESS, Unread
 from mlaas4hep.web.sockets import last_connections, refuse_connections
 from mlaas4hep.web.telemetry.accounts import CUT_OFF
+from mlaas4hep.web.telemetry.metrics import OTHER
 from mlaas4hep.web.telemetry.state import State
-from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["PEER", "Frames", "Relay"]
 

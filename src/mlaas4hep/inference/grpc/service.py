@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf import json_format
@@ -18,45 +18,14 @@ from mlaas4hep.inference.grpc.turns import Turns
 from mlaas4hep.inference.protocol import description
 from mlaas4hep.inference.protocol.checksums import checksums
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.web.rights import Right
 
-__all__ = ["SERVICE", "handlers"]
+__all__ = ["METHODS", "SERVICE", "Method", "handlers"]
 
 SERVICE = "inference.GRPCInferenceService"
 
 _log = logging.getLogger(__name__)
 _FINAL = "triton_enable_empty_final_response"
-
-
-def handlers(plane: DataPlane, management: Management) -> grpc.GenericRpcHandler:
-    """All calls of the service, to be added to a `grpc.aio` server."""
-    calls = _Calls(plane, management)
-    unary = (
-        ("ModelInfer", calls.infer),
-        ("ServerLive", calls.server_live),
-        ("ServerReady", calls.server_ready),
-        ("ServerMetadata", calls.server_metadata),
-        ("ModelReady", calls.model_ready),
-        ("ModelMetadata", calls.model_metadata),
-        ("ModelConfig", calls.model_config),
-        ("ModelStatistics", calls.model_statistics),
-        ("RepositoryIndex", calls.repository_index),
-        ("RepositoryModelLoad", calls.repository_load),
-        ("RepositoryModelUnload", calls.repository_unload),
-    )
-    table = {
-        name: grpc.unary_unary_rpc_method_handler(
-            _guarded(call),
-            request_deserializer=getattr(pb, f"{name}Request").FromString,
-            response_serializer=getattr(pb, f"{name}Response").SerializeToString,
-        )
-        for name, call in unary
-    }
-    table["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-        calls.stream_infer,
-        request_deserializer=pb.ModelInferRequest.FromString,
-        response_serializer=pb.ModelStreamInferResponse.SerializeToString,
-    )
-    return grpc.method_handlers_generic_handler(SERVICE, table)
 
 
 class _Calls:
@@ -167,18 +136,66 @@ def _version(request: Any) -> str:
     return given.string_param or (str(given.int64_param) if given.int64_param else "")
 
 
-def _guarded(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _guarded(name: str, call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     """The call, with errors as gRPC status codes; what nobody foresaw is logged and told without its insides."""
 
-    @functools.wraps(call)
     async def guarded(request: Any, context: Any) -> Any:
         try:
             return await call(request)
         except ServingError as error:
             code, text = grpc.StatusCode[error.grpc], str(error)
         except Exception:
-            _log.exception("%s failed", call.__name__)
+            _log.exception("%s failed", name)
             code, text = grpc.StatusCode.INTERNAL, "internal error"
         return await context.abort(code, text)
 
     return guarded
+
+
+class Method(NamedTuple):
+    """One method of the service.
+
+    Attributes:
+        name: of the method.
+        right: what the caller must be allowed to do.
+        call: from the request message to the response message; of a stream, from all requests to all responses.
+    """
+
+    name: str
+    right: Right
+    call: Callable[..., Any]
+
+
+METHODS = (
+    Method("ModelInfer", Right.PREDICT, _Calls.infer),
+    Method("ServerLive", Right.OPEN, _Calls.server_live),
+    Method("ServerReady", Right.OPEN, _Calls.server_ready),
+    Method("ServerMetadata", Right.READ, _Calls.server_metadata),
+    Method("ModelReady", Right.READ, _Calls.model_ready),
+    Method("ModelMetadata", Right.READ, _Calls.model_metadata),
+    Method("ModelConfig", Right.READ, _Calls.model_config),
+    Method("ModelStatistics", Right.READ, _Calls.model_statistics),
+    Method("RepositoryIndex", Right.READ, _Calls.repository_index),
+    Method("RepositoryModelLoad", Right.MANAGE, _Calls.repository_load),
+    Method("RepositoryModelUnload", Right.MANAGE, _Calls.repository_unload),
+    Method("ModelStreamInfer", Right.PREDICT, _Calls.stream_infer),
+)
+
+
+def handlers(plane: DataPlane, management: Management) -> grpc.GenericRpcHandler:
+    """Return all calls of the service, to be added to a `grpc.aio` server."""
+    calls = _Calls(plane, management)
+    table = {}
+    for name, _, unbound in METHODS:
+        call = functools.partial(unbound, calls)
+        if unbound is _Calls.stream_infer:
+            table[name] = grpc.stream_stream_rpc_method_handler(
+                call, pb.ModelInferRequest.FromString, pb.ModelStreamInferResponse.SerializeToString
+            )
+        else:
+            table[name] = grpc.unary_unary_rpc_method_handler(
+                _guarded(name, call),
+                getattr(pb, f"{name}Request").FromString,
+                getattr(pb, f"{name}Response").SerializeToString,
+            )
+    return grpc.method_handlers_generic_handler(SERVICE, table)

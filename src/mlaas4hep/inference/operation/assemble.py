@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlaas4hep.inference.operation.measured import Measured, gauge_families, model_families, process_families
 from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.access.rate import Rate
@@ -16,7 +17,6 @@ from mlaas4hep.web.http.gate import Gate
 from mlaas4hep.web.telemetry.metrics import Family, exposition
 from mlaas4hep.web.telemetry.shares import Shares
 from mlaas4hep.web.telemetry.state import State
-from mlaas4hep.web.telemetry.templates import Templates
 
 __all__ = ["Parts", "build"]
 
@@ -67,8 +67,6 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
     shares = Shares(families, folder, worker)
     authenticator = Authenticator(settings.security) if settings.security.issuers else None
     rate = Rate(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
-    routes = create_app(plane, server, settings)
-    gate = Gate(
-        routes, settings, state, lambda: exposition(shares.all()), authenticator, rate, Templates(routes.routes)
-    )
+    routes = create_app(Resources(plane, server, settings, state, lambda: exposition(shares.all())))
+    gate = Gate(routes, settings, state, authenticator, rate)
     return Parts(server, plane, gate, state, shares, authenticator, rate)

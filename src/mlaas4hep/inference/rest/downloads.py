@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,15 +16,31 @@ from starlette.types import Receive, Scope, Send
 from mlaas4hep.errors.serving import ModelNotFoundError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.rest.openapi import BINARY, BYTES, TFAAS, operation
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import staging
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["Downloads", "file_response", "inside"]
+__all__ = ["calls", "file_response", "inside"]
 
 BLOCK = 1 << 20
 
 
-class Downloads:
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls that give out versions and their files."""
+    own = _Downloads(resources.plane, resources.management, resources.settings)
+    archive = operation(TFAAS, "Download a version", answer={"application/gzip": BINARY})
+    file = operation(TFAAS, "Download a file of a version", answer={BYTES: BINARY})
+    return [
+        Call("GET", "/download/{model}", Right.READ, own.archive, archive),
+        Call("GET", "/download/{model}/{version}", Right.READ, own.archive, archive),
+        Call("GET", "/download/{model}/{version}/{path:path}", Right.READ, own.file, file),
+    ]
+
+
+class _Downloads:
     """``GET /download/{model}/{version}``: a version as a tar.gz, or one file of it."""
 
     def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:

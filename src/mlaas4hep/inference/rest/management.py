@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,17 +13,56 @@ from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.describe import metadata_json, version_json
+from mlaas4hep.inference.rest.openapi import JSON, TAR, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.routes import json_response, receive_model
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import read_body, read_json
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["Models"]
+__all__ = ["calls"]
 
 SMALL = 1 << 20
+_TAG = "Models"
 
 
-class Models:
-    """Handlers of the routes below ``/api/models``."""
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls below ``/api/models``."""
+    own = _Models(resources.plane, resources.management, resources.settings)
+    top, one = "/api/models", "/api/models/{model}"
+    label, version, info = f"{one}/labels/{{label}}", f"{one}/versions/{{version}}", ref("Version")
+    added = operation(
+        _TAG, "Add a model", body=TAR, answer=info, errors="409 422", query="name version filename", status="201"
+    )
+    changed = operation(_TAG, "Change settings", body={JSON: ref("Settings")}, answer=ref("Settings"), errors="409")
+    pointed = operation(_TAG, "Point a label to a version", body={JSON: ref("Label")}, answer=info, errors="409")
+    unlabelled = operation(_TAG, "Remove a label", errors="409", status="204")
+    found = [
+        Call("GET", top, Right.READ, own.index, operation(_TAG, "All models", answer=ref("Models"))),
+        Call("POST", top, Right.MANAGE, own.upload, added, body="disk"),
+        Call("GET", one, Right.READ, own.show, operation(_TAG, "All versions of a model", answer=ref("Model"))),
+        Call("PATCH", one, Right.MANAGE, own.configure, changed),
+        Call("PUT", label, Right.MANAGE, own.label, pointed),
+        Call("DELETE", label, Right.MANAGE, own.unlabel, unlabelled),
+        Call("GET", version, Right.READ, own.version, operation(_TAG, "One version", answer=info)),
+    ]
+    for path, what in ((one, "a model"), (version, "a version")):
+        removed = operation(_TAG, f"Remove {what}", errors="409", status="204")
+        described = operation(_TAG, f"How to ask {what}", answer=ref("Metadata"))
+        loaded = operation(_TAG, f"Load {what}", answer=info, errors="409 413 422")
+        unloaded = operation(_TAG, f"Unload {what}", errors="409", status="204")
+        found += [
+            Call("DELETE", path, Right.MANAGE, own.delete, removed),
+            Call("GET", f"{path}/metadata", Right.READ, own.metadata, described),
+            Call("POST", f"{path}/load", Right.MANAGE, own.load, loaded),
+            Call("POST", f"{path}/unload", Right.MANAGE, own.unload, unloaded),
+        ]
+    return found
+
+
+class _Models:
+    """Handlers of the calls."""
 
     def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
         self._plane = plane

@@ -1,4 +1,4 @@
-"""One HTTP connection with a short way for small predictions."""
+"""One HTTP connection with a fast path for small predictions."""
 
 from __future__ import annotations
 
@@ -8,68 +8,68 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mlaas4hep.web.http.fast_path import Hot, ShortWay
+from mlaas4hep.web.http.fast_path import FastCall, FastPath
 from mlaas4hep.web.http.guarded import KEEP_ALIVE, Guarded
 from mlaas4hep.web.replies import Reply
 
 __all__ = ["KEEP_ALIVE", "Connection"]
 
 UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
-"""Headers of requests that go the usual way."""
+"""Headers of requests that go the slow path."""
 
 
 class Connection(Guarded):
     """One connection.
 
-    A prediction that arrives in one piece goes the short way, the first of each piece: a client that sends many at a
+    A prediction that arrives in one piece goes the fast path, the first of each piece: a client that sends many at a
     time takes turns with the others. All else is uvicorn's: with a task, through ASGI.
 
     Attributes:
-        short_way: None: all requests go the usual way.
+        fast_path: None: all requests go the slow path.
     """
 
-    short_way: ShortWay | None = None
+    fast_path: FastPath | None = None
     draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Nothing has arrived yet."""
         self._turn = False
-        self._hot: Hot | None = None
+        self._call: FastCall | None = None
         self._given: Mapping[bytes, bytes] = {}
         self._parts: list[bytes] = []
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """A piece arrived; what it leaves incomplete goes the usual way."""
+        """A piece arrived; what it leaves incomplete goes the slow path."""
         self._turn = True
         super().data_received(data)
-        if self._hot is not None:
-            self._hot = None
+        if self._call is not None:
+            self._call = None
             if not self.ended:
                 self._begin(self.app)
                 HttpToolsProtocol.on_body(self, b"".join(self._parts))
 
     def begun(self) -> None:
         """Its head is complete."""
-        self._hot = self._find()
-        if self._hot is None:
+        self._call = self._find()
+        if self._call is None:
             self._begin(self.app)
 
     def part(self, body: bytes) -> None:
         """A part of its body."""
-        if self._hot is None:
+        if self._call is None:
             super().part(body)
         else:
             self._parts.append(body)
 
     def completed(self) -> None:
         """It is complete."""
-        hot, self._hot = self._hot, None
-        if hot is None or self.short_way is None:
+        call, self._call = self._call, None
+        if call is None or self.fast_path is None:
             super().completed()
             return
         body = b"".join(self._parts)
-        found = self.short_way.answer(hot, self._given, self.client, body)
+        found = self.fast_path.answer(call, self._given, self.client, body)
         if isinstance(found, tuple):
             self._turn = False
             self._write(*found)
@@ -78,16 +78,16 @@ class Connection(Guarded):
             super().part(body)
             super().completed()
 
-    def _find(self) -> Hot | None:
-        """What answers the request the short way, if its head allows that."""
+    def _find(self) -> FastCall | None:
+        """What answers the request the fast path, if its head allows that."""
         if (
-            self.short_way is None
+            self.fast_path is None
             or not self._turn
             or self.draining
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.flow.write_paused
             or self.parser.get_method() != b"POST"
-            or (hot := self.short_way.find(self.url)) is None
+            or (call := self.fast_path.find(self.url)) is None
         ):
             return None
         fields = self.fields
@@ -97,12 +97,12 @@ class Connection(Guarded):
             and UNUSUAL.isdisjoint(fields)
             and 0 < len(length) < 6
             and length.isdigit()
-            and int(length) <= self.short_way.largest
+            and int(length) <= self.fast_path.largest
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
         ):
             self._given, self._parts = fields, []
-            return hot
+            return call
         return None
 
     def _begin(self, app: ASGIApp) -> None:

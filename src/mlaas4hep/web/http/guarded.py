@@ -15,8 +15,8 @@ from mlaas4hep.web.http.heads import FRAMING, LARGEST, MOST, SLACK, HeadError, c
 from mlaas4hep.web.http.outgoing import Outgoing
 from mlaas4hep.web.http.unread import PROGRESS, Unread
 from mlaas4hep.web.telemetry.accounts import DELIVERED
+from mlaas4hep.web.telemetry.metrics import OTHER
 from mlaas4hep.web.telemetry.state import State
-from mlaas4hep.web.telemetry.templates import OTHER
 
 __all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "Guarded"]
 
@@ -50,7 +50,7 @@ class Guarded(HttpToolsProtocol):
     sending is thrown away for a moment, so that it finds the answer.
 
     Attributes:
-        outgoing: sends what goes the short way.
+        outgoing: sends what goes the fast path.
         phase: nothing arrived yet, in the head, in the body, the request is complete, nothing more is taken.
         since: when the phase began or the client last got on, by the loop's clock.
         arrived: bytes of the body since then.

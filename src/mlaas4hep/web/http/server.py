@@ -38,7 +38,7 @@ class HttpServer(uvicorn.Server):
         self, app: Gate, settings: WebSettings, state: State, certificates: Certificates | None = None
     ) -> None:
         limit = settings.limits.connections
-        own = {"limit": limit, "state": state, "short_way": app.short_way, "outgoing": Outgoing()}
+        own = {"limit": limit, "state": state, "fast_path": app.fast_path, "outgoing": Outgoing()}
         kind: Any = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,

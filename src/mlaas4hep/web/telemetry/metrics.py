@@ -7,10 +7,12 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-__all__ = ["BUCKETS", "Family", "Histogram", "Metrics", "added", "exposition"]
+__all__ = ["BUCKETS", "OTHER", "Family", "Histogram", "Metrics", "added", "exposition"]
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+OTHER = "other"
+"""The label of paths that are not in the table of routes, whatever they are."""
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0)
 
 
@@ -99,6 +101,14 @@ class Metrics:
         if found is None:
             found = self._requests[key] = Histogram()
         found.add(seconds)
+
+    def by_method(self) -> dict[str, int]:
+        """Return the number of HTTP requests answered, by method."""
+        found = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"), 0)
+        for (protocol, method, _, _), times in self._requests.items():
+            if protocol == "http" and method in found:
+                found[method] += times.count
+        return found
 
     def predicted(self, model: str, version: str, seconds: float) -> None:
         """A model answered a request, after waiting for its turn."""

@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse
 
 from mlaas4hep.inference.dataplane import ModelInfo
 
-__all__ = ["choose_page", "docs_page", "home_page"]
+__all__ = ["PAGES", "choose_page", "docs_page", "home_page"]
 
+PAGES = "Pages"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }

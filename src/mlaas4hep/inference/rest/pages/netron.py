@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -15,9 +17,13 @@ from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.downloads import file_response, inside
-from mlaas4hep.inference.rest.pages.html import choose_page
+from mlaas4hep.inference.rest.openapi import BINARY, BYTES, HTML, REASONS, operation
+from mlaas4hep.inference.rest.pages.html import PAGES, choose_page
+from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["Netron"]
+__all__ = ["calls"]
 
 TYPES = {
     ".html": "text/html",
@@ -31,8 +37,22 @@ POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' d
 META = re.compile(r'<meta name="(?:version|date)" content="[^"]*">\n?')
 
 
-class Netron:
-    """Handlers of the routes below ``/netron``."""
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls below ``/netron``."""
+    own = _Netron(resources.plane, resources.management)
+    page: dict[str, Any] = {HTML: {"type": "string"}}
+    files: dict[str, Any] = {kind: {} for kind in TYPES.values() if kind != HTML}
+    choose = operation(PAGES, "Graphs to choose from", answer=page, query="model version")
+    choose["responses"]["302"] = {"description": REASONS["302"]}
+    view = operation(PAGES, "The graph of a model", answer={**page, **files, BYTES: BINARY})
+    return [
+        Call("GET", "/netron/", Right.READ, own.choose, choose),
+        Call("GET", "/netron/{model}/{version}/{path:path}", Right.READ, own.view, view),
+    ]
+
+
+class _Netron:
+    """Handlers of the calls."""
 
     def __init__(self, plane: DataPlane, management: Management) -> None:
         self._plane = plane

@@ -21,12 +21,30 @@ from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, MODES, SCALE, pixels_o
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.rest.openapi import FORM, TFAAS, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import receive_form
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["MAX_PIXELS", "Frame", "PredictImage", "decode_image", "frame_of"]
+__all__ = ["MAX_PIXELS", "Frame", "calls", "decode_image", "frame_of"]
 
 BEST = 5
+
+
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls that classify pictures."""
+    handler = _PredictImage(resources.plane, resources.settings)
+    described = operation(
+        TFAAS,
+        "Classify a picture",
+        body={FORM: ref("ImageForm")},
+        answer={"anyOf": [ref("ImageLabels"), ref("Probabilities")]},
+        errors="504",
+        text="Resized and scaled as the model's input needs; the five best labels, or all probabilities.",
+    )
+    return [Call("POST", path, Right.PREDICT, handler, described) for path in ("/image", "/predict/image")]
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Frame:
     std: tuple[float, ...]
 
 
-class PredictImage:
+class _PredictImage:
     """A form with ``image`` (png or jpg) and ``model``, answered with the five best labels or all probabilities."""
 
     def __init__(self, plane: DataPlane, settings: Settings) -> None:

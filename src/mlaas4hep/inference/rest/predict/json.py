@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
 
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError
 from mlaas4hep.inference.dataplane import DataPlane, Scored
 from mlaas4hep.inference.protocol.values import check_finite
+from mlaas4hep.inference.rest.openapi import TFAAS, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.settings import Limits
-from mlaas4hep.web.bodies import decode_json, read_body
-from mlaas4hep.web.errors import error_reply, send_failure
-from mlaas4hep.web.replies import Reply, Soon, send_reply
+from mlaas4hep.web.bodies import Buffer, decode_json
+from mlaas4hep.web.errors import error_reply
+from mlaas4hep.web.replies import Reply, Soon
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call, Fast
 
-__all__ = ["PredictJson"]
+__all__ = ["calls"]
 
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 MANY = ("events", "columns", "rows")
 SHAPES = ("keys", "key", "values", "value", *MANY)
 
 
-class PredictJson:
-    """ASGI application without a framework around it: a request costs it a few microseconds.
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls that predict from JSON."""
+    limits = resources.settings.limits
+    handler = Fast(_PredictJson(resources.plane, limits).answer, limits.body)
+    described = operation(
+        TFAAS,
+        "Scores of events",
+        body={"oneOf": [ref("Row"), ref("Events"), ref("Columns"), ref("Rows")]},
+        answer={"anyOf": [ref("Probabilities"), ref("Scores")]},
+        errors="504",
+        text="Keys and values of one event are answered with the list of its scores, everything else with an object.",
+    )
+    return [Call("POST", path, Right.PREDICT, handler, described) for path in ("/json", "/predict/json", "/predict")]
+
+
+class _PredictJson:
+    """Answers a body; a request costs it a few microseconds.
 
     The body is one of
 
@@ -44,22 +61,10 @@ class PredictJson:
         self._plane = plane
         self._limits = limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+    def answer(self, _path: Mapping[str, str], _fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
+        """Return the reply to a body; see `Fast`."""
         try:
-            body = bytes(await read_body(scope, receive, self._limits.body))
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            await send_failure(error, receive, send)
-            return
-        reply = self.reply({}, body)
-        await send_reply(reply if isinstance(reply, Reply) else await reply, send)
-
-    def reply(self, _: Mapping[bytes, bytes], body: bytes) -> Soon:
-        """The answer to a body; see `Answering`."""
-        try:
-            answer = self._answer(decode_json(body))
+            answer = self._answer(decode_json(bytes(body)))
         except Exception as error:
             return error_reply(error)
         return Reply(answer) if isinstance(answer, bytes) else _later(answer)

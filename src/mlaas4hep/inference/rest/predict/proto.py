@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,37 @@ from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError
 from mlaas4hep.inference.dataplane import DataPlane, Scored
+from mlaas4hep.inference.rest.openapi import BINARY, BYTES, TFAAS, operation
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.web.bodies import read_body
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["PredictProto", "combine", "decode_rows"]
+__all__ = ["calls", "combine", "decode_rows"]
 
 ENTRY = re.compile(r"(.+)\[(\d{1,9})\]")
 AT_ONCE = 64
+PROTOBUF = "application/x-protobuf"
 
 
-class PredictProto:
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls that predict from protobuf."""
+    handler = _PredictProto(resources.plane, resources.settings.limits)
+    described = operation(
+        TFAAS,
+        "Scores of events, protobuf",
+        body={PROTOBUF: BINARY, BYTES: BINARY},
+        answer={PROTOBUF: BINARY},
+        errors="504",
+        text="A tfaaspb.Row or tfaaspb.DataFrame; entries of jagged branches are Jet_pt[0], Jet_pt[1], ...",
+        query="version",
+    )
+    return [Call("POST", path, Right.PREDICT, handler, described) for path in ("/proto", "/predict/proto")]
+
+
+class _PredictProto:
     """Answers a ``tfaaspb.Row`` or ``tfaaspb.DataFrame`` with ``tfaaspb.Predictions``."""
 
     def __init__(self, plane: DataPlane, limits: Limits) -> None:
@@ -41,7 +62,7 @@ class PredictProto:
         for start in range(0, len(rows), AT_ONCE):
             for scored in await asyncio.gather(*(self._score(row, version) for row in rows[start : start + AT_ONCE])):
                 _append(answer, scored)
-        return Response(answer.SerializeToString(), media_type="application/x-protobuf")
+        return Response(answer.SerializeToString(), media_type=PROTOBUF)
 
     async def _score(self, row: Any, version: str) -> Scored:
         if len(row.key) > self._limits.keys:

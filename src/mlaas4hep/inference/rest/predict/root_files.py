@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ from mlaas4hep.errors.serving import (
 from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.downloads import file_response
+from mlaas4hep.inference.rest.openapi import BINARY, BYTES, FORM, JSON, TFAAS, operation, ref
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.sandbox.process import ChildError, ask_once
 from mlaas4hep.web.bodies import read_json
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["MAGIC", "PredictRoot", "grid_environment"]
+__all__ = ["MAGIC", "calls", "grid_environment"]
 
 SCORE = "mlaas4hep.inference.rest.predict.root_worker:score"
 MAGIC = b"root"
@@ -35,7 +40,22 @@ AT_ONCE = 2
 WAITING = 16
 
 
-class PredictRoot:
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the call that scores ROOT files."""
+    handler = _PredictRoot(resources.plane, resources.management, resources.settings)
+    described = operation(
+        TFAAS,
+        "Scores of all entries of a ROOT file",
+        body={BYTES: BINARY, MEDIA["root"]: BINARY, FORM: ref("RootForm"), JSON: ref("RootUrl")},
+        answer=dict.fromkeys(MEDIA.values(), BINARY),
+        errors="504",
+        text="One row for each entry, in order. The body is the file, a form with it, or its URL.",
+        query="model version tree format",
+    )
+    return [Call("POST", "/predict/root", Right.PREDICT, handler, described, body="disk")]
+
+
+class _PredictRoot:
     """Scores every entry of a file in a process of its own, in the sandbox, with limits on time and memory.
 
     The body is the file (or a form with the part ``file``), with ``?model=``, ``version``, ``tree`` and ``format``; or

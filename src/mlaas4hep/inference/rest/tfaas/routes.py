@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,27 +12,56 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ServingError
-from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.describe import params_json, version_json
+from mlaas4hep.inference.rest.openapi import FORM, JSON, TAR, TFAAS, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import Form, receive_file, receive_form, staging
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import decode_json, read_json
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["TFaaS", "json_response", "receive_model"]
+__all__ = ["calls", "json_response", "receive_model"]
 
 SMALL = 1 << 20
 
 
-class TFaaS:
-    """Handlers of the routes, with their state: when the server began, and how many requests came by method."""
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls of TFaaS other than predictions and downloads."""
+    own = _TFaaS(resources)
+    default = ref("DefaultModel")
+    form = {"application/x-www-form-urlencoded": default, FORM: default}
+    added = operation(
+        TFAAS, "Add a model", body=TAR, answer=ref("Version"), errors="409 422", query="name version filename"
+    )
+    removed = operation(
+        TFAAS, "Remove a model", body=form, answer=ref("Deleted"), errors="409", query="model", optional=True
+    )
+    named = operation(TFAAS, "Remove a model", answer=ref("Deleted"), errors="409")
+    listed = operation(TFAAS, "Params of all models", answer={"type": "array", "items": ref("Params")})
+    shown = operation(TFAAS, "Params of a model", answer=ref("Params"))
+    chosen = operation(TFAAS, "Set the default model", body={JSON: default}, answer=ref("Params"))
+    status = operation(TFAAS, "Memory, load, counters of this process", answer=ref("Status"))
+    return [
+        Call("POST", "/upload", Right.MANAGE, own.upload, added, body="disk"),
+        Call("DELETE", "/delete", Right.MANAGE, own.delete, removed),
+        Call("DELETE", "/delete/{model}", Right.MANAGE, own.delete, named),
+        Call("GET", "/models", Right.READ, own.models, listed),
+        Call("GET", "/params/{model}", Right.READ, own.params, shown),
+        Call("POST", "/params", Right.MANAGE, own.set_params, chosen),
+        Call("GET", "/status", Right.READ, own.status, status),
+    ]
 
-    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
-        self._plane = plane
-        self._management = management
-        self._settings = settings
-        self._started = time.time()
-        self.requests: dict[str, int] = {}
+
+class _TFaaS:
+    """Handlers of the calls."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._plane = resources.plane
+        self._management = resources.management
+        self._settings = resources.settings
+        self._state = resources.state
 
     async def upload(self, request: Request) -> Response:
         """A form (``name``, ``params``, ``model``, ``labels``), or the body itself is a tar or tar.gz."""
@@ -79,6 +108,7 @@ class TFaaS:
         """Memory in bytes, load, CPU in percent, uptime in seconds, and counters of this process."""
         import psutil
 
+        requests = self._state.metrics.by_method()
         process = psutil.Process()
         memory = psutil.virtual_memory()
         states: dict[str, int] = {}
@@ -87,7 +117,7 @@ class TFaaS:
         return json_response(
             {
                 "pid": os.getpid(),
-                "uptime": time.time() - self._started,
+                "uptime": time.time() - self._state.started,
                 "memory": {
                     "total": memory.total,
                     "available": memory.available,
@@ -102,9 +132,9 @@ class TFaaS:
                 },
                 "threads": process.num_threads(),
                 "connections": len(process.net_connections()),
-                "requests": self.requests,
-                "getRequests": self.requests.get("GET", 0),
-                "postRequests": self.requests.get("POST", 0),
+                "requests": requests,
+                "getRequests": requests.get("GET", 0),
+                "postRequests": requests.get("POST", 0),
                 "models": states,
             }
         )

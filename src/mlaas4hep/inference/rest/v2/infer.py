@@ -1,58 +1,54 @@
-"""The infer call of the Open Inference Protocol v2, as a bare ASGI application: the hot path of REST."""
+"""The infer call of the Open Inference Protocol v2: the hot path of REST."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from collections.abc import Awaitable, Mapping, Sequence
 
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.dataplane import DataPlane, Inferred
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array
+from mlaas4hep.inference.rest.openapi import BINARY, BYTES, JSON, V2, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.v2 import json as v2_json
 from mlaas4hep.inference.rest.v2.json import Request
-from mlaas4hep.web.bodies import Buffer, read_body
+from mlaas4hep.web.bodies import Buffer
 from mlaas4hep.web.encodings import WORTH, packed
-from mlaas4hep.web.errors import error_reply, send_failure
-from mlaas4hep.web.replies import Reply, Soon, send_reply
+from mlaas4hep.web.errors import error_reply
+from mlaas4hep.web.replies import Reply, Soon
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call, Fast
 
-__all__ = ["Infer"]
+__all__ = ["calls"]
 
 _LENGTH = b"inference-header-content-length"
 _DIGITS = 18
-_BEFORE = ["", "v2", "models"]
 
 
-class Infer:
-    """Answers ``POST /v2/models/{model}[/versions/{version}]/infer``.
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the infer calls, with and without a version."""
+    handler = Fast(_Infer(resources.plane).answer, resources.settings.limits.body, _header)
+    described = operation(
+        V2,
+        "Run a model",
+        body={JSON: ref("V2Request"), BYTES: BINARY},
+        answer={JSON: ref("V2Answer"), BYTES: BINARY},
+        errors="504",
+        text="Binary tensors follow the JSON part, whose length is in Inference-Header-Content-Length.",
+    )
+    return [
+        Call("POST", f"/v2/models/{{model}}{version}/infer", Right.PREDICT, handler, described)
+        for version in ("", "/versions/{version}")
+    ]
 
-    Args:
-        plane: who runs the model.
-        limit: bytes a body may have, also once unpacked.
-    """
 
-    def __init__(self, plane: DataPlane, limit: int) -> None:
+class _Infer:
+    def __init__(self, plane: DataPlane) -> None:
         self.plane = plane
-        self.limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, errors too."""
-        fields = dict(scope["headers"])
-        path = scope["path_params"]
-        try:
-            body = await read_body(scope, receive, self.limit, header=_header(fields))
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            await send_failure(error, receive, send)
-            return
-        reply = self.reply(path["model"], path.get("version", ""), fields, body)
-        await send_reply(reply if isinstance(reply, Reply) else await reply, send)
-
-    def reply(self, model: str, version: str, fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
-        """The answer to a body; see `Answering`."""
+    def answer(self, path: Mapping[str, str], fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
+        """Return the reply to a body; see `Fast`."""
+        model, version = path["model"], path.get("version", "")
         try:
             header = _header(fields)
             if header == 0:
@@ -84,21 +80,6 @@ class Infer:
         if length is None:
             return Reply(body)
         return Reply(body, 200, b"application/octet-stream", ((_LENGTH, b"%d" % length),))
-
-    @staticmethod
-    def parameters(path: str) -> dict[str, str] | None:
-        """Model and version of ``/v2/models/{model}[/versions/{version}]/infer``, None for another path.
-
-        For applications that find this call without trying all routes; the result is the scope's ``path_params``.
-        """
-        parts = path.split("/")
-        if parts[:3] != _BEFORE or parts[-1] != "infer":
-            return None
-        if len(parts) == 5:
-            return {"model": parts[3]}
-        if len(parts) == 7 and parts[4] == "versions":
-            return {"model": parts[3], "version": parts[5]}
-        return None
 
     def _outputs(self, request: Request, inferred: Inferred) -> list[tuple[str, Array, bool]]:
         if request.wanted is None:

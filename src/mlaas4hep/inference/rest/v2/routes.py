@@ -2,66 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.protocol import description
 from mlaas4hep.inference.protocol.checksums import checksums
 from mlaas4hep.inference.protocol.config_text import config_text
 from mlaas4hep.inference.repository.base import Management
-from mlaas4hep.inference.rest.v2.infer import Infer
-from mlaas4hep.inference.settings import Limits
+from mlaas4hep.inference.rest.openapi import JSON, TEXT, V2, operation, ref
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.web.bodies import read_json
-from mlaas4hep.web.errors import error_response
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
 
-__all__ = ["routes"]
+__all__ = ["calls"]
 
-_Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 _UNREADY = 503
 _SMALL_BODY = 2**20
 
 
-def routes(plane: DataPlane, management: Management, limits: Limits | None = None) -> list[Route]:
-    """All routes under ``/v2``. Errors become ``{"error": "..."}`` with the status of the `ServingError`.
-
-    Args:
-        plane: runs and describes models.
-        management: loads and unloads them.
-        limits: of bodies; default: those of `Limits`.
-    """
-    calls = _Calls(plane, management)
-    infer = Infer(plane, (limits or Limits()).body)
-    table: list[tuple[str, str, Any]] = [
-        ("POST", "/v2/models/{model}/infer", infer),
-        ("POST", "/v2/models/{model}/versions/{version}/infer", infer),
-        ("GET", "/v2", calls.server),
-        ("GET", "/v2/health/live", calls.live),
-        ("GET", "/v2/health/ready", calls.ready),
-        ("GET", "/v2/models/stats", calls.statistics),
-        ("GET", "/v2/models/{model}", calls.metadata),
-        ("GET", "/v2/models/{model}/ready", calls.model_ready),
-        ("GET", "/v2/models/{model}/config", calls.config),
-        ("GET", "/v2/models/{model}/stats", calls.statistics),
-        ("GET", "/v2/models/{model}/versions/{version}", calls.metadata),
-        ("GET", "/v2/models/{model}/versions/{version}/ready", calls.model_ready),
-        ("GET", "/v2/models/{model}/versions/{version}/config", calls.config),
-        ("GET", "/v2/models/{model}/versions/{version}/stats", calls.statistics),
-        ("POST", "/v2/repository/index", calls.index),
-        ("POST", "/v2/repository/models/{model}/load", calls.load),
-        ("POST", "/v2/repository/models/{model}/unload", calls.unload),
+def calls(resources: Resources) -> Sequence[Call]:
+    """Return the calls under ``/v2`` but for health and inference."""
+    own = _Calls(resources.plane, resources.management)
+    counts = ref("V2Statistics")
+    index = operation(V2, "All versions", body={JSON: ref("V2IndexRequest")}, answer=ref("V2Index"), optional=True)
+    all_counts = operation(V2, "Counts and times of all models", answer=counts)
+    found = [
+        Call("GET", "/v2", Right.READ, own.server, operation(V2, "The server", answer=ref("V2Server"))),
+        Call("GET", "/v2/models/stats", Right.READ, own.statistics, all_counts),
+        Call("POST", "/v2/repository/index", Right.READ, own.index, index),
     ]
-    return [
-        Route(path, call if isinstance(call, Infer) else _guarded(call), methods=[method])
-        for method, path, call in table
-    ]
+    for verb, handler in (("load", own.load), ("unload", own.unload)):
+        described = operation(
+            V2,
+            f"{verb.capitalize()} a model",
+            body={JSON: ref("V2Parameters")},
+            answer=ref("Empty"),
+            errors="409 422",
+            optional=True,
+        )
+        found.append(Call("POST", f"/v2/repository/models/{{model}}/{verb}", Right.MANAGE, handler, described))
+    config = operation(V2, "Triton's configuration", answer={JSON: ref("V2Config"), **TEXT}, query="format")
+    for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        tensors = operation(V2, "Tensors of a model", answer=ref("V2Metadata"))
+        ready = operation(V2, "Whether it is ready", answer=ref("V2ModelReady"))
+        found += [
+            Call("GET", path, Right.READ, own.metadata, tensors),
+            Call("GET", f"{path}/ready", Right.READ, own.model_ready, ready),
+            Call("GET", f"{path}/config", Right.READ, own.config, config),
+            Call("GET", f"{path}/stats", Right.READ, own.statistics, operation(V2, "Counts and times", answer=counts)),
+        ]
+    return found
 
 
 class _Calls:
@@ -74,14 +71,6 @@ class _Calls:
     async def server(self, _request: Request) -> Response:
         """Name, version and extensions."""
         return _json(description.server_metadata())
-
-    async def live(self, _request: Request) -> Response:
-        """The process answers."""
-        return _json({"live": True})
-
-    async def ready(self, _request: Request) -> Response:
-        """The server takes requests; a model that still loads does not make it unready."""
-        return _json({"ready": True})
 
     async def model_ready(self, request: Request) -> Response:
         """200 if the model is ready, 503 if not, 404 if there is none."""
@@ -139,16 +128,6 @@ class _Calls:
             raise BadRequestError(f"unknown parameters {', '.join(sorted(others))}")
         await self.management.unload(model, version)
         return _json({})
-
-
-def _guarded(call: _Call) -> _Call:
-    async def guarded(request: Request) -> Response:
-        try:
-            return await call(request)
-        except MLaaS4HEPError as error:
-            return error_response(error)
-
-    return guarded
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -1,0 +1,58 @@
+"""The home page, and the OpenAPI document: as JSON, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlaas4hep.inference.dataplane import DataPlane
+from mlaas4hep.inference.rest.openapi import HTML, document, operation
+from mlaas4hep.inference.rest.pages.html import PAGES, docs_page, home_page
+from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.rest.tfaas.routes import json_response
+from mlaas4hep.web.rights import Right
+from mlaas4hep.web.routes import Call
+
+__all__ = ["calls"]
+
+
+def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
+    """Return the calls of the home page and of the document of all calls, `others` and these."""
+    own = _Home(resources.plane, resources.settings.base_path)
+    page = {HTML: {"type": "string"}}
+    described = operation(PAGES, "The OpenAPI document", answer={"type": "object"})
+    made = [
+        Call("GET", "/", Right.READ, own.home, operation(PAGES, "The models", answer=page)),
+        Call("GET", "/docs", Right.READ, own.docs, operation(PAGES, "The OpenAPI document for people", answer=page)),
+        Call("GET", "/openapi.json", Right.READ, own.openapi, described),
+    ]
+    if resources.settings.base_path:
+        made.append(Call("GET", "", Right.READ, own.enter))
+    own.document = document([*others, *made], resources.settings.base_path)
+    return made
+
+
+class _Home:
+    def __init__(self, plane: DataPlane, base: str) -> None:
+        self.document: dict[str, Any] = {}
+        self._plane = plane
+        self._base = base
+
+    async def openapi(self, _: Request) -> Response:
+        """The OpenAPI document."""
+        return json_response(self.document)
+
+    async def docs(self, _: Request) -> Response:
+        """The OpenAPI document for people."""
+        return docs_page(self.document)
+
+    async def home(self, _: Request) -> Response:
+        """The models."""
+        return home_page(self._plane.models())
+
+    async def enter(self, _: Request) -> Response:
+        """To the models, whatever the header Host says."""
+        return Response(status_code=307, headers={"location": f"{self._base}/"})
