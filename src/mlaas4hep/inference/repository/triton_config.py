@@ -1,36 +1,18 @@
-"""Triton's ``config.pbtxt``: as much of protobuf's text format as it takes, and names, types and shapes out of it."""
+"""Triton's ``config.pbtxt``, read and written by protobuf with the messages of tritonclient."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["TritonConfig", "parse_config"]
+__all__ = ["TritonConfig", "config_text", "parse_config"]
 
-DTYPES: Final = {
-    "TYPE_BOOL": "bool",
-    "TYPE_UINT8": "uint8",
-    "TYPE_UINT16": "uint16",
-    "TYPE_UINT32": "uint32",
-    "TYPE_UINT64": "uint64",
-    "TYPE_INT8": "int8",
-    "TYPE_INT16": "int16",
-    "TYPE_INT32": "int32",
-    "TYPE_INT64": "int64",
-    "TYPE_FP16": "float16",
-    "TYPE_FP32": "float32",
-    "TYPE_FP64": "float64",
-    "TYPE_STRING": "object",
-}
-TOKEN: Final = re.compile(
-    r"""\s+|\#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[-+.\w]+)|(?P<sign>[{}\[\]:,;<>])"""
-)
-DEPTH: Final = 16
+SAYS_BATCH: Final = re.compile(r"^[^#]*\bmax_batch_size\s*:", re.MULTILINE)
+"""That a number of 0 was written, a message does not tell."""
 
 
 @dataclass(frozen=True)
@@ -49,89 +31,47 @@ class TritonConfig:
 
 
 def parse_config(text: str) -> TritonConfig:
-    """Read a configuration.
+    """Read a configuration; fields that are not Triton's are passed over.
 
     Raises:
-        ModelRefusedError: it cannot be understood.
+        ModelRefusedError: it cannot be understood; names the line.
     """
-    fields = _Parser(text).message()
+    from google.protobuf import text_format
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
     try:
-        batch = int(_last(fields, "max_batch_size", "0"))
-        sides = [tuple(_spec(item, batch > 0) for item in fields.get(side, ())) for side in ("input", "output")]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        what = f"config.pbtxt: an input or output is not complete or not understood ({error})"
+        config = text_format.Parse(text, ModelConfig(), allow_unknown_field=True)
+    except text_format.ParseError as error:
+        place = "" if error.GetLine() is None else f" at line {error.GetLine()}"
+        reason = re.sub(r"^\d+:\d+ : ", "", " ".join(str(error).split()))
+        what = f"config.pbtxt cannot be understood{place} ({reason[:200]})"
         raise ModelRefusedError(what) from error
-    platform = str(_last(fields, "platform", "") or _last(fields, "backend", ""))
-    says_batch = "max_batch_size" in fields
-    return TritonConfig(str(_last(fields, "name", "")), platform, batch, sides[0], sides[1], says_batch)
+    except RecursionError as error:
+        what = "config.pbtxt cannot be understood (it is nested too deeply)"
+        raise ModelRefusedError(what) from error
+    batch = int(config.max_batch_size)
+    inputs, outputs = (tuple(_spec(item, batch > 0) for item in side) for side in (config.input, config.output))
+    platform = config.platform or config.backend
+    return TritonConfig(config.name, platform, batch, inputs, outputs, bool(batch or SAYS_BATCH.search(text)))
 
 
-def _spec(item: dict[str, list[Any]], batch: bool) -> TensorSpec:
-    dims = tuple(int(size) for size in item.get("dims", ()))
-    return TensorSpec(str(item["name"][-1]), DTYPES[str(item["data_type"][-1])], (-1, *dims) if batch else dims)
+def config_text(config: dict[str, Any]) -> str:
+    """Return the text of a configuration that is given in the form of protobuf's JSON."""
+    from google.protobuf import json_format, text_format
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+    message = json_format.ParseDict(config, ModelConfig())
+    return str(text_format.MessageToString(message, use_short_repeated_primitives=True))
 
 
-def _last(fields: dict[str, list[Any]], name: str, default: str) -> Any:
-    return fields[name][-1] if fields.get(name) else default
+def _spec(item: Any, batch: bool) -> TensorSpec:
+    """The spec of an input or output; a data type is numpy's in capitals but for FP and STRING."""
+    from tritonclient.grpc.model_config_pb2 import DataType
 
-
-class _Parser:
-    """Fields of a message by name, each a list: words and strings as text, messages as dicts, lists flattened."""
-
-    def __init__(self, text: str) -> None:
-        self._tokens = list(self._split(text))
-        self._at = 0
-
-    def message(self, end: str = "", depth: int = 0) -> dict[str, list[Any]]:
-        fields: dict[str, list[Any]] = {}
-        while (token := self._next(end)) != end:
-            if not re.fullmatch(r"\w+", token) or depth > DEPTH:
-                raise self._error(token)
-            values = fields.setdefault(token, [])
-            if self._peek() == ":":
-                self._next()
-            values.extend(self._value(depth))
-            while self._peek() in {",", ";"}:
-                self._next()
-        return fields
-
-    def _value(self, depth: int) -> Iterator[Any]:
-        token = self._next()
-        if token in {"{", "<"}:
-            yield self.message("}" if token == "{" else ">", depth + 1)
-        elif token == "[":
-            while self._peek() != "]":
-                yield from self._value(depth + 1)
-                if self._peek() == ",":
-                    self._next()
-            self._next()
-        elif token[0] in "\"'":
-            yield re.sub(r"\\(.)", r"\1", token[1:-1])
-        elif token in {"}", ">", "]", ":", ",", ";"}:
-            raise self._error(token)
-        else:
-            yield token
-
-    def _peek(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
-
-    def _next(self, end: str = "-") -> str:
-        token = self._peek()
-        if not token and end:
-            raise self._error("its end")
-        self._at += 1
-        return token
-
-    def _split(self, text: str) -> Iterator[str]:
-        place = 0
-        while place < len(text):
-            match = TOKEN.match(text, place)
-            if match is None:
-                raise self._error(text[place : place + 10])
-            place = match.end()
-            if match.lastgroup:
-                yield match.group()
-
-    @staticmethod
-    def _error(token: str) -> ModelRefusedError:
-        return ModelRefusedError(f"config.pbtxt cannot be understood at {token!r}")
+    kind = DataType.Name(item.data_type).removeprefix("TYPE_")
+    if not item.name or kind in {"INVALID", "BF16"}:
+        wrong = f"the type {kind} cannot be served" if item.name and kind == "BF16" else "it needs name and data_type"
+        what = f"config.pbtxt: the input or output {item.name!r} is not complete or not understood ({wrong})"
+        raise ModelRefusedError(what)
+    dtype = "object" if kind == "STRING" else kind.lower().replace("fp", "float")
+    return TensorSpec(item.name, dtype, (-1, *item.dims) if batch else tuple(item.dims))

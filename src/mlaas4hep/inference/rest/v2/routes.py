@@ -13,8 +13,8 @@ from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.protocol import description
 from mlaas4hep.inference.protocol.checksums import checksums
-from mlaas4hep.inference.protocol.config_text import config_text
 from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.repository.triton_config import config_text
 from mlaas4hep.inference.rest.openapi import JSON, TEXT, V2, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.web.bodies import read_json
