@@ -131,7 +131,7 @@ class ChildProcess:
             self.kill()
             raise
         if "error" in head:
-            kind = "memory" if head["kind"] == "failed" and _no_memory(head["error"]) else head["kind"]
+            kind: Any = "memory" if head["kind"] == "failed" and _no_memory(head["error"]) else head["kind"]
             raise ChildError(kind, head["error"], head.get("type", ""))
         answer: dict[str, Any] = head["answer"]
         return answer, found

@@ -44,30 +44,29 @@ def sklearn_graph(model: Any, width: int, method: str, name: str = "x") -> tuple
     model = with_float32_thresholds(model)
     double = type(_last_step(model)).__name__ in DOUBLE
     kind = DoubleTensorType if double else FloatTensorType
-    options: dict[int, dict[str, bool]] = {}
+    attempts: list[dict[int, dict[str, bool]]] = [{}]
     if method == "predict_proba":
-        options = {id(model): {"zipmap": False}}
-    elif method == "decision_function":
-        options = {id(_last_step(model)): _known(_last_step(model), raw_scores=True, zipmap=False)}
+        attempts = [{id(model): {"zipmap": False}}]
+    elif method == "decision_function":  # not every converter knows both options
+        last = id(_last_step(model))
+        attempts = [{last: {"raw_scores": True, "zipmap": False}}, {last: {"raw_scores": True}}]
+        attempts += [{last: {"zipmap": False}}, {}]
     opsets = {"": OPSET, "ai.onnx.ml": ML_OPSET}
+    given = [(name, kind([None, width]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what skl2onnx takes from scikit-learn and numpy
-        made = to_onnx(model, initial_types=[(name, kind([None, width]))], options=options, target_opset=opsets)
-    return made, double
+        for options in attempts:
+            try:
+                return to_onnx(model, initial_types=given, options=options, target_opset=opsets), double
+            except (NameError, RuntimeError):  # an unknown option, or none is known
+                if options is attempts[-1]:
+                    raise
+    raise AssertionError
 
 
 def _last_step(model: Any) -> Any:
     """The model itself, or the last step of a pipeline."""
     return _last_step(model.steps[-1][1]) if hasattr(model, "steps") else model
-
-
-def _known(model: Any, **wanted: bool) -> dict[str, bool]:
-    """The options that the estimator's converter knows."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import _converter_pool
-
-    known = _converter_pool[sklearn_operator_name_map[type(model)]].get_allowed_options() or {}
-    return {name: value for name, value in wanted.items() if name in known}
 
 
 def _register() -> None:
