@@ -40,7 +40,7 @@ def _what_was_there_is_left_alone() -> None:
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of the test draw no report, which takes twenty times as long as a small training."""
-    monkeypatch.setattr("mlaas4hep.training.workflow._report", lambda *_arguments: "")
+    monkeypatch.setattr("mlaas4hep.training.workflow.report_of", lambda *_arguments: "")
 
 
 @pytest.fixture(scope="session")

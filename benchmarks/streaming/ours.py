@@ -17,15 +17,17 @@ from typing import Any, Literal, TypeAlias
 from benchmarks.streaming.sample import CUT, UNUSED, WEIGHT, Sample
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset.dataset import Dataset
-from mlaas4hep.streaming.files import DataFile
+from mlaas4hep.streaming.files import DataFile, opened
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.process_memory import peak_memory
 from mlaas4hep.training.events.base import Arrays
+from mlaas4hep.training.events.first_pass import first_pass
+from mlaas4hep.training.events.labelled import Labelled, label_events
 from mlaas4hep.training.events.part import PartEvents
-from mlaas4hep.training.fitting.fit import open_dataset
-from mlaas4hep.training.prepare import Prepared, opened, prepare
+from mlaas4hep.training.fitting.dataset import open_dataset
 
 __all__ = ["Cache", "Session", "configuration", "peak_memory", "session", "waiting", "workflow"]
 
@@ -79,24 +81,25 @@ class Session:
     def __init__(self, settings: Workflow, files: tuple[DataFile, ...]) -> None:
         self._settings = settings
         self._files = files
-        self._prepared: Prepared | None = None
+        self._labelled: Labelled | None = None
         self._dataset: Dataset | None = None
         self._parts: dict[int, PartEvents] = {}
 
     def specs(self) -> None:
         """The first pass: cuts, weights, split, statistics; and the layout that follows."""
-        self._prepared = prepare(self._settings, self._files, Collector())
-        self._dataset = open_dataset(
-            self._settings, self._prepared, self._prepared.layout(self._settings, nan=False).layout
-        )
+        settings, monitor = self._settings, Collector()
+        first = first_pass(self._files, settings.event_settings, settings.reading, monitor)
+        self._labelled = label_events(first, monitor.warn, signal="signal")
+        layout = build_layout(first.scan.specs, settings.features, nan=False).layout
+        self._dataset = open_dataset(first, self._labelled.labels, layout, settings.reading)
 
     def events(self, part: int = TRAIN) -> PartEvents:
         """One part of the split as a training gets it; shuffled and mixed if it is TRAIN."""
-        assert self._prepared is not None
+        assert self._labelled is not None
         assert self._dataset is not None
         if part not in self._parts:
             self._parts[part] = PartEvents(
-                self._dataset, part, self._prepared.weights, shuffle=part == TRAIN, seed=0, memory_limit=1 << 62
+                self._dataset, part, self._labelled.weights, shuffle=part == TRAIN, seed=0, memory_limit=1 << 62
             )
         return self._parts[part]
 
@@ -132,7 +135,7 @@ class Session:
 @contextmanager
 def session(settings: Workflow) -> Iterator[Session]:
     """Open the files."""
-    with opened(settings) as files:
+    with opened(settings.samples, settings.tree, settings.reading) as files:
         own = Session(settings, files)
         try:
             yield own

@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from mlaas4hep.bundle.read import load_bundle
-from mlaas4hep.config import Sample
+from mlaas4hep.config import Reading, Sample
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, LabelError, NoEventsError, UnsupportedBranchError
-from mlaas4hep.prediction.evaluate import Evaluation, evaluate_bundle, samples_for
+from mlaas4hep.prediction.evaluate import Evaluation, evaluate_bundle
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Collector
 from tests.support.trained import SAMPLES, Independent, Small
@@ -34,9 +34,8 @@ def evaluated(
         for name, (path, label, weight) in files.items()
     ]
     with load_bundle(small.bundle) as bundle:
-        workflow = samples_for(bundle, samples, label_branch)
-        reading = workflow.reading.model_copy(update={"workers": workers})
-        return evaluate_bundle(bundle, workflow.model_copy(update={"reading": reading}), Collector(), **wishes)
+        reading = Reading(workers=workers)
+        return evaluate_bundle(bundle, samples, reading, Collector(), label_branch=label_branch, **wishes)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +92,6 @@ def test_report(held_out: dict[str, tuple[Path, Any, float]], evaluation: Evalua
     assert "small: evaluation" in evaluation.report
     for path, _, _ in held_out.values():
         assert path.name in evaluation.report
-
-
-def test_the_limit_on_events_of_the_training_does_not_hold(small: Small) -> None:
-    with load_bundle(small.bundle) as bundle:
-        workflow = samples_for(bundle, small.workflow.samples, None)
-    assert workflow.events == -1
-    assert workflow.selection == small.workflow.selection
 
 
 def test_labels_from_a_branch(small: Small, tmp_path: Path) -> None:

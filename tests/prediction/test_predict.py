@@ -29,11 +29,11 @@ from mlaas4hep.streaming import ranges as module
 from mlaas4hep.streaming.dataset.dataset import Block
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fitting.fit import open_dataset
-from mlaas4hep.training.prepare import opened, prepare
+from mlaas4hep.training.fitting.dataset import open_dataset
 from mlaas4hep.training.workflow import run_training
 from tests.support.reference import passing
 from tests.support.trained import SAMPLES, Small, binary
+from tests.support.workflows import opened, prepare
 from tests.support.written import TYPES, Event, make_events, model_file, workflow_of, write_rntuple, write_ttree
 
 Columns = dict[str, np.ndarray[Any, Any]]
@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_training(small: Small, scores: Columns) -> None
         native = bundle.native_scorer()
         with opened(small.workflow) as files:
             prepared = prepare(small.workflow, files, Collector())
-            dataset = open_dataset(small.workflow, prepared, bundle.layout)
+            dataset = open_dataset(prepared.first, prepared.labelled.labels, bundle.layout, small.workflow.reading)
             whole = Block.join(list(dataset.in_order()))
         expected = {
             (int(file), int(entry)): float(score)

@@ -108,3 +108,8 @@ def test_a_chunk_larger_than_the_limit_is_cut(tmp_path: Path) -> None:
     peak, seen = peak_of(path, LIMIT, chunk_size=-1)
     assert seen == 40_000
     assert peak < LIMIT + READING
+
+
+def test_the_limit_is_what_is_configured_or_a_quarter_of_the_machine() -> None:
+    assert Budget.of(3_000_000) == Budget(3_000_000)
+    assert Budget.of(None).limit > 2**20

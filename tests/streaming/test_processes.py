@@ -136,7 +136,7 @@ def test_errors_come_back_as_they_are(processes: Executor, tmp_path: Path) -> No
     path = write_ttree(tmp_path / "uneven.root", events)
     workflow = workflow_of({"uneven": (path, "a")}, variables={"both": "Jet_pt + Jet_eta"})
     files = open_files(workflow.samples, "Events", workflow.reading)
-    choice = choose_branches(files, workflow)
+    choice = choose_branches(files, workflow.event_settings)
     pipeline = replace(plain_pipeline(), preprocessing=choice.preprocessing, features=("both",))
     for executor in (Executor(), processes):
         with pytest.raises(ExpressionError, match="70") as caught:

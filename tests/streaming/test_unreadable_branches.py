@@ -15,8 +15,9 @@ from mlaas4hep.errors import BranchReadError, ConfigError
 from mlaas4hep.streaming.files import close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.scan.branches import choose_branches
-from mlaas4hep.streaming.scan.summary import FileSpecs, specs_of_files
+from mlaas4hep.streaming.scan.summary import FileSpecs
 from tests.support.cli import run
+from tests.support.workflows import specs_of
 
 EVENTS = 3000
 
@@ -69,7 +70,7 @@ def figures(found: FileSpecs, name: str) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("cut", [[], ["x >= 0"]])
 def test_specs_of_the_others(damaged: Path, cut: list[str]) -> None:
-    found = specs_of_files(settings(damaged, selection=cut), Collector())
+    found = specs_of(settings(damaged, selection=cut), Collector())
     assert figures(found, "x") == (0.0, EVENTS - 1, (EVENTS - 1) / 2)
     assert figures(found, "y") == (1.0 - EVENTS, 0.0, -(EVENTS - 1) / 2)
     assert found.unreadable.keys() == {"bad"}
@@ -80,7 +81,7 @@ def test_specs_of_the_others(damaged: Path, cut: list[str]) -> None:
 
 def test_what_a_cut_needs_cannot_be_done_without(damaged: Path) -> None:
     with pytest.raises(BranchReadError, match=r"branch bad cannot be read"):
-        specs_of_files(settings(damaged, selection=["bad > 0"]), Collector())
+        specs_of(settings(damaged, selection=["bad > 0"]), Collector())
 
 
 def test_command_says_so(damaged: Path) -> None:
@@ -95,7 +96,7 @@ def test_command_says_so(damaged: Path) -> None:
 def test_lists_without_offsets(shared_data: Path) -> None:
     """The list of branches knows already what reading would find out; the others are as uproot reads them."""
     path = shared_data / "faults" / "root" / "uproot-small-dy-nooffsets.root"
-    found = specs_of_files(settings(path, tree="tree"), Collector())
+    found = specs_of(settings(path, tree="tree"), Collector())
     assert found.unreadable.keys() == {"Jet_jetId", "Jet_pt"}
     with uproot.open(path) as file:
         tree = file["tree"]
@@ -106,14 +107,14 @@ def test_lists_without_offsets(shared_data: Path) -> None:
             assert mean == pytest.approx(array.astype(float).mean())
     files = open_files(settings(path).samples, "tree", settings(path).reading)
     with pytest.raises(BranchReadError, match=r"uproot-small-dy-nooffsets\.root: branch Jet_jetId .*features\.exclude"):
-        choose_branches(files, settings(path, tree="tree"))
-    choice = choose_branches(files, settings(path, tree="tree", features={"exclude": ["Jet_*"]}))
+        choose_branches(files, settings(path, tree="tree").event_settings)
+    choice = choose_branches(files, settings(path, tree="tree", features={"exclude": ["Jet_*"]}).event_settings)
     assert choice.features == ("nJet", "nMuon", "MET_pt", "Muon_charge", "Muon_pt")
     close_files(files)
 
 
 def test_a_type_that_is_not_read(shared_data: Path) -> None:
-    found = specs_of_files(settings(shared_data / "faults" / "root" / "f16.root"), Collector())
+    found = specs_of(settings(shared_data / "faults" / "root" / "f16.root"), Collector())
     assert list(found.specs.branches) == ["n", "pt"]
     assert figures(found, "pt") == (0.0, 499.0, 249.5)
     assert not found.unreadable
@@ -131,7 +132,7 @@ def test_a_name_that_means_another_branch_in_another_file(tmp_path: Path) -> Non
     dot = write(tmp_path / "dot.root", Jet__pt=1.0)
     line = write(tmp_path / "line.root", Jet_pt=100.0)
     with pytest.raises(ConfigError, match=r"Jet_pt is the branch Jet[._]pt here, and Jet[._]pt in "):
-        specs_of_files(settings(both, dot, features={"include": ["Jet_pt"]}), Collector())
-    found = specs_of_files(settings(both, line, features={"include": ["Jet_pt"]}), Collector())
+        specs_of(settings(both, dot, features={"include": ["Jet_pt"]}), Collector())
+    found = specs_of(settings(both, line, features={"include": ["Jet_pt"]}), Collector())
     assert figures(found, "Jet_pt") == (100.0, 100.0, 100.0)
-    assert figures(specs_of_files(settings(dot, line), Collector()), "Jet_pt")[:2] == (1.0, 100.0)
+    assert figures(specs_of(settings(dot, line), Collector()), "Jet_pt")[:2] == (1.0, 100.0)

@@ -20,8 +20,8 @@ from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.events.base import Arrays, Events
 from mlaas4hep.training.events.memory import size_text
 from mlaas4hep.training.events.part import PartEvents
-from mlaas4hep.training.prepare import opened, prepare
 from tests.support.budgets import ROOMY, Forgetful
+from tests.support.workflows import opened, prepare
 from tests.support.written import make_events, workflow_of, write_ttree
 
 SIZES = {"signal": 130, "background": 210}
@@ -56,19 +56,19 @@ def part_events(
     with opened(workflow) as files, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "target_events", lambda _files: target)
         prepared = prepare(workflow, files, Collector())
-        layout = prepared.layout(workflow, nan=False).layout
+        layout = prepared.columns(workflow).layout
         dataset = Dataset(
             files,
-            prepared.pipeline,
-            prepared.scan,
+            prepared.first.pipeline,
+            prepared.first.scan,
             layout,
-            prepared.labels.target,
+            prepared.labelled.labels.target,
             chunk_size=chunk_size,
             executor=Executor(workers),
             budget=budget,
         )
         events: Events = PartEvents(
-            dataset, part, prepared.weights, shuffle=shuffle, seed=seed, memory_limit=memory_limit
+            dataset, part, prepared.labelled.weights, shuffle=shuffle, seed=seed, memory_limit=memory_limit
         )
         assert isinstance(events, PartEvents)
         yield events, dataset

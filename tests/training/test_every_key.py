@@ -241,7 +241,7 @@ def test_a_key_changes_what_it_says(
     changes, aspect = CHANGES[key]
     before = usual
     if aspect != "report":
-        monkeypatch.setattr(module, "_report", no_report)
+        monkeypatch.setattr(module, "report_of", no_report)
     if key in PARTNERS:
         (tmp_path / "partner").mkdir()
         done, before = trained(data, PARTNERS[key], tmp_path / "partner")

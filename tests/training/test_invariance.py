@@ -13,8 +13,8 @@ from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Block, Chunk, Order
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fitting.fit import open_dataset
-from mlaas4hep.training.prepare import opened, prepare
+from mlaas4hep.training.fitting.dataset import open_dataset
+from tests.support.workflows import opened, prepare
 
 FILES = ("ggH_tautau", "Z_tautau", "W_lnu", "ttbar")
 
@@ -53,11 +53,11 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
     """All that may not change, by (sample, entry)."""
     with opened(configuration) as files:
         prepared = prepare(configuration, files, Collector())
-        layout = prepared.layout(configuration, nan=False).layout
+        layout = prepared.columns(configuration).layout
         with pytest.MonkeyPatch.context() as patch:
             if not keep:
                 patch.setattr(Budget, "keep", -1)
-            dataset = open_dataset(configuration, prepared, layout)
+            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, configuration.reading)
         chunks = [list(dataset.chunks(part, Order(1, 0, shuffle))) for part in range(len(PARTS))]
         names = {file.index: file.sample.name for file in files}
         whole = joined([chunk for part in chunks for chunk in part])
@@ -67,7 +67,7 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
         dataset.close()
         cutflow = {
             file.sample.name: found.cutflow.to_json()
-            for file, found in zip(files, prepared.scan.files, strict=True)
+            for file, found in zip(files, prepared.first.scan.files, strict=True)
             if found.cutflow
         }
         return {
@@ -79,9 +79,9 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
             "part": raw.part.tobytes(),
             "entry": ordered.entry.tobytes(),
             "cutflow": {name: cutflow[name] for name in sorted(cutflow)},
-            "sums": prepared.totals.weights.tobytes(),
-            "factors": prepared.weights.factors.tobytes(),
-            "specs": prepared.scan.specs.to_json(),
+            "sums": prepared.labelled.totals.weights.tobytes(),
+            "factors": prepared.labelled.weights.factors.tobytes(),
+            "specs": prepared.first.scan.specs.to_json(),
             "chunks": chunks,
             "names": names,
         }
@@ -167,5 +167,5 @@ def test_full_sums_count_events_that_are_not_used(pythia: Path) -> None:
     for events in (-1, 500):
         settings = workflow(pythia, events=events)
         with opened(settings) as files:
-            sums.append(prepare(settings, files, Collector()).full_sums)
+            sums.append(prepare(settings, files, Collector()).labelled.full_sums)
     assert sums[0] == sums[1]

@@ -31,7 +31,9 @@ def test_a_training_beyond_the_events_that_are_kept(small: Small, tmp_path: Any,
                 assert two[key] == pytest.approx(one[key])
     assert grouped["ams"]["value"] == pytest.approx(exact["ams"]["value"])
     assert grouped["ams"]["threshold"] == exact["ams"]["threshold"]
-    evaluation = evaluate_bundle(load_bundle(tmp_path / "bundle"), small.workflow, Collector())
+    evaluation = evaluate_bundle(
+        load_bundle(tmp_path / "bundle"), small.workflow.samples, small.workflow.reading, Collector()
+    )
     assert "groups" in evaluation.metrics["parts"]["data"]
     assert evaluation.report.rstrip().endswith("</html>")
 

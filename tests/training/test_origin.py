@@ -72,7 +72,8 @@ def test_the_model_learns_them(trained: tuple[Path, dict[str, Path], Workflow, C
     assert any("used again" in text for text in again.notes)
     assert result.metrics == metrics
     with load_bundle(bundle) as loaded:
-        whole = evaluate_bundle(loaded, workflow, Collector()).metrics["parts"]["data"]["unweighted"]["auc"]
+        evaluation = evaluate_bundle(loaded, workflow.samples, workflow.reading, Collector())
+    whole = evaluation.metrics["parts"]["data"]["unweighted"]["auc"]
     assert whole > 0.9
     del paths
 

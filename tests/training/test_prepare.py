@@ -14,8 +14,8 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, LabelError, NoEventsError, SplitError, WeightError
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.prepare import Prepared, memory_limit, opened, prepare
 from tests.support.reference import CUTS, VARIABLES, part_of, passing, variables_of
+from tests.support.workflows import Prepared, opened, prepare
 from tests.support.written import Event, make_events, workflow_of, write_rntuple, write_ttree
 
 SAMPLES: dict[str, list[Event]] = {
@@ -73,29 +73,29 @@ def part(event: Event, seed: int = 0) -> int:
 
 def test_classes_totals_and_weights(paths: dict[str, Path]) -> None:
     found = prepared(workflow(paths))
-    assert (found.labels.task, found.labels.classes) == ("binary", ("background", "signal"))
+    assert (found.labelled.labels.task, found.labelled.labels.classes) == ("binary", ("background", "signal"))
     groups = [[("background", e) for e in kept("background")] + [("more", e) for e in kept("more")]]
     groups.append([("signal", event) for event in kept("signal")])
     for row, group in enumerate(groups):
         weights = [FILE_WEIGHTS[name] * event["w"] for name, event in group]
         for index in range(3):
             mine = [w for w, (_, event) in zip(weights, group, strict=True) if part(event) == index]
-            assert found.totals.events[row, index] == len(mine)
-            assert found.totals.weights[row, index] == math.fsum(mine)
-        assert found.full_sums[row] == math.fsum(weights)
-    sums = found.totals.weights[:, 0]
-    expected = found.totals.events[:, 0].sum() / (2 * sums)
-    np.testing.assert_allclose(found.weights.factors, expected, rtol=1e-12)
+            assert found.labelled.totals.events[row, index] == len(mine)
+            assert found.labelled.totals.weights[row, index] == math.fsum(mine)
+        assert found.labelled.full_sums[row] == math.fsum(weights)
+    sums = found.labelled.totals.weights[:, 0]
+    expected = found.labelled.totals.events[:, 0].sum() / (2 * sums)
+    np.testing.assert_allclose(found.labelled.weights.factors, expected, rtol=1e-12)
 
 
 def test_sums_of_the_full_sample_do_not_depend_on_the_limit(paths: dict[str, Path]) -> None:
     whole, some = prepared(workflow(paths)), prepared(workflow(paths, events=60))
-    assert some.scan.used == 60
-    assert some.full_sums == whole.full_sums
+    assert some.first.scan.used == 60
+    assert some.labelled.full_sums == whole.labelled.full_sums
 
 
 def layout_of(configuration: Workflow, *, nan: bool = False) -> LayoutChoice:
-    return prepared(configuration).layout(configuration, nan=nan)
+    return prepared(configuration).columns(configuration, nan=nan)
 
 
 def training_values(name: str) -> list[float]:
@@ -180,20 +180,22 @@ def test_features_missing_everywhere(tmp_path: Path) -> None:
 
 def test_label_branch(paths: dict[str, Path]) -> None:
     found = prepared(workflow(paths, label_branch="charge", selection=["met > 15"]))
-    assert (found.labels.task, found.labels.classes) == ("multiclass", (-1, 0, 1))
-    assert "charge" not in found.branches.features
+    assert (found.labelled.labels.task, found.labelled.labels.classes) == ("multiclass", (-1, 0, 1))
+    assert "charge" not in found.first.branches.features
     events = [event for name in SAMPLES for event in SAMPLES[name] if event["met"] > 15]
-    assert found.totals.events.sum(axis=1).tolist() == [sum(e["charge"] == c for e in events) for c in (-1, 0, 1)]
+    assert found.labelled.totals.events.sum(axis=1).tolist() == [
+        sum(e["charge"] == c for e in events) for c in (-1, 0, 1)
+    ]
     flag = prepared(workflow(paths, label_branch="flag"))
-    assert (flag.labels.task, flag.labels.classes) == ("binary", (0, 1))
+    assert (flag.labelled.labels.task, flag.labelled.labels.classes) == ("binary", (0, 1))
 
 
 def test_regression(paths: dict[str, Path]) -> None:
     configuration = workflow(paths, label_branch="target", training={"model": "model.py", "task": "regression"})
     found = prepared(configuration)
-    assert found.labels.task == "regression"
-    assert found.totals.events.shape == (1, 3)
-    assert not found.weights.balanced
+    assert found.labelled.labels.task == "regression"
+    assert found.labelled.totals.events.shape == (1, 3)
+    assert not found.labelled.weights.balanced
 
 
 @pytest.mark.parametrize(
@@ -211,8 +213,3 @@ def test_regression(paths: dict[str, Path]) -> None:
 def test_mistakes(paths: dict[str, Path], settings: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         prepared(workflow(paths, **settings))
-
-
-def test_memory_limit(paths: dict[str, Path]) -> None:
-    assert memory_limit(workflow(paths, reading={"memory_limit": "3 MB"})) == 3_000_000
-    assert memory_limit(workflow(paths)) > 2**20

@@ -13,13 +13,17 @@ import pytest
 
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.read import load_bundle
+from mlaas4hep.config.dump import provenance
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fitting.fit import Trained, load_user_module, train
+from mlaas4hep.training.fitting.fit import Trained
 from mlaas4hep.training.judging.assess import Assessment, assess
-from mlaas4hep.training.prepare import Prepared, opened, prepare
-from mlaas4hep.training.publish import Converted, convert, package_versions, publish
+from mlaas4hep.training.publishing.convert import Converted, convert
+from mlaas4hep.training.publishing.manifest import manifest_of
+from mlaas4hep.training.publishing.packages import package_versions
+from mlaas4hep.training.publishing.publish import publish
 from tests.support.trained import FLAT, JAGGED, SAMPLES, Independent, Small, configured
+from tests.support.workflows import fitted, opened
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 
 
@@ -105,34 +109,32 @@ def test_specs_and_preprocessing(small: Small, reference: Independent) -> None:
 
 
 @contextmanager
-def assessed(workflow: Workflow, folder: Path) -> Iterator[tuple[Prepared, Trained, Assessment]]:
+def assessed(workflow: Workflow, folder: Path) -> Iterator[tuple[Trained, Assessment]]:
     """All of a training but the metrics and the report."""
     monitor = Collector()
     with opened(workflow) as files:
-        prepared = prepare(workflow, files, monitor)
-        trained = train(workflow, prepared, load_user_module(workflow, monitor), folder, monitor, resume=False)
-        yield prepared, trained, assess(trained.dataset, trained.predict, None, monitor, task="binary", classes=2)
+        trained = fitted(workflow, files, folder, monitor)
+        yield trained, assess(trained.dataset, trained.predict, None, monitor, task="binary", classes=2)
 
 
-def write(folder: Path, workflow: Workflow, made: tuple[Prepared, Trained, Assessment], converted: Converted) -> None:
-    prepared, trained, assessment = made
+def write(folder: Path, workflow: Workflow, trained: Trained, assessment: Assessment, converted: Converted) -> None:
+    assert workflow.training is not None
     publish(
         folder / "bundle",
-        workflow,
-        prepared,
+        manifest_of(workflow.name, provenance(workflow), 0, trained, converted, ["one"]),
         trained,
-        converted,
+        source=workflow.training.model,
+        onnx=converted.onnx,
         metrics={},
         report="<p>",
-        warnings=["one"],
         rows=assessment.rows.raw,
     )
 
 
 def published(workflow: Workflow, folder: Path) -> Manifest:
     with assessed(workflow, folder) as made:
-        prepared, trained, assessment = made
-        write(folder, workflow, made, convert(trained, assessment, prepared))
+        trained, assessment = made
+        write(folder, workflow, *made, convert(trained, assessment.rows.raw))
     with load_bundle(folder / "bundle") as bundle:
         return bundle.manifest
 
@@ -159,12 +161,12 @@ def test_a_wrong_conversion_is_refused(
 ) -> None:
     model = model_file(tmp_path, expression, imports)
     workflow = configured(tmp_path, small.paths, training={"model": str(model)}, weights={}, events=150)
-    with assessed(workflow, tmp_path) as (prepared, trained, assessment):
-        converted = convert(trained, assessment, prepared)
+    with assessed(workflow, tmp_path) as (trained, assessment):
+        converted = convert(trained, assessment.rows.raw)
         assert converted.onnx is None
         assert converted.parity is not None
         assert not converted.parity.agreed
-        write(tmp_path, workflow, (prepared, trained, assessment), converted)
+        write(tmp_path, workflow, trained, assessment, converted)
         native = trained.predict(trained.choice.layout.transform(assessment.rows.raw))
     assert not (tmp_path / "bundle/model.onnx").exists()
     with load_bundle(tmp_path / "bundle") as bundle:

@@ -13,10 +13,9 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.events.part import PartEvents
-from mlaas4hep.training.fitting.fit import load_user_module, train
-from mlaas4hep.training.prepare import opened, prepare
 from tests.support.fitting import MODELS
 from tests.support.trained import Small, configured
+from tests.support.workflows import fitted, opened
 from tests.support.written import model_file
 
 SKLEARN = {
@@ -30,10 +29,7 @@ NETWORKS = ("keras_mlp", "torch_mlp", "torch_train_clf")
 def scores_of(workflow: Workflow, folder: Path) -> NDArray[np.float32]:
     with opened(workflow) as files:
         monitor = Collector()
-        module = load_user_module(workflow, monitor)
-        trained = train(
-            workflow, prepare(workflow, files, monitor), module, folder / "checkpoint", monitor, resume=False
-        )
+        trained = fitted(workflow, files, folder / "checkpoint", monitor)
         width = trained.choice.layout.model_width
         trained.dataset.close()
     return trained.predict(np.random.default_rng(0).uniform(-1, 1, (500, width)).astype(np.float32))

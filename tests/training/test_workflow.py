@@ -18,10 +18,10 @@ from mlaas4hep.errors import ConfigError, MemoryLimitError, ModelFileError
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.prepare import opened, prepare
 from mlaas4hep.training.workflow import run_training
 from tests.support.budgets import ROOMY
 from tests.support.trained import Independent, Interrupting, Small, configured, streamed
+from tests.support.workflows import opened, prepare
 from tests.support.written import model_file
 
 
@@ -59,9 +59,11 @@ def test_features_are_those_computed_by_hand(small: Small, reference: Independen
     assert set(layout.columns) == set(reference.columns)
     with opened(small.workflow) as files:
         prepared = prepare(small.workflow, files, Collector())
-        assert prepared.layout(small.workflow, nan=False).layout == layout
-        target = prepared.labels.target
-        dataset = Dataset(files, prepared.pipeline, prepared.scan, layout, target, chunk_size=-1, budget=ROOMY)
+        assert prepared.columns(small.workflow).layout == layout
+        target = prepared.labelled.labels.target
+        dataset = Dataset(
+            files, prepared.first.pipeline, prepared.first.scan, layout, target, chunk_size=-1, budget=ROOMY
+        )
         whole = Block.join(list(dataset.in_order()))
     order = np.lexsort((whole.entry, whole.file))
     mine = layout.transform(whole.raw)[order]

@@ -8,7 +8,7 @@ from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.config.yaml_text import dump_yaml
 from mlaas4hep.errors import without_credentials
 
-__all__ = ["provenance", "to_yaml"]
+__all__ = ["decisive", "provenance", "to_yaml"]
 
 _OF_THE_RUN = {"reading": {"cache", "cache_limit"}}
 """Settings that decide nothing but where copies of the events lie."""
@@ -18,6 +18,12 @@ def provenance(workflow: Workflow) -> dict[str, Any]:
     """All settings that say what was trained, as JSON values: those of the cache are left out."""
     data: dict[str, Any] = _shown(workflow.model_dump(mode="json", exclude=_OF_THE_RUN))
     return data
+
+
+def decisive(workflow: Workflow) -> dict[str, Any]:
+    """Return all settings that decide what is trained, as JSON values: those of how events are read are left out."""
+    hows = {"workers", "memory_limit", "cache", "cache_limit"}
+    return workflow.model_dump(mode="json", exclude={"histograms": True, "reading": hows})
 
 
 def to_yaml(workflow: Workflow) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from mlaas4hep.config.fields import Count, Name, Names
+from mlaas4hep.config.parts import EventSettings
 from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.config.sections.events import Split, Weights
 from mlaas4hep.config.sections.features import Features
@@ -47,6 +48,22 @@ class Workflow(Section):
     training: Training | None = None
     histograms: Path | None = Field(default=None, description="Folder for histograms of each branch.")
     specs: Path | None = Field(default=None, description="Specs computed earlier; else one pass computes them.")
+
+    @property
+    def event_settings(self) -> EventSettings:
+        """What is read of each event, and as what."""
+        return EventSettings(
+            variables=self.variables,
+            selection=self.selection,
+            include=self.features.include,
+            exclude=self.features.exclude,
+            missing=self.features.missing,
+            identifier=self.identifier,
+            label_branch=self.label_branch,
+            weight_branch=self.weights.branch,
+            negative=self.weights.negative,
+            split=self.split,
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Workflow:

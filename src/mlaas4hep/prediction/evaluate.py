@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.bundle.read import Bundle
-from mlaas4hep.config.sections.data import Sample
-from mlaas4hep.config.sections.events import Split
+from mlaas4hep.config.parts import EventSettings
+from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, NoEventsError
 from mlaas4hep.features.cutflow import Cutflow, render
@@ -20,6 +20,7 @@ from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.statistics.outside import Outside, Ranges
 from mlaas4hep.prediction.scoring import Scoring
 from mlaas4hep.streaming.execution import Executor
+from mlaas4hep.streaming.files import DataFile, opened
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.ranges import FileRange, file_ranges
 from mlaas4hep.streaming.scan.branches import check_inputs, choose_branches
@@ -27,12 +28,11 @@ from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.events.labels import Labelling
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.metrics.gather import Gatherer
-from mlaas4hep.training.prepare import make_pipeline, opened
 from mlaas4hep.training.report import render_report
 from mlaas4hep.training.report.data import ReportData
-from mlaas4hep.training.reporting import cutflow_rows, file_rows
+from mlaas4hep.training.report.rows import cutflow_rows, file_rows
 
-__all__ = ["Evaluation", "evaluate_bundle", "samples_for"]
+__all__ = ["Evaluation", "evaluate_bundle"]
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,13 @@ class Evaluation:
     outside: Outside = field(default_factory=Outside)
 
 
-def samples_for(bundle: Bundle, samples: Sequence[Sample], label_branch: str | None) -> Workflow:
-    """The workflow of the bundle's training, with other files.
-
-    Raises:
-        ConfigError: a sample has no label, and there is no label branch.
-    """
-    trained = Workflow.model_validate(bundle.manifest.provenance.configuration)
-    if label_branch is None and any(sample.label is None for sample in samples):
-        raise ConfigError("a file has no label", hint="give one label a file, or the branch that holds it")
-    return trained.model_copy(update={"samples": tuple(samples), "label_branch": label_branch, "events": -1})
-
-
 def evaluate_bundle(
     bundle: Bundle,
-    workflow: Workflow,
+    samples: Sequence[Sample],
+    reading: Reading,
     monitor: Monitor,
     *,
+    label_branch: str | None = None,
     threads: int | None = None,
     trust_code: bool = False,
     executor: Executor | None = None,
@@ -70,38 +60,37 @@ def evaluate_bundle(
 
     The AMS uses the threshold that was chosen in training; the weights are those of these files.
 
+    Args:
+        bundle: the model.
+        samples: files with their labels and weights.
+        reading: redirector, format, workers.
+        monitor: told about progress.
+        label_branch: holds the label of the events of samples without one.
+        threads: threads of the model's runtime.
+        trust_code: run the ``model.py`` in the bundle, which a native torch model needs.
+        executor: reads and scores the ranges. Default: as many threads as ``reading`` says.
+
     Raises:
         MLaaS4HEPError: a file or branch is missing, a label is unknown to the model, no event passes.
     """
+    if label_branch is None and any(sample.label is None for sample in samples):
+        raise ConfigError("a file has no label", hint="give one label a file, or the branch that holds it")
     manifest = bundle.manifest
+    trained = Workflow.model_validate(manifest.provenance.configuration)
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
-    layout = bundle.layout
     labels = Labelling(manifest.task, manifest.classes, text=True)
-    features = workflow.features.model_copy(update={"include": tuple(branch.name for branch in layout.branches)})
-    workflow = workflow.model_copy(update={"features": features, "identifier": ()})
-    kinds = {branch.name: branch.kind for branch in manifest.inputs if branch.expression is None}
-    split = Split(validation=0.0, test=0.0)
-    trained = bundle.metrics
-    threshold, cut = trained.get("threshold", 0.5), (trained.get("ams") or {}).get("threshold")
+    threshold, cut = bundle.metrics.get("threshold", 0.5), (bundle.metrics.get("ams") or {}).get("threshold")
     gatherer = Gatherer(
         manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
     )
     cutflows: dict[str, Cutflow] = {}
-    ranges, outside = Ranges.of(layout, bundle.specs.get("branches") or {}), Outside()
-    executor = executor or Executor(workflow.reading.threads)
-    with opened(workflow, monitor) as files:
-        for file in files:
-            check_inputs(file, kinds)
-        branches = choose_branches(files, workflow)
-        for branch in layout.branches:
-            if branch.name not in branches.features:
-                role = branches.left_out.get(branch.name, "is left out")
-                raise ConfigError(f"branch {branch.name} {role}, but the model takes it as a feature")
-        pipeline = make_pipeline(workflow, branches, split)
+    ranges, outside = Ranges.of(bundle.layout, bundle.specs.get("branches") or {}), Outside()
+    with opened(samples, trained.tree, reading, note=monitor.note) as files:
+        pipeline = _pipeline(bundle, files, replace(trained.event_settings, label_branch=label_branch))
         tasks = list(file_ranges(files, len(pipeline.needed), together=len(files)))
-        job = _RangeScores(pipeline, layout, labels, scoring, ranges)
+        job = _RangeScores(pipeline, bundle.layout, labels, scoring, ranges)
         with monitor.stage("evaluate", sum(map(len, tasks))) as advance:
-            for task, found in zip(tasks, executor.map(job, tasks), strict=True):
+            for task, found in zip(tasks, (executor or Executor(reading.threads)).map(job, tasks), strict=True):
                 path = task.file.path
                 known = cutflows.get(path)
                 cutflows[path] = found.cutflow if known is None else known.merge(found.cutflow)
@@ -138,6 +127,25 @@ def evaluate_bundle(
         )
     )
     return Evaluation(metrics, report, manifest.name, outside)
+
+
+def _pipeline(bundle: Bundle, files: Sequence[DataFile], settings: EventSettings) -> Pipeline:
+    """The pipeline of the training over other files: every event in one part, features as the model takes them.
+
+    Raises:
+        ConfigError: a branch that the model takes is a label, a weight or an identifier here.
+    """
+    kinds = {branch.name: branch.kind for branch in bundle.manifest.inputs if branch.expression is None}
+    for file in files:
+        check_inputs(file, kinds)
+    names = tuple(branch.name for branch in bundle.layout.branches)
+    settings = replace(settings.unsplit(), include=names, identifier=())
+    branches = choose_branches(files, settings)
+    for name in names:
+        if name not in branches.features:
+            role = branches.left_out.get(name, "is left out")
+            raise ConfigError(f"branch {name} {role}, but the model takes it as a feature")
+    return Pipeline.of(branches, settings)
 
 
 @dataclass(frozen=True, eq=False)

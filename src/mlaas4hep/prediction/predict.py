@@ -22,7 +22,7 @@ from mlaas4hep.features.statistics.outside import Outside, Ranges
 from mlaas4hep.prediction.output import open_writer
 from mlaas4hep.prediction.scoring import Scoring
 from mlaas4hep.streaming.execution import Executor
-from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.files import DataFile, opened
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.ranges import FileRange, file_ranges
 from mlaas4hep.streaming.scan.branches import DEFAULT_IDENTIFIER, check_inputs, names_event
@@ -94,13 +94,12 @@ def predict_files(
             raise FileReadError("the name is not UTF-8", where=file, hint="rename the file, or give a link to it")
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
-    opened = open_files([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note)
-    try:
-        in_order = sorted(opened, key=lambda file: file.index)
+    with opened([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note) as sources:
+        in_order = sorted(sources, key=lambda file: file.index)
         job = _RangeRows.of(bundle, scoring, in_order)
         tasks = file_ranges(in_order, len(job.layout.branches), together=1)
         selected, outside = 0, Outside()
-        total = sum(file.source.entries for file in opened)
+        total = sum(file.source.entries for file in sources)
         with (
             open_writer(output, job.columns(), overwrite=overwrite) as writer,
             monitor.stage("predict", total) as advance,
@@ -110,8 +109,6 @@ def predict_files(
                 outside.add(found)
                 selected += int(rows["selected"].sum())
                 advance(len(rows["entry"]), "")
-    finally:
-        close_files(opened)
     warning = outside.warning()
     if warning:
         monitor.warn(warning)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mlaas4hep.config.sections.data import Reading, Sample
@@ -13,7 +14,7 @@ from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.room import ROOM
 from mlaas4hep.streaming.remote.location import resolve, split_tree
 
-__all__ = ["DataFile", "close_files", "open_files"]
+__all__ = ["DataFile", "close_files", "open_files", "opened"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,23 @@ def open_files(
         close_files(files)
         raise
     return _told_apart(sorted(files, key=lambda file: (file.source.identity, file.path, file.source.location)))
+
+
+@contextmanager
+def opened(
+    samples: Sequence[Sample],
+    tree: str | None,
+    reading: Reading,
+    *,
+    twins: bool = False,
+    note: Callable[[str], None] | None = None,
+) -> Iterator[tuple[DataFile, ...]]:
+    """Open all files as `open_files` does, and close them at the end."""
+    files = open_files(samples, tree, reading, twins=twins, note=note)
+    try:
+        yield files
+    finally:
+        close_files(files)
 
 
 def close_files(files: Iterable[DataFile]) -> None:

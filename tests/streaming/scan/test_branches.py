@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, UnsupportedBranchError
-from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.scan.branches import DEFAULT_IDENTIFIER, BranchChoice, choose_branches, names_event
+from tests.support.workflows import opened
 from tests.support.written import TYPES, make_events, workflow_of, write_rntuple, write_ttree
 
 ALL = ("met", "charge", "flag", "cells", "Jet_pt", "Jet_eta", "w", "target")
@@ -38,19 +35,10 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@contextmanager
-def opened(workflow: Workflow) -> Iterator[tuple[DataFile, ...]]:
-    files = open_files(workflow.samples, workflow.tree, workflow.reading)
-    try:
-        yield files
-    finally:
-        close_files(files)
-
-
 def choose(paths: dict[str, Path], *names: str, **settings: Any) -> BranchChoice:
     workflow = workflow_of({name: (paths[name], name) for name in names}, **settings)
     with opened(workflow) as files:
-        return choose_branches(files, workflow)
+        return choose_branches(files, workflow.event_settings)
 
 
 def test_all_numbers_are_features_but_identifiers_and_counters(paths: dict[str, Path]) -> None:
@@ -273,13 +261,13 @@ def test_numbers_of_events_are_not_features(tmp_path: Path) -> None:
     path = write_ttree(tmp_path / "atlas.root", events, types=other)
     workflow = workflow_of({"tree": (path, "x")})
     with opened(workflow) as files:
-        found = choose_branches(files, workflow)
+        found = choose_branches(files, workflow.event_settings)
         assert found.features == ALL
         assert {name: found.left_out[name] for name in other} == dict.fromkeys(other, "is an identifier")
         (note,) = found.notes
         assert note.startswith("identifiers, which are not features: eventNumber, mcChannelNumber, lumi (")
         named = workflow_of({"tree": (path, "x")}, features={"include": ["met", "lumi"]})
-        assert set(choose_branches(files, named).features) == {"met", "lumi"}
+        assert set(choose_branches(files, named.event_settings).features) == {"met", "lumi"}
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])

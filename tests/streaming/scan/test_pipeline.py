@@ -39,7 +39,7 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def pipeline_of(file: DataFile, **changes: Any) -> Pipeline:
     settings: dict[str, Any] = {"variables": VARIABLES, "selection": list(CUTS)}
     workflow = workflow_of({"signal": (Path(file.path), "signal")}, **settings | changes.pop("settings", {}))
-    branches = choose_branches([file], workflow)
+    branches = choose_branches([file], workflow.event_settings)
     values: dict[str, Any] = {
         "preprocessing": branches.preprocessing,
         "features": FEATURES,

@@ -70,7 +70,7 @@ def unlabelled(files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
 def pipeline_of(files: tuple[DataFile, ...], **changes: Any) -> Pipeline:
     settings = {"selection": list(CUTS)} | changes.pop("settings", {})
     workflow = workflow_of({file.sample.name: (Path(file.path), "x") for file in files}, **settings)
-    branches = choose_branches(files, workflow)
+    branches = choose_branches(files, workflow.event_settings)
     values: dict[str, Any] = {
         "preprocessing": branches.preprocessing,
         "features": FEATURES,

@@ -15,7 +15,7 @@ from mlaas4hep.config.specs_file import LegacySpecs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import BranchNotFoundError
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.scan.summary import specs_of_files
+from tests.support.workflows import specs_of
 from tests.support.written import make_events, workflow_of, write_rntuple, write_ttree
 
 ONE, TWO = make_events(90, seed=1, signal=True), make_events(60, seed=2, signal=False)
@@ -34,7 +34,7 @@ def configured(paths: list[Path], **settings: Any) -> Workflow:
 
 def test_every_event_counts(paths: list[Path]) -> None:
     monitor = Collector()
-    found = specs_of_files(configured(paths, features={"missing": [-999]}), monitor)
+    found = specs_of(configured(paths, features={"missing": [-999]}), monitor)
     assert found.events == {str(paths[0]): 90, str(paths[1]): 60}
     assert found.specs.events == 150
     met = found.specs.branches["met"].values
@@ -48,7 +48,7 @@ def test_every_event_counts(paths: list[Path]) -> None:
 
 
 def test_json_has_the_original_keys_and_all_figures(paths: list[Path]) -> None:
-    found = json.loads(json.dumps(specs_of_files(configured(paths), Collector()).to_json()))
+    found = json.loads(json.dumps(specs_of(configured(paths), Collector()).to_json()))
     assert LegacySpecs.model_validate({k: v for k, v in found.items() if k != "branches"}).jdim["cells"] == 3
     assert found["events"] == {str(paths[0]): 90, str(paths[1]): 60, "total": 150}
     assert found["branches"]["charge"]["quantiles"]["0.5"] == 0.0
@@ -56,7 +56,7 @@ def test_json_has_the_original_keys_and_all_figures(paths: list[Path]) -> None:
 
 def test_cuts_and_a_limit(paths: list[Path]) -> None:
     monitor = Collector()
-    found = specs_of_files(configured(paths, selection="charge == 1", events=20), monitor)
+    found = specs_of(configured(paths, selection="charge == 1", events=20), monitor)
     assert sum(found.events.values()) == found.specs.events == 20
     charge = found.specs.branches["charge"].values
     assert (charge.low, charge.high) == (1.0, 1.0)
@@ -65,7 +65,7 @@ def test_cuts_and_a_limit(paths: list[Path]) -> None:
 
 def test_table_for_people(paths: list[Path]) -> None:
     names = ["met", "cells", "Jet_pt"]
-    found = specs_of_files(configured(paths, features={"include": names, "missing": [-999]}), Collector())
+    found = specs_of(configured(paths, features={"include": names, "missing": [-999]}), Collector())
     lines = [line.split() for line in found.render().splitlines()]
     assert lines[0] == ["branch", "kind", "dim", "min", "max", "mean", "std", "missing"]
     rows = {line[0]: line for line in lines[1:]}
@@ -82,7 +82,7 @@ def test_table_for_people(paths: list[Path]) -> None:
 def test_a_branch_without_values_has_no_figures(tmp_path: Path) -> None:
     events = [{**event, "met": math.nan} for event in ONE[:10]]
     path = write_ttree(tmp_path / "void.root", events, names=["met", "charge"])
-    found = specs_of_files(configured([path]), Collector())
+    found = specs_of(configured([path]), Collector())
     (row,) = (line.split() for line in found.render().splitlines() if line.startswith("met"))
     assert row == ["met", "flat", "1", "-", "-", "-", "-", "10"]
     assert found.to_json()["branches"]["met"]["mean"] is None
@@ -90,16 +90,16 @@ def test_a_branch_without_values_has_no_figures(tmp_path: Path) -> None:
 
 def test_patterns_that_match_nothing(paths: list[Path]) -> None:
     monitor = Collector()
-    specs_of_files(configured(paths, features={"exclude": ["Muon_*"], "missing": [-999]}), monitor)
+    specs_of(configured(paths, features={"exclude": ["Muon_*"], "missing": [-999]}), monitor)
     assert monitor.warnings == ["exclude names what matches no branch: Muon_*"]
     with pytest.raises(BranchNotFoundError, match="no branch Muon_pt"):
-        specs_of_files(configured(paths, features={"include": ["Muon_pt"]}), Collector())
+        specs_of(configured(paths, features={"include": ["Muon_pt"]}), Collector())
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_order_and_workers_do_not_matter(paths: list[Path], workers: int) -> None:
-    one = specs_of_files(configured(paths), Collector())
-    other = specs_of_files(configured(paths[::-1], reading={"workers": workers}), Collector())
+    one = specs_of(configured(paths), Collector())
+    other = specs_of(configured(paths[::-1], reading={"workers": workers}), Collector())
     assert json.dumps(one.specs.to_json()) == json.dumps(other.specs.to_json())
     assert one.events == other.events
 
@@ -110,7 +110,7 @@ def test_specs_tell_what_is_stored(shared_data: Path) -> None:
     with uproot.open(path) as file:
         arrays = {name: file["Events"][name].array(library="np") for name in ("x", "dbl", "w", "big", "n", "event")}
     workflow = configured([path], features={"include": ["x", "dbl", "w", "big", "n", "event"]})
-    found = specs_of_files(workflow, Collector())
+    found = specs_of(workflow, Collector())
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     table = {line.split()[0]: line.split() for line in found.render().splitlines()[1:]}
     for name, values in arrays.items():
@@ -138,6 +138,6 @@ def test_unsigned_and_signed_integers_at_the_ends_of_their_types(tmp_path: Path)
     path = tmp_path / "ends.root"
     with uproot.recreate(path) as file:
         file.mktree("Events", {name: values.dtype for name, values in numbers.items()}).extend(numbers)
-    content = json.loads(json.dumps(specs_of_files(configured([path]), Collector()).to_json()))
+    content = json.loads(json.dumps(specs_of(configured([path]), Collector()).to_json()))
     for name, values in numbers.items():
         assert (content["branches"][name]["min"], content["branches"][name]["max"]) == (values.min(), values.max())

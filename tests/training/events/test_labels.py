@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config import Sample
 from mlaas4hep.errors import LabelError
 from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.events.labels import Labelling, check_labels, labelling
@@ -160,19 +159,16 @@ def test_targets_that_are_no_numbers(values: list[Any], message: str) -> None:
         labelling([None], "regression", None).target(np.array(values))
 
 
-def workflow(labels: list[Any], **settings: Any) -> Workflow:
-    samples = [
-        {"name": f"s{i}", "files": f"{i}.root"} | ({} if x is None else {"label": x}) for i, x in enumerate(labels)
-    ]
-    training = {"model": Path("model.py"), **settings.pop("training", {})}
-    return Workflow.model_validate({"samples": samples, "training": training, **settings})
+def samples(*labels: Any) -> list[Sample]:
+    return [Sample(name=f"s{i}", files=(f"{i}.root",), label=label) for i, label in enumerate(labels)]
 
 
 def test_labels_are_checked_before_anything_is_read() -> None:
-    check_labels(workflow([0, 1]))
-    check_labels(workflow([None, None], label_branch="kind"))
-    check_labels(workflow([1.5, 1.5], training={"task": "regression"}))
+    check_labels(samples(0, 1), None, None)
+    check_labels(samples(None, None), "kind", None)
+    check_labels(samples(1, 1), "kind", None)
+    check_labels(samples(1.5, 1.5), None, "regression")
     with pytest.raises(LabelError, match="all files have the label 1: there is one class only"):
-        check_labels(workflow([1, 1]))
+        check_labels(samples(1, 1), None, None)
     with pytest.raises(LabelError, match=r"s1: label 'b' is not a number, but the task is regression"):
-        check_labels(workflow([1.0, "b"], training={"task": "regression"}))
+        check_labels(samples(1.0, "b"), None, "regression")

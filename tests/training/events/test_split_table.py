@@ -11,9 +11,8 @@ from pyarrow import parquet
 from mlaas4hep.errors import OutputError
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.events.split_table import write_split
-from mlaas4hep.training.fitting.fit import load_user_module, train
-from mlaas4hep.training.prepare import opened, prepare
 from tests.support.trained import SAMPLES, Independent, Small
+from tests.support.workflows import fitted, opened
 
 
 def test_one_row_a_used_event_sorted_by_file_and_entry(small: Small, reference: Independent) -> None:
@@ -32,8 +31,6 @@ def test_a_place_that_cannot_be_written(small: Small, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     monitor = Collector()
     with opened(small.workflow) as files:
-        prepared = prepare(small.workflow, files, monitor)
-        module = load_user_module(small.workflow, monitor)
-        trained = train(small.workflow, prepared, module, tmp_path, monitor, resume=False)
+        trained = fitted(small.workflow, files, tmp_path, monitor)
         with pytest.raises(OutputError):
             write_split(trained.dataset, tmp_path / "file" / "split.parquet")

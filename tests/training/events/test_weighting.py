@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.config import Split
-from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.streaming.scan.result import ClassCount
 from mlaas4hep.training.events.labels import Labelling, labelling
 from mlaas4hep.training.events.weighting import ClassTotals, class_totals, training_weights
-
-
-def workflow(weights: tuple[float, ...] = (1.0, 1.0), **settings: Any) -> Workflow:
-    samples = [{"name": str(i), "files": f"{i}.root", "label": i, "weight": weight} for i, weight in enumerate(weights)]
-    return Workflow.model_validate({"samples": samples, "weights": settings, "training": {"model": Path("model.py")}})
 
 
 def counted(events: dict[Hashable, list[tuple[int, float]]]) -> dict[Hashable, ClassCount]:
@@ -98,7 +90,7 @@ WEIGHTS = st.lists(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=20), mi
 @given(WEIGHTS)
 def test_balanced_classes_have_the_same_sum_and_the_mean_is_one(train: list[list[float]]) -> None:
     labels = Labelling("multiclass", tuple(range(len(train))))
-    found = training_weights(workflow(branch="w"), labels, totals_of(train))
+    found = training_weights(labels, totals_of(train), used=True)
     assert (found.used, found.balanced, found.trivial) == (True, True, False)
     sums = [math.fsum(found.of(np.full(len(w), i), np.array(w)).tolist()) for i, w in enumerate(train)]
     events = sum(map(len, train))
@@ -108,7 +100,7 @@ def test_balanced_classes_have_the_same_sum_and_the_mean_is_one(train: list[list
 @given(WEIGHTS)
 def test_weights_without_balance_keep_their_proportions(train: list[list[float]]) -> None:
     labels = Labelling("multiclass", tuple(range(len(train))))
-    found = training_weights(workflow(branch="w", balance=False), labels, totals_of(train))
+    found = training_weights(labels, totals_of(train), used=True, balance=False)
     assert (found.used, found.balanced) == (True, False)
     flat = np.array([w for weights in train for w in weights])
     y = np.array([i for i, weights in enumerate(train) for _ in weights])
@@ -118,27 +110,25 @@ def test_weights_without_balance_keep_their_proportions(train: list[list[float]]
 
 
 def test_balance_without_weights() -> None:
-    found = training_weights(workflow(balance=True), BINARY, totals_of([[1.0] * 30, [1.0] * 10]))
+    found = training_weights(BINARY, totals_of([[1.0] * 30, [1.0] * 10]), used=False, balance=True)
     assert (found.used, found.balanced, found.trivial) == (False, True, False)
     np.testing.assert_allclose(found.of(np.array([0, 1]), np.ones(2)), [40 / 60, 2.0])
 
 
 def test_no_weights_are_ones() -> None:
-    found = training_weights(workflow(), BINARY, totals_of([[1.0] * 3, [1.0] * 5]))
+    found = training_weights(BINARY, totals_of([[1.0] * 3, [1.0] * 5]), used=False)
     assert found.trivial
     np.testing.assert_array_equal(found.of(np.array([0, 1]), np.ones(2)), [1.0, 1.0])
 
 
-def test_file_weights_count_as_weights() -> None:
-    found = training_weights(workflow((1.0, 0.5)), BINARY, totals_of([[1.0] * 4, [0.5] * 4]))
+def test_weights_are_balanced_unless_told_otherwise() -> None:
+    found = training_weights(BINARY, totals_of([[1.0] * 4, [0.5] * 4]), used=True)
     assert (found.used, found.balanced) == (True, True)
     np.testing.assert_allclose(found.of(np.array([0, 1]), np.array([1.0, 0.5])), [1.0, 1.0])
 
 
 def test_regression_is_never_balanced() -> None:
-    found = training_weights(
-        workflow(branch="w", balance=True), Labelling("regression", ()), totals_of([[1.0, 2.0, 3.0]])
-    )
+    found = training_weights(Labelling("regression", ()), totals_of([[1.0, 2.0, 3.0]]), used=True, balance=True)
     assert not found.balanced
     np.testing.assert_allclose(found.of(np.array([0.5, 7.0]), np.array([1.0, 3.0])), [0.5, 1.5])
 
@@ -153,4 +143,4 @@ def test_regression_is_never_balanced() -> None:
 )
 def test_weights_that_sum_to_nothing(labels: Labelling, train: list[list[float]], message: str) -> None:
     with pytest.raises(WeightError, match=message):
-        training_weights(workflow(branch="w"), labels, totals_of(train))
+        training_weights(labels, totals_of(train), used=True)

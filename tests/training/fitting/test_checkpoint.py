@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlaas4hep.config.dump import decisive
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError, OutputError
 from mlaas4hep.features.statistics.specs import Specs
 from mlaas4hep.streaming.files import DataFile, close_files, open_files
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.streaming.scan.result import FileScan, RangeCount, Scan
-from mlaas4hep.training.fitting.checkpoint import checkpoint_folder, checkpointing
+from mlaas4hep.training.fitting.checkpoint import checkpoint_folder, checkpointing, training_key
 from tests.support.written import make_events, model_file, workflow_of, write_ttree
 
 
@@ -27,6 +28,11 @@ def found(met: float) -> Scan:
 
 
 FOUND = found(1.0)
+
+
+def key_of(workflow: Workflow, files: tuple[DataFile, ...], scan: Scan = FOUND) -> dict[str, str]:
+    assert workflow.training is not None
+    return training_key(decisive(workflow), workflow.training.model, workflow.specs, files, scan)
 
 
 class Stopped(Exception):
@@ -59,7 +65,7 @@ def interrupted(destination: Path, workflow: Workflow, files: tuple[DataFile, ..
     """A training that writes a checkpoint (or none) and stops."""
 
     def run() -> None:
-        with checkpointing(destination, workflow, files, FOUND, Collector(), resume=False) as folder:
+        with checkpointing(destination, key_of(workflow, files), Collector(), resume=False) as folder:
             if content is not None:
                 (folder / "epoch").write_text(content)
             raise Stopped
@@ -74,7 +80,7 @@ def test_the_folder_stands_beside_the_bundle(tmp_path: Path) -> None:
 
 
 def test_it_goes_with_the_end_of_the_training(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]) -> None:
-    with checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=False) as folder:
+    with checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=False) as folder:
         assert folder == checkpoint_folder(tmp_path / "out")
         assert [path.name for path in folder.iterdir()] == ["training.json"]
         (folder / "epoch").touch()
@@ -88,19 +94,19 @@ def test_without_a_checkpoint_nothing_stays(tmp_path: Path, workflow: Workflow, 
 
 def test_resume_finds_the_checkpoint(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]) -> None:
     interrupted(tmp_path / "out", workflow, files, content="7")
-    with checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=True) as folder:
+    with checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=True) as folder:
         assert (folder / "epoch").read_text() == "7"
 
 
 def test_without_resume_it_starts_anew(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]) -> None:
     interrupted(tmp_path / "out", workflow, files, content="7")
-    with checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=False) as folder:
+    with checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=False) as folder:
         assert not (folder / "epoch").exists()
 
 
 def test_resume_without_a_checkpoint(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...]) -> None:
     monitor = Collector()
-    with checkpointing(tmp_path / "out", workflow, files, FOUND, monitor, resume=True) as folder:
+    with checkpointing(tmp_path / "out", key_of(workflow, files), monitor, resume=True) as folder:
         assert folder.is_dir()
     assert "no checkpoint is there" in monitor.notes[0]
 
@@ -127,7 +133,7 @@ def test_resume_of_another_configuration(
     other = Workflow.model_validate(settings)
     with (
         pytest.raises(ConfigError, match="is of a training with other data, model or configuration") as caught,
-        checkpointing(tmp_path / "out", other, files, FOUND, Collector(), resume=True),
+        checkpointing(tmp_path / "out", key_of(other, files), Collector(), resume=True),
     ):
         pass
     assert caught.value.where == str(tmp_path / "out.checkpoint")
@@ -140,11 +146,11 @@ def test_resume_of_another_model_or_other_data(tmp_path: Path, workflow: Workflo
     for paths, scan in others:
         with (
             pytest.raises(ConfigError),
-            checkpointing(tmp_path / "out", workflow, paths, scan, Collector(), resume=True),
+            checkpointing(tmp_path / "out", key_of(workflow, paths, scan), Collector(), resume=True),
         ):
             pass
     (tmp_path / "model.py").write_text("# changed\n")
-    with pytest.raises(ConfigError), checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=True):
+    with pytest.raises(ConfigError), checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=True):
         pass
 
 
@@ -157,7 +163,7 @@ def test_what_does_not_matter_to_the_result(
     settings["reading"].update(reading)
     settings["histograms"] = str(tmp_path / "histograms")
     other = Workflow.model_validate(settings)
-    with checkpointing(tmp_path / "out", other, files, FOUND, Collector(), resume=True) as folder:
+    with checkpointing(tmp_path / "out", key_of(other, files), Collector(), resume=True) as folder:
         assert (folder / "epoch").exists()
 
 
@@ -169,7 +175,7 @@ def test_specs_made_anew(tmp_path: Path, workflow: Workflow, files: tuple[DataFi
     specs.write_text("{ }")
     with (
         pytest.raises(ConfigError),
-        checkpointing(tmp_path / "out", configured, files, FOUND, Collector(), resume=True),
+        checkpointing(tmp_path / "out", key_of(configured, files), Collector(), resume=True),
     ):
         pass
 
@@ -180,7 +186,7 @@ def test_a_damaged_key(tmp_path: Path, workflow: Workflow, files: tuple[DataFile
     key = tmp_path / "out.checkpoint" / "training.json"
     assert set(json.loads(key.read_text())) == {"configuration", "events", "files", "model", "specs"}
     key.write_text(text)
-    with pytest.raises(ConfigError), checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=True):
+    with pytest.raises(ConfigError), checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=True):
         pass
 
 
@@ -193,7 +199,7 @@ def test_something_else_is_there(
     (mine / "thesis.tex").write_text("mine")
     with (
         pytest.raises(OutputError, match="something that is not a checkpoint"),
-        checkpointing(tmp_path / "out", workflow, files, FOUND, Collector(), resume=resume),
+        checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=resume),
     ):
         pass
     assert (mine / "thesis.tex").read_text() == "mine"
@@ -203,6 +209,6 @@ def test_a_place_that_cannot_be_made(tmp_path: Path, workflow: Workflow, files: 
     (tmp_path / "file").write_text("x")
     with (
         pytest.raises(OutputError),
-        checkpointing(tmp_path / "file" / "out", workflow, files, FOUND, Collector(), resume=False),
+        checkpointing(tmp_path / "file" / "out", key_of(workflow, files), Collector(), resume=False),
     ):
         pass

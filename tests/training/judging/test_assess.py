@@ -15,8 +15,8 @@ from mlaas4hep.streaming.dataset.dataset import Block, Dataset
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.judging import assess as module
 from mlaas4hep.training.judging.assess import assess
-from mlaas4hep.training.prepare import opened, prepare
 from tests.support.budgets import ROOMY
+from tests.support.workflows import opened, prepare
 from tests.support.written import make_events, workflow_of, write_ttree
 
 
@@ -34,11 +34,10 @@ def dataset_of(paths: dict[str, tuple[Path, str]], **split: float) -> Iterator[t
     with opened(workflow) as files, pytest.MonkeyPatch.context() as patch:
         patch.setattr(scanning, "target_events", lambda _files: 40)
         prepared = prepare(workflow, files, Collector())
-        layout = prepared.layout(workflow, nan=False).layout
-        dataset = Dataset(
-            files, prepared.pipeline, prepared.scan, layout, prepared.labels.target, chunk_size=50, budget=ROOMY
-        )
-        yield dataset, prepared.labels.names
+        layout = prepared.columns(workflow).layout
+        first, labels = prepared.first, prepared.labelled.labels
+        dataset = Dataset(files, first.pipeline, first.scan, layout, labels.target, chunk_size=50, budget=ROOMY)
+        yield dataset, labels.names
 
 
 @pytest.fixture

@@ -51,18 +51,20 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.cli.outputs import Output, check_outputs, write_text
-        from mlaas4hep.prediction.evaluate import evaluate_bundle, samples_for
+        from mlaas4hep.prediction.evaluate import evaluate_bundle
         from mlaas4hep.training.judging.summary import render_summary
 
         samples, label_branch, reading = _data(files, labels, configuration, redirector)
         reading = reading.model_copy(
             update={"workers": workers, **({"format": dtype.value} if dtype else {})},
         )
+        outputs = [Output("--report", report, "report")] if report else []
+        paths = [path for sample in samples for path in sample.files]
+        check_outputs(outputs, [bundle, files, labels, configuration, paths], overwrite=overwrite)
         with load_bundle(bundle) as loaded:
-            workflow = samples_for(loaded, samples, label_branch).model_copy(update={"reading": reading})
-            outputs = [Output("--report", report, "report")] if report else []
-            check_outputs(outputs, [bundle, files, labels, configuration], workflow, overwrite=overwrite)
-            done = evaluate_bundle(loaded, workflow, Terminal(quiet=quiet), trust_code=trust_code)
+            done = evaluate_bundle(
+                loaded, samples, reading, Terminal(quiet=quiet), label_branch=label_branch, trust_code=trust_code
+            )
         if report is not None:
             write_text(report, done.report)
         if as_json:

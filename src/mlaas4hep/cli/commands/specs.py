@@ -90,7 +90,9 @@ def run_specs(
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
     from mlaas4hep.errors.findings import few
-    from mlaas4hep.streaming.scan.summary import scanned
+    from mlaas4hep.streaming.execution import Executor
+    from mlaas4hep.streaming.files import opened
+    from mlaas4hep.streaming.scan.summary import scan_specs
 
     try:
         workflow = Workflow.model_validate(settings)
@@ -101,12 +103,19 @@ def run_specs(
     outputs += [Output("--hists", hists, "folder")] if hists else []
     check_outputs(outputs, given, workflow, overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
-    with scanned(workflow, terminal) as files:
-        found = files.specs
+    with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note) as files:
+        scanned = scan_specs(
+            files,
+            workflow.event_settings,
+            terminal,
+            events=workflow.events,
+            executor=Executor(workflow.reading.threads),
+        )
+        found = scanned.specs
         if hists is not None:
             from mlaas4hep.training.report.raw_histograms import write_raw_histograms
 
-            write_raw_histograms(files, hists, terminal)
+            write_raw_histograms(scanned, hists, terminal)
     text = json.dumps(found.to_json(), indent=2)
     if output is not None:
         write_text(output, text + "\n")

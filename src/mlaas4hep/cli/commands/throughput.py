@@ -78,13 +78,17 @@ def _measure(settings: dict[str, Any], seconds: float, *, quiet: bool) -> Throug
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
+    from mlaas4hep.streaming.files import opened
     from mlaas4hep.streaming.measure.throughput import throughput
 
     try:
         workflow = Workflow.model_validate(settings)
     except ValidationError as error:
         raise config_error(error, "options", Workflow) from error
-    return throughput(workflow, Terminal(quiet=quiet), events=workflow.events, seconds=seconds)
+    terminal, reading = Terminal(quiet=quiet), workflow.reading
+    with opened(workflow.samples, workflow.tree, reading, twins=True, note=terminal.note) as files:
+        wanted, events = workflow.event_settings, workflow.events
+        return throughput(files, wanted, workflow.features, reading, terminal, events=events, seconds=seconds)
 
 
 def _as_json(found: Throughput) -> dict[str, Any]:

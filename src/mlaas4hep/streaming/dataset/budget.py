@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psutil
+
 __all__ = ["Budget"]
 
 _WINDOW = 256 * 2**20
@@ -22,6 +24,11 @@ class Budget:
     """
 
     limit: int
+
+    @staticmethod
+    def of(limit: int | None) -> Budget:
+        """Return the budget of this many bytes; None: a quarter of the machine's memory."""
+        return Budget(limit or psutil.virtual_memory().total // 4)
 
     @property
     def keep(self) -> int:

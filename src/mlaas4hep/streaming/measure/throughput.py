@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from mlaas4hep.config.sections.events import Split
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config.parts import EventSettings
+from mlaas4hep.config.sections.data import Reading
+from mlaas4hep.config.sections.features import Features
 from mlaas4hep.features.normalisation import build_layout
 from mlaas4hep.features.split import TRAIN
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset, Order
 from mlaas4hep.streaming.execution import Executor
-from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.measure.head import Head
 from mlaas4hep.streaming.measure.raw_reading import Step, read_raw
 from mlaas4hep.streaming.monitor import Collector, Monitor
 from mlaas4hep.streaming.process_memory import peak_memory
-from mlaas4hep.streaming.scan.branches import BranchChoice, choose_branches
+from mlaas4hep.streaming.scan.branches import choose_branches
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.streaming.scan.scan import scan
 
@@ -54,37 +54,43 @@ class Throughput:
         return sum(step.seconds for step in self.steps)
 
 
-def throughput(workflow: Workflow, monitor: Monitor, *, events: int, seconds: float) -> Throughput:
+def throughput(
+    files: Sequence[DataFile],
+    settings: EventSettings,
+    features: Features,
+    reading: Reading,
+    monitor: Monitor,
+    *,
+    events: int,
+    seconds: float,
+) -> Throughput:
     """Measure on the first events of each file.
 
     Args:
-        workflow: files, tree, branches, threads, memory limit; labels and training do not matter.
+        files: open ones.
+        settings: what is read of each event; labels, weights and split do not matter.
+        features: how branches become columns.
+        reading: threads, chunks, memory limit.
         monitor: told about progress, and why a step is left out.
-        events: at most so many over all files; -1: as many as the time allows.
-        seconds: about so long in all; reading alone stops after a sixth of it.
+        events: at most this many over all files; -1: as many as the time allows.
+        seconds: about how long it takes in all; reading alone stops after a sixth of it.
 
     Raises:
-        MLaaS4HEPError: a file, tree or branch is missing or damaged, no event is there.
+        MLaaS4HEPError: a branch is missing or damaged, no event is there.
     """
-    files = open_files(workflow.samples, workflow.tree, workflow.reading, twins=True, note=monitor.note)
-    try:
-        choice = choose_branches(files, workflow)
-        names = _pipeline(choice, workflow).needed
-        _compile(files, choice, workflow)
-        executor = Executor(workflow.reading.threads)
-        raw, heads = read_raw(files, names, executor, events, seconds / RAW_SHARE, monitor)
-        rest, columns = _steps(heads, choice, workflow, raw, monitor)
-        return Throughput((raw, *rest), len(heads), len(names), columns, executor.workers)
-    finally:
-        close_files(files)
+    choice = choose_branches(files, settings)
+    pipeline = Pipeline.of(choice, replace(settings.unsplit(), label_branch=None, weight_branch=None, negative="keep"))
+    _compile(files, pipeline, features, reading)
+    raw, heads = read_raw(files, pipeline.needed, Executor(reading.threads), events, seconds / RAW_SHARE, monitor)
+    rest, columns = _steps(heads, pipeline, features, reading, raw, monitor)
+    return Throughput((raw, *rest), len(heads), len(pipeline.needed), columns, reading.threads)
 
 
 def _steps(
-    files: Sequence[DataFile], choice: BranchChoice, workflow: Workflow, raw: Step, monitor: Monitor
+    files: Sequence[DataFile], pipeline: Pipeline, features: Features, reading: Reading, raw: Step, monitor: Monitor
 ) -> tuple[list[Step], int]:
     """Specs, chunks, cached chunks; and the number of feature columns."""
-    pipeline = _pipeline(choice, workflow)
-    executor = Executor(workflow.reading.threads)
+    executor = Executor(reading.threads)
     steps: list[Step] = []
 
     def step(name: str, work: Callable[[], int]) -> None:
@@ -100,11 +106,16 @@ def _steps(
         return 0
 
     step("specs", specs)
-    layout = build_layout(found[0].specs, workflow.features, nan=False).layout
-    budget = Budget(workflow.reading.memory_limit or psutil.virtual_memory().total // 4)
-    chunk_size = workflow.reading.chunk_size
+    layout = build_layout(found[0].specs, features, nan=False).layout
     dataset = Dataset(
-        files, pipeline, found[0], layout, _no_target, chunk_size=chunk_size, executor=executor, budget=budget
+        files,
+        pipeline,
+        found[0],
+        layout,
+        _no_target,
+        chunk_size=reading.chunk_size,
+        executor=executor,
+        budget=Budget.of(reading.memory_limit),
     )
 
     def epoch(number: int, title: str) -> int:
@@ -118,7 +129,7 @@ def _steps(
     try:
         step("chunks", lambda: epoch(0, "chunks"))
         needed = dataset.bytes_of(found[0].used)
-        if needed <= budget.keep:
+        if needed <= dataset.budget.keep:
             step("cached", lambda: epoch(1, "cached epoch"))
         else:
             monitor.note(f"no cached epoch: {needed / 1e6:.0f} MB do not stay in memory within the memory limit")
@@ -127,25 +138,12 @@ def _steps(
     return steps, layout.model_width
 
 
-def _compile(files: Sequence[DataFile], choice: BranchChoice, workflow: Workflow) -> None:
+def _compile(files: Sequence[DataFile], pipeline: Pipeline, features: Features, reading: Reading) -> None:
     """Go through all steps with a few events, so that no clock sees compilation or imports."""
     file = next((file for file in files if file.source.entries), None)
     if file is not None:
         head = replace(file, source=Head(file.source, min(WARM, file.source.entries)))
-        _steps([head], choice, workflow, Step("raw", WARM, 1.0, 0, None, 0, 0), Collector())
-
-
-def _pipeline(choice: BranchChoice, workflow: Workflow) -> Pipeline:
-    return Pipeline(
-        preprocessing=choice.preprocessing,
-        features=choice.features,
-        identifier=choice.identifier,
-        label_branch=None,
-        weight_branch=None,
-        negative="keep",
-        split=Split(validation=0.0, test=0.0),
-        missing=workflow.features.missing,
-    )
+        _steps([head], pipeline, features, reading, Step("raw", WARM, 1.0, 0, None, 0, 0), Collector())
 
 
 def _no_target(labels: NDArray[Any]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config.parts import EventSettings
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, MLaaS4HEPError, UnsupportedBranchError
 from mlaas4hep.errors.findings import Findings, few
 from mlaas4hep.features.preprocess import Preprocessing
@@ -71,12 +71,12 @@ def names_event(name: str) -> bool:
     return _OF_EVENT.fullmatch(name, owner.end() if owner else 0) is not None
 
 
-def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lost: bool = False) -> BranchChoice:
+def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, without_lost: bool = False) -> BranchChoice:
     """Decide from the configuration and the files' branches.
 
     Args:
         files: open ones.
-        workflow: the configuration.
+        settings: what the user wants of each event.
         without_lost: do without features whose numbers are missing or damaged in the files.
 
     Raises:
@@ -91,38 +91,38 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
     lost = lost_branches(files)
     numeric = {name: branch.kind for name, branch in union.items() if branch.kind != "unsupported"}
     try:
-        preprocessing = Preprocessing.build(workflow.variables, workflow.selection, numeric)
+        preprocessing = Preprocessing.build(settings.variables, settings.selection, numeric)
     except MLaaS4HEPError:
-        texts = [*(step.expression for step in workflow.variables), *(cut.expression for cut in workflow.selection)]
+        texts = [*(step.expression for step in settings.variables), *(cut.expression for cut in settings.selection)]
         words = {word for text in texts for word in _WORD.findall(text)}
         if words & lost.keys():
             raise lost_error({name: lost[name] for name in lost if name in words}) from None
         raise
-    identifier = _identifier(files, workflow)
+    identifier = _identifier(files, settings)
     special: dict[str | None, str] = {
         **{name: "an identifier" for name in (*union, *identifier) if name in identifier or names_event(name)},
-        workflow.weights.branch: "the weight",
-        workflow.label_branch: "the label",
+        settings.weight_branch: "the weight",
+        settings.label_branch: "the label",
     }
     warned = Findings()
-    features, left_out = _features(union, workflow, files[0].path, special, lost, warned)
+    features, left_out = _features(union, settings, files[0].path, special, lost, warned)
     gone = {name: lost[name] for name in features if name in lost}
     if gone and (not without_lost or len(gone) == len(features)):
         raise lost_error(gone)
     features = [name for name in features if name not in gone]
-    exclude = Patterns(workflow.features.exclude)
-    features += [v.name for v in workflow.variables if not exclude.match(v.name) and v.name not in special]
+    exclude = Patterns(settings.exclude)
+    features += [v.name for v in settings.variables if not exclude.match(v.name) and v.name not in special]
     if not features:
         raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
-    known = [*union, *(variable.name for variable in workflow.variables)]
-    for pattern in workflow.features.exclude:
+    known = [*union, *(variable.name for variable in settings.variables)]
+    for pattern in settings.exclude:
         if not Patterns((pattern,)).match_any(known):
             warned.add("exclude names what matches no branch", pattern)
-    used = [*features, *identifier, *filter(None, [workflow.weights.branch])]
-    needed = preprocessing.needed([*used, *filter(None, [workflow.label_branch])])
+    used = [*features, *identifier, *filter(None, [settings.weight_branch])]
+    needed = preprocessing.needed([*used, *filter(None, [settings.label_branch])])
     for file in files:
         labelled = file.sample.label is not None
-        _require(file, preprocessing.needed(used) if labelled else needed, union, skip_kind=workflow.label_branch)
+        _require(file, preprocessing.needed(used) if labelled else needed, union, skip_kind=settings.label_branch)
     found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
     text = f"identifiers, which are not features: {few(found)} (features.include takes one by its name)"
     check_meaning(files, needed)
@@ -140,18 +140,18 @@ def choose_branches(files: Sequence[DataFile], workflow: Workflow, *, without_lo
 
 def _features(
     branches: Mapping[str, Branch],
-    workflow: Workflow,
+    settings: EventSettings,
     path: str,
     special: Mapping[str | None, str],
     lost: Container[str],
     warned: Findings,
 ) -> tuple[list[str], dict[str, str]]:
-    include, exclude = workflow.features.include, workflow.features.exclude
+    include, exclude = settings.include, settings.exclude
     chosen: list[str] = []
     left_out: dict[str, str] = {}
     for pattern in include:
         if pattern not in branches and not Patterns((pattern,)).match_any(branches):
-            if any(variable.name == pattern for variable in workflow.variables):
+            if any(variable.name == pattern for variable in settings.variables):
                 continue
             raise missing_branch(pattern, path, branches)
         branch = branches.get(pattern)
@@ -162,12 +162,12 @@ def _features(
                 hint="leave it out of features.include",
             )
     asked_for, included, excluded = frozenset(include), Patterns(include), Patterns(exclude)
-    known = {*DEFAULT_IDENTIFIER, *(workflow.identifier or ()), workflow.weights.branch, workflow.label_branch}
+    known = {*DEFAULT_IDENTIFIER, *(settings.identifier or ()), settings.weight_branch, settings.label_branch}
     for name, branch in branches.items():
         asked = name in asked_for
         if excluded.match(name) or (include and not asked and not included.match(name)):
             continue
-        if name in special and not (asked and name != workflow.label_branch):
+        if name in special and not (asked and name != settings.label_branch):
             if asked or name not in known:
                 left_out[name] = f"is {special[name]}"
         elif branch.kind == "unsupported" and name not in lost:
@@ -179,9 +179,9 @@ def _features(
     return chosen, left_out
 
 
-def _identifier(files: Sequence[DataFile], workflow: Workflow) -> tuple[str, ...]:
-    if workflow.identifier is not None:
-        return workflow.identifier
+def _identifier(files: Sequence[DataFile], settings: EventSettings) -> tuple[str, ...]:
+    if settings.identifier is not None:
+        return settings.identifier
     names = DEFAULT_IDENTIFIER
     kinds = [file.source.branches[name].kind for file in files for name in names if name in file.source.branches]
     return names if kinds == ["flat"] * len(files) * len(names) else ()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.config.parts import EventSettings
 from mlaas4hep.config.sections.events import Split
 from mlaas4hep.errors import ExpressionError, LabelError, UnsupportedBranchError, WeightError
 from mlaas4hep.features.columns import Column, Jagged
@@ -19,6 +20,7 @@ from mlaas4hep.features.split import identity_hash, parts_of
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.readers.base import Branch
+from mlaas4hep.streaming.scan.branches import BranchChoice
 
 __all__ = ["Pipeline", "Selected"]
 
@@ -78,6 +80,20 @@ class Pipeline:
     negative: Literal["keep", "abs", "drop", "error"]
     split: Split
     missing: tuple[float, ...] = ()
+
+    @staticmethod
+    def of(branches: BranchChoice, settings: EventSettings) -> Pipeline:
+        """Return the pipeline of the branches that were chosen by these settings."""
+        return Pipeline(
+            preprocessing=branches.preprocessing,
+            features=branches.features,
+            identifier=branches.identifier,
+            label_branch=settings.label_branch,
+            weight_branch=settings.weight_branch,
+            negative=settings.negative,
+            split=settings.split,
+            missing=settings.missing,
+        )
 
     @property
     def selects(self) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlaas4hep.config.sections.events import Split
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config.parts import EventSettings
 from mlaas4hep.errors import BranchReadError
 from mlaas4hep.errors.findings import Findings
 from mlaas4hep.features.cutflow import render
@@ -17,7 +15,7 @@ from mlaas4hep.features.statistics.branch import number_text
 from mlaas4hep.features.statistics.sentinels import warning_of
 from mlaas4hep.features.statistics.specs import Specs, legacy_specs
 from mlaas4hep.streaming.execution import Executor
-from mlaas4hep.streaming.files import DataFile, close_files, open_files
+from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.scan.branches import choose_branches
@@ -25,7 +23,7 @@ from mlaas4hep.streaming.scan.pipeline import Pipeline, Selected
 from mlaas4hep.streaming.scan.result import Scan, cutflows_of
 from mlaas4hep.streaming.scan.scan import scan
 
-__all__ = ["FileSpecs", "Scanned", "scanned", "specs_of_files"]
+__all__ = ["FileSpecs", "Scanned", "scan_specs"]
 
 
 @dataclass(frozen=True)
@@ -99,65 +97,47 @@ class Scanned:
                 advance(len(task), "")
 
 
-def specs_of_files(workflow: Workflow, monitor: Monitor) -> FileSpecs:
-    """One pass over all files of a workflow; see `scanned`."""
-    with scanned(workflow, monitor) as found:
-        return found.specs
+def scan_specs(
+    files: tuple[DataFile, ...], settings: EventSettings, monitor: Monitor, *, events: int, executor: Executor
+) -> Scanned:
+    """Go over all files once; labels and split do not matter.
 
-
-@contextmanager
-def scanned(workflow: Workflow, monitor: Monitor) -> Iterator[Scanned]:
-    """One pass over all files of a workflow; its labels, split and training do not matter.
+    Args:
+        files: open ones.
+        settings: what is read of each event.
+        monitor: told about progress and what was decided.
+        events: events to use after the cuts over all files; -1: all.
+        executor: reads the ranges.
 
     Raises:
-        MLaaS4HEPError: a file or branch is missing, no event passes.
+        MLaaS4HEPError: a branch is missing, no event passes.
     """
-    files = open_files(workflow.samples, workflow.tree, workflow.reading, note=monitor.note)
-    try:
-        branches = choose_branches(files, workflow, without_lost=True)
-        left_out = Findings()
-        for name, reason in branches.left_out.items():
-            left_out.add(f"left out ({reason})", name)
-        for line in (*left_out.lines(), *branches.notes):
-            monitor.note(line)
-        for warning in branches.warnings:
-            monitor.warn(warning)
-        pipeline = Pipeline(
-            preprocessing=branches.preprocessing,
-            features=branches.features,
-            identifier=(),
-            label_branch=None,
-            weight_branch=workflow.weights.branch,
-            negative=workflow.weights.negative,
-            split=Split(validation=0.0, test=0.0),
-            missing=workflow.features.missing,
-        )
-        pipeline, found, lost = _scan(files, pipeline, workflow, monitor)
-        if pipeline.selects:
-            monitor.note(render(cutflows_of(files, found.files)))
-        suspicion = warning_of(found.specs.values, workflow.features.missing)
-        if suspicion:
-            monitor.warn(suspicion)
-        yield Scanned(files, pipeline, found, Executor(workflow.reading.threads), branches.lost | lost)
-    finally:
-        close_files(files)
+    branches = choose_branches(files, settings, without_lost=True)
+    left_out = Findings()
+    for name, reason in branches.left_out.items():
+        left_out.add(f"left out ({reason})", name)
+    for line in (*left_out.lines(), *branches.notes):
+        monitor.note(line)
+    for warning in branches.warnings:
+        monitor.warn(warning)
+    pipeline = replace(Pipeline.of(branches, settings.unsplit()), identifier=(), label_branch=None)
+    pipeline, found, lost = _scan(files, pipeline, monitor, events=events, executor=executor)
+    if pipeline.selects:
+        monitor.note(render(cutflows_of(files, found.files)))
+    suspicion = warning_of(found.specs.values, settings.missing)
+    if suspicion:
+        monitor.warn(suspicion)
+    return Scanned(files, pipeline, found, executor, branches.lost | lost)
 
 
 def _scan(
-    files: tuple[DataFile, ...], pipeline: Pipeline, workflow: Workflow, monitor: Monitor
+    files: tuple[DataFile, ...], pipeline: Pipeline, monitor: Monitor, *, events: int, executor: Executor
 ) -> tuple[Pipeline, Scan, dict[str, str]]:
     """One pass; another one without the branches that turn out to be damaged, if nothing but features needs them."""
     lost: dict[str, str] = {}
     while True:
         try:
-            found = scan(
-                files,
-                pipeline,
-                events=workflow.events,
-                executor=Executor(workflow.reading.threads),
-                count_labels=False,
-                monitor=monitor,
-            )
+            found = scan(files, pipeline, events=events, executor=executor, count_labels=False, monitor=monitor)
         except BranchReadError as error:
             steps = pipeline.preprocessing
             features = tuple(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.config.fields import Label
-from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.config.sections.data import Sample
 from mlaas4hep.errors import LabelError
 from mlaas4hep.streaming.readers.tables.csv_header import is_number
 from mlaas4hep.training.events.base import Task
@@ -84,18 +84,17 @@ class Labelling:
         return indices[inverse]
 
 
-def check_labels(workflow: Workflow) -> None:
-    """Refuse labels that cannot work, before anything is read.
+def check_labels(samples: Sequence[Sample], label_branch: str | None, task: Task | None) -> None:
+    """Refuse labels of samples that cannot work, before anything is read; where a branch holds labels, they can.
 
     Raises:
         LabelError: one class only, or no number where regression needs one.
     """
-    task = workflow.training.task if workflow.training else None
-    if workflow.label_branch is not None:
+    if label_branch is not None:
         return
-    labels = [sample.label for sample in workflow.samples]
+    labels = [sample.label for sample in samples]
     if task == "regression":
-        for sample in workflow.samples:
+        for sample in samples:
             if isinstance(sample.label, str):
                 raise LabelError(
                     f"label {sample.label!r} is not a number, but the task is regression",

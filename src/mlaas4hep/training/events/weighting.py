@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.config.sections.events import Split
-from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import NoEventsError, SplitError, WeightError
 from mlaas4hep.features.split import PARTS, TRAIN
 from mlaas4hep.features.statistics.exact import ExactSum
@@ -83,15 +82,21 @@ def class_totals(found: Mapping[Hashable, ClassCount], labels: Labelling, split:
     return ClassTotals(events, np.array([[part.value() for part in row] for row in sums]))
 
 
-def training_weights(workflow: Workflow, labels: Labelling, totals: ClassTotals) -> TrainingWeights:
+def training_weights(
+    labels: Labelling, totals: ClassTotals, *, used: bool, balance: bool | None = None
+) -> TrainingWeights:
     """Decide the factors from the training part's totals.
+
+    Args:
+        labels: the classes.
+        totals: of each class.
+        used: whether events have weights of their own.
+        balance: give every class the same sum of weights; None: if weights are used.
 
     Raises:
         WeightError: the weights of a class sum to zero or less.
     """
-    used = workflow.weights.branch is not None or any(sample.weight != 1.0 for sample in workflow.samples)
-    wish = workflow.weights.balance
-    balanced = bool(labels.classes) and (used if wish is None else wish)
+    balanced = bool(labels.classes) and (used if balance is None else balance)
     sums = totals.weights[:, TRAIN]
     for row in np.flatnonzero(sums <= 0):
         name = f"class {labels.names[row]}" if labels.classes else "all events"

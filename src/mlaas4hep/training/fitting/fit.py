@@ -1,47 +1,39 @@
-"""Build the user's model and fit it: from a prepared workflow to a trained model with its learning curves."""
+"""Fit the user's model: from the first pass to a trained model with its learning curves."""
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.features.layout import Layout
+from mlaas4hep.config.sections.data import Reading
+from mlaas4hep.config.sections.training import Training
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.features.split import TRAIN, VALIDATION
 from mlaas4hep.frameworks.target import TargetScale
-from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.dataset import Dataset
-from mlaas4hep.streaming.dataset.keys import rows_key
-from mlaas4hep.streaming.dataset.rows import target_dtype
-from mlaas4hep.streaming.dataset.store import DiskStore
-from mlaas4hep.streaming.execution import Executor
-from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.monitor import Advance, Monitor
 from mlaas4hep.streaming.process_memory import give_back
-from mlaas4hep.training.backends import backend_for, backends
 from mlaas4hep.training.backends.base import Backend, FitSettings, History, Progress
+from mlaas4hep.training.events.base import Events
+from mlaas4hep.training.events.first_pass import FirstPass
+from mlaas4hep.training.events.labelled import Labelled
 from mlaas4hep.training.events.memory import check_memory
 from mlaas4hep.training.events.outputs import OutputKind, find_output
 from mlaas4hep.training.events.part import PartEvents
 from mlaas4hep.training.events.target import Standardised, target_scale
 from mlaas4hep.training.fitting import giveaway
+from mlaas4hep.training.fitting.dataset import open_dataset
+from mlaas4hep.training.fitting.model import Untrained
 from mlaas4hep.training.fitting.rehearsal import few_of, rehearse
-from mlaas4hep.training.prepare import Prepared, memory_limit
-from mlaas4hep.training.user_code.imports import importing
-from mlaas4hep.training.user_code.model_source import convolves, frameworks_wanted
-from mlaas4hep.training.user_code.tensorflow_start import quiet_tensorflow, without_onednn
-from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 
-__all__ = ["Trained", "load_user_module", "open_dataset", "train"]
+__all__ = ["Trained", "fit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +41,16 @@ class Trained:
     """A trained model and what belongs to it.
 
     Attributes:
+        first: the first pass over its files.
+        labelled: labels and weights of its events.
         predict: transformed rows to scores.
         output: what the scores are.
         target: how the target of a regression was shifted and scaled for the training; None for not at all.
         waiting: share of the time after the first epoch that the training waited for events; None without a second.
     """
 
+    first: FirstPass
+    labelled: Labelled
     model: Any
     backend: Backend
     history: History
@@ -66,58 +62,57 @@ class Trained:
     target: TargetScale | None = None
 
 
-def load_user_module(workflow: Workflow, monitor: Monitor) -> ModuleType:
-    """Run the user's file, with numpy's and Python's random numbers seeded; then seed the frameworks it wants.
+def fit(
+    untrained: Untrained,
+    first: FirstPass,
+    labelled: Labelled,
+    training: Training,
+    reading: Reading,
+    checkpoint: Path,
+    monitor: Monitor,
+    *,
+    resume: bool = False,
+) -> Trained:
+    """Fit the model to the training events; the caller closes the data set of the result.
+
+    Args:
+        untrained: the model and its columns.
+        first: the first pass.
+        labelled: labels and weights.
+        training: epochs, batches, seed and so on.
+        reading: chunks, threads, memory limit.
+        checkpoint: folder for checkpoints.
+        monitor: told about progress.
+        resume: continue from the checkpoint.
 
     Raises:
-        ModelFileError: the file is at fault.
-        FrameworkMissingError: a framework is not installed.
+        MLaaS4HEPError: the events do not fit into memory, or the model cannot be trained or written.
     """
-    training = workflow.training
-    assert training is not None
-    wanted = frameworks_wanted(training.model) if training.model.is_file() else set()
-    if "keras" in wanted and convolves(training.model):
-        without_onednn()
-    random.seed(training.seed)
-    np.random.seed(training.seed)  # noqa: NPY002 - what user code draws from
-    with importing(), quiet_tensorflow():
-        module = load_model_file(training.model, warn=monitor.warn)
-        for name, backend in backends().items():
-            if name in wanted:
-                backend.seed(training.seed, training.threads)
-    return module
-
-
-def train(
-    workflow: Workflow, prepared: Prepared, module: ModuleType, checkpoint: Path, monitor: Monitor, *, resume: bool
-) -> Trained:
-    """Build and fit the model."""
-    training = workflow.training
-    assert training is not None
-    choice = prepared.layout(workflow, nan=False)
-    if workflow.specs is not None:
-        monitor.note(f"{workflow.specs}: its dimensions and ranges are used, as asked for")
-    model = build_model(module, choice.layout.model_width, warn=monitor.warn)
-    backend = backend_for(model)
-    if backend.takes_missing(model):
-        choice = prepared.layout(workflow, nan=True)
-    for note in choice.notes:
-        monitor.note(note)
-    for warning in choice.warnings:
-        monitor.warn(warning)
+    backend, choice, task = untrained.backend, untrained.choice, labelled.labels.task
     with ExitStack() as stack:
-        dataset = open_dataset(workflow, prepared, choice.layout)
+        dataset = open_dataset(first, labelled.labels, choice.layout, reading)
         stack.callback(dataset.close)
-        given_away = giveaway.warning_of(dataset, prepared.labels)
+        given_away = giveaway.warning_of(dataset, labelled.labels)
         if given_away:
             monitor.warn(given_away)
         check_memory(dataset)
-        events = {part: _part(workflow, prepared, dataset, part) for part in (TRAIN, VALIDATION)}
-        passes = backend.passes(model, training.epochs, module)
-        with monitor.stage("training", events[TRAIN].size * passes if passes else None) as advance:
+
+        def part(index: int) -> PartEvents:
+            return PartEvents(
+                dataset,
+                index,
+                labelled.weights,
+                shuffle=training.shuffle and index == TRAIN,
+                seed=training.seed,
+                memory_limit=dataset.budget.limit,
+            )
+
+        events, validation = part(TRAIN), part(VALIDATION)
+        passes = backend.passes(untrained.model, training.epochs, untrained.module)
+        with monitor.stage("training", events.size * passes if passes else None) as advance:
             settings = FitSettings(
-                task=prepared.labels.task,
-                classes=len(prepared.labels.classes),
+                task=task,
+                classes=len(labelled.labels.classes),
                 epochs=training.epochs,
                 batch_size=training.batch_size,
                 shuffle=training.shuffle,
@@ -128,76 +123,51 @@ def train(
                 verbose=training.verbose,
                 checkpoint=checkpoint,
                 resume=resume,
-                progress=_progress(events[TRAIN].size, advance, monitor.note, training.verbose),
+                progress=_progress(events.size, advance, monitor.note, training.verbose),
                 warn=monitor.warn,
                 alert=monitor.alert,
-                module=module,
+                module=untrained.module,
                 columns=choice.layout.model_columns,
-                memory_limit=memory_limit(workflow),
+                memory_limit=dataset.budget.limit,
             )
-            target = None
-            probe = _part(workflow, prepared, dataset, TRAIN)  # one of its own: it counts the times through
-            few = few_of(probe, settings.classes)
-            if few is not None:
-                rehearse(backend, model, few, settings, training.model)
-            if settings.task == "regression":
-                width = choice.layout.model_width
-                target = target_scale(probe, lambda: backend.takes_any_target(model, width, settings), monitor.warn)
-            seen = {part: found if target is None else Standardised(found, target) for part, found in events.items()}
-            fitted, history = backend.fit(model, seen[TRAIN], seen[VALIDATION], settings)
+            probe = part(TRAIN)  # one of its own: it counts the times through
+            target = _rehearsed(untrained, probe, settings, training.model)
+
+            def seen(part: PartEvents) -> Events:
+                return part if target is None else Standardised(part, target)
+
+            fitted, history = backend.fit(untrained.model, seen(events), seen(validation), settings)
         sys.stdout.flush()
         give_back()
-        if events[TRAIN].passes and dataset.chunk_size != workflow.reading.chunk_size:
+        if events.passes and dataset.chunk_size != reading.chunk_size:
             monitor.alert(f"chunks had {dataset.chunk_size} events: more do not fit into the memory limit")
-        task = prepared.labels.task
 
         def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
             scores = backend.predict(fitted, x, task)
             return scores if target is None else target.back(scores)
 
-        waiting = events[TRAIN].waiting
-        tried = events[VALIDATION] if events[VALIDATION].size else events[TRAIN]
+        tried = validation if validation.size else events
+        waiting = events.waiting
         output = find_output(backend.output(fitted, task), predict, tried, task, monitor.warn)
         stack.pop_all()
     choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
-    return Trained(fitted, backend, history, choice, dataset, predict, waiting, output, target)
+    return Trained(first, labelled, fitted, backend, history, choice, dataset, predict, waiting, output, target)
 
 
-def open_dataset(workflow: Workflow, prepared: Prepared, layout: Layout) -> Dataset:
-    """All selected events, as the configuration wants them read and kept."""
-    store = None
-    labels = prepared.labels
-    if prepared.cache is not None:
-        key = rows_key(prepared.key, layout, [labels.task, labels.classes, labels.text])
-        ranges = [found for _, found in prepared.scan.ranges]
-        store = DiskStore(prepared.cache, key, ranges, layout.width, target_dtype(labels.target))
-    return Dataset(
-        prepared.files,
-        prepared.pipeline,
-        prepared.scan,
-        layout,
-        labels.target,
-        chunk_size=workflow.reading.chunk_size,
-        executor=Executor(workflow.reading.threads),
-        budget=Budget(memory_limit(workflow)),
-        store=store,
+def _rehearsed(untrained: Untrained, probe: PartEvents, settings: FitSettings, source: Path) -> TargetScale | None:
+    """Try the model on a few events; return how the target of a regression is shifted and scaled, or None."""
+    few = few_of(probe, settings.classes)
+    if few is not None:
+        rehearse(untrained.backend, untrained.model, few, settings, source)
+    if settings.task != "regression":
+        return None
+    width = untrained.choice.layout.model_width
+    return target_scale(
+        probe, lambda: untrained.backend.takes_any_target(untrained.model, width, settings), settings.warn
     )
 
 
-def _part(workflow: Workflow, prepared: Prepared, dataset: Dataset, part: int) -> PartEvents:
-    training = workflow.training
-    assert training is not None
-    return PartEvents(
-        dataset,
-        part,
-        prepared.weights,
-        shuffle=training.shuffle and part == TRAIN,
-        seed=training.seed,
-        memory_limit=memory_limit(workflow),
-    )
-
-
-def _progress(size: int, advance: Callable[[int, str], None], note: Callable[[str], None], verbose: int) -> Progress:
+def _progress(size: int, advance: Advance, note: Callable[[str], None], verbose: int) -> Progress:
     """What a backend calls; counts on from the place it reached, of ``size`` events an epoch.
 
     With ``verbose`` 1 the figures of each epoch get a line of their own, with 2 those of each chunk as well.

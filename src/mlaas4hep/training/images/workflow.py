@@ -24,7 +24,7 @@ from mlaas4hep.training.images.settings import ImageSettings
 from mlaas4hep.training.images.table import LabelledImage, Table, read_table
 from mlaas4hep.training.metrics.compute import evaluate
 from mlaas4hep.training.metrics.parts import Part
-from mlaas4hep.training.publish import package_versions
+from mlaas4hep.training.publishing.packages import package_versions
 
 __all__ = ["ImageResult", "split_images", "train_on_images"]
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.features.layout import FeatureBranch, Layout
+from mlaas4hep.features.statistics.specs import Specs
 
-__all__ = ["Histograms", "Panel", "file_names"]
+__all__ = ["Histograms", "Panel", "file_names", "ranges_of"]
 
 Range = tuple[float, float]
 
@@ -73,6 +74,11 @@ class Panel:
                 for index, name in enumerate(classes)
             },
         }
+
+
+def ranges_of(specs: Specs) -> dict[str, Range]:
+    """Return the smallest and the largest value of each branch that has one."""
+    return {name: (part.values.low, part.values.high) for name, part in specs.branches.items() if part.values.real}
 
 
 class Histograms:
