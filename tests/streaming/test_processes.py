@@ -113,7 +113,7 @@ def test_specs_and_chunks(processes: Executor, tmp_path: Path, suffix: str, even
 def test_variables_and_cuts(processes: Executor, tmp_path: Path) -> None:
     with opened(tmp_path) as files:
         paths = {file.sample.name: (Path(file.path), file.sample.name) for file in files}
-        choice = choose_branches(files, workflow_of(paths, variables=VARIABLES, selection=list(CUTS)))
+        choice = choose_branches(files, workflow_of(paths, variables=VARIABLES, selection=list(CUTS)).event_settings)
         pipeline = replace(plain_pipeline(), preprocessing=choice.preprocessing, features=choice.features)
         states = [
             scan_to_state(scan(files, pipeline, events=60, executor=executor, monitor=Collector()))
