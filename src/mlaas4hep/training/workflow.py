@@ -142,9 +142,9 @@ def _run(
         labels = labelled.labels
         key = training_key(decisive(workflow), training.model, workflow.specs, files, first.scan)
         with checkpointing(destination, key, monitor, resume=resume) as checkpoint:
+            untrained = build(module, partial(choose_columns, first, workflow.features, specs), monitor)
             if specs is not None:
                 monitor.note(f"{workflow.specs}: its dimensions and ranges are used, as asked for")
-            untrained = build(module, partial(choose_columns, first, workflow.features, specs), monitor)
             trained = fit(untrained, first, labelled, training, reading, checkpoint, monitor, resume=resume)
             with closing(trained.dataset):
                 threshold = threshold_of(trained, training.threshold, monitor)
