@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ConversionError
-from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.framework import Framework, ModelFormat, NativeFile
 from mlaas4hep.frameworks.recognition.peek import Peek
 from mlaas4hep.frameworks.scorer import Loading, Predict
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES, Tensors, TensorSpec
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlaas4hep.bundle.manifest import Manifest
-from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES
 
 __all__ = ["BODY", "MAX_BATCH", "config_pbtxt", "labels_txt", "largest_batch", "params_json"]
 
@@ -43,12 +43,12 @@ def params_json(manifest: Manifest) -> dict[str, Any]:
         "model": "model.onnx" if manifest.served == "onnx" else "native",
         "labels": "labels.txt",
         "op": "",
-        "input_name": INPUT,
-        "output_name": OUTPUT,
+        "input_name": FEATURES,
+        "output_name": SCORES,
         "img_channels": 0,
         "options": [],
-        "input_node": INPUT,
-        "output_node": OUTPUT,
+        "input_node": FEATURES,
+        "output_node": SCORES,
         "description": f"{manifest.framework} model, {manifest.task}: {columns}",
         "timestamp": manifest.created,
     }
@@ -67,8 +67,8 @@ def config_pbtxt(manifest: Manifest) -> str:
         f"name: {quoted(manifest.name)}\n"
         f"{runtime}\n"
         f"max_batch_size: {largest_batch(4 * columns, 4 * manifest.width)}\n"
-        f"input [\n  {{\n    name: {quoted(INPUT)}\n    data_type: TYPE_FP32\n    dims: [ {columns} ]\n  }}\n]\n"
-        f"output [\n  {{\n    name: {quoted(OUTPUT)}\n    data_type: TYPE_FP32\n    dims: [ {manifest.width} ]\n"
+        f"input [\n  {{\n    name: {quoted(FEATURES)}\n    data_type: TYPE_FP32\n    dims: [ {columns} ]\n  }}\n]\n"
+        f"output [\n  {{\n    name: {quoted(SCORES)}\n    data_type: TYPE_FP32\n    dims: [ {manifest.width} ]\n"
         '    label_filename: "labels.txt"\n  }\n]\n'
         "dynamic_batching { }\n"
     )

@@ -23,6 +23,7 @@ from mlaas4hep.bundle.sections import (
 )
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES, TensorSpec
 
 __all__ = ["SCHEMA_VERSION", "Manifest", "bundle_name", "manifest_schema", "now", "read_manifest"]
 
@@ -126,6 +127,15 @@ class Manifest(Section):
         if len(self.classes) == 2 and self.width == 1:
             return (self.signal or self.classes[1],)
         return self.classes if len(self.classes) == self.width else ()
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, TensorSpec]:
+        """Input and output of the served model: raw feature columns float32 [N, D], scores float32 [N, K]."""
+        columns, names = self.layout.columns, self.score_names
+        return (
+            TensorSpec(FEATURES, "float32", (-1, len(columns)), columns),
+            TensorSpec(SCORES, "float32", (-1, self.width), names),
+        )
 
     def to_json(self) -> bytes:
         """The bytes of ``manifest.json``: fields in the order of the schema, free sections sorted."""

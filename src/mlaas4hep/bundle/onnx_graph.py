@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.bundle.onnx_clean import clean, number
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.layout import Layout
+from mlaas4hep.frameworks.onnx.clean import clean, number
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["INPUT", "OUTPUT", "compose", "to_bytes"]
+__all__ = ["compose", "to_bytes"]
 
-INPUT = "features"
-OUTPUT = "scores"
 OLDEST_OPSET = 13
 DEFAULT_OPSET = 17
 
@@ -49,14 +48,14 @@ def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
     clean(model)
     graph = model.graph
     inner = "model/x"
-    number(model, "model/", {graph.input[0].name: inner, graph.output[0].name: OUTPUT})
+    number(model, "model/", {graph.input[0].name: inner, graph.output[0].name: SCORES})
     nodes, constants = _transform(layout, inner, "layout")
     nodes.extend(graph.node)
     constants.extend(graph.initializer)
     del graph.node[:], graph.initializer[:], graph.input[:]
     graph.node.extend(nodes)
     graph.initializer.extend(constants)
-    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", layout.width]))
+    graph.input.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", layout.width]))
     graph.output[0].type.tensor_type.shape.dim[0].dim_param = "N"
     graph.name = "mlaas4hep"
     try:
@@ -134,11 +133,11 @@ def _transform(layout: Layout, result: str, prefix: str) -> tuple[list[onnx.Node
         return output
 
     largest = constant("largest", np.array(np.finfo(np.float32).max, dtype=np.float32))
-    real = node("LessOrEqual", [node("Abs", [INPUT], "magnitude"), largest], "finite")
+    real = node("LessOrEqual", [node("Abs", [FEATURES], "magnitude"), largest], "finite")
     for index, value in enumerate(_sentinels(layout)):
-        same = node("Equal", [INPUT, constant(f"missing_{index}", value)], f"is_missing_{index}")
+        same = node("Equal", [FEATURES, constant(f"missing_{index}", value)], f"is_missing_{index}")
         real = node("And", [real, node("Not", [same], f"is_not_missing_{index}")], f"real_{index}")
-    shifted = node("Sub", [INPUT, constant("offset", layout.expand("offset"))], "shifted")
+    shifted = node("Sub", [FEATURES, constant("offset", layout.expand("offset"))], "shifted")
     scaled = node("Mul", [shifted, constant("scale", layout.expand("scale"))], "scaled")
     if layout.nan:
         fill = constant("nan", np.array(np.nan, dtype=np.float32))

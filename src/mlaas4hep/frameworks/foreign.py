@@ -16,8 +16,6 @@ __all__ = ["SIZES_TRIED", "Kind", "Loader", "Native", "Source", "columns_of", "n
 Kind: TypeAlias = str
 """Name of a format, see `mlaas4hep.frameworks.framework.ModelFormat`."""
 
-FEATURES: Final = "features"
-SCORES: Final = "scores"
 
 SIZES_TRIED: Final = (32, 8, 128, 16, 64, 4, 1, 2)
 """For axes of any size other than the first: some models need at least so many particles."""

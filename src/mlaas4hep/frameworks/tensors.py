@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["Runtime", "TensorSpec", "Tensors", "row_names"]
+__all__ = ["FEATURES", "SCORES", "Runtime", "TensorSpec", "Tensors", "row_names"]
 
+FEATURES: Final = "features"
+"""Input of the models of bundles and of trees: rows of columns, float32 [N, D]."""
+SCORES: Final = "scores"
+"""Their output, float32 [N, K]."""
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 

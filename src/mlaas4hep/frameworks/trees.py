@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Native
+from mlaas4hep.frameworks.foreign import Native
 from mlaas4hep.frameworks.onnx.names import IR_VERSION, rename_inside
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES, Tensors, TensorSpec
 
 __all__ = ["cuts_of", "save_scores", "tree_native"]
 

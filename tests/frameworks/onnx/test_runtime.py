@@ -51,13 +51,6 @@ def test_fixed_rows_are_no_batch() -> None:
     assert runtime.inputs[0].shape == (1, 2)
 
 
-def test_names_of_columns() -> None:
-    columns = {"x": ("pt", "eta"), "y": ("just one",)}
-    runtime = OnnxRuntime(linear().SerializeToString(), columns=columns)
-    assert runtime.inputs[0].columns == ("pt", "eta")
-    assert runtime.outputs[0].columns == ()
-
-
 def test_endless_run_is_stopped_and_the_runtime_lives_on() -> None:
     runtime = OnnxRuntime(endless().SerializeToString())
     for _ in range(2):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.lightgbm import MODEL_FILE
 from mlaas4hep.frameworks.lightgbm.graph import lightgbm_graph
 from mlaas4hep.frameworks.scorer import Loading, Predict
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES
 from mlaas4hep.frameworks.trees import cuts_of, tree_native
 
 __all__ = ["load", "load_native", "to_onnx"]

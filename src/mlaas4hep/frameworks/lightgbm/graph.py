@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mlaas4hep.frameworks.onnx.names import IR_VERSION
+
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["lightgbm_graph"]
 
 OPSET: Final = 17
-IR_VERSION: Final = 8
 ZERO: Final = float(np.float32(1e-35))
 """LightGBM takes values of this size and below for zero."""
 INFINITE: Final = 1e300

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.onnx.names import rename_inside
+from mlaas4hep.frameworks.onnx.walk import all_nodes, subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -188,18 +189,10 @@ def _float() -> int:
 
 def _tensors(model: Any) -> list[Any]:
     """All tensors of a model: initialisers and constants, also in inner graphs and functions."""
-    found: list[Any] = []
-    graphs: list[Any] = [model.graph]
-    nodes = [node for function in model.functions for node in function.node]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            found.extend(graph.initializer)
-            for sparse in graph.sparse_initializer:
-                found.extend((sparse.values, sparse.indices))
-            nodes.extend(graph.node)
-            continue
-        for attribute in nodes.pop().attribute:
-            found.extend((attribute.t, *attribute.tensors))
-            graphs.extend((*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs))
+    nodes = list(all_nodes(model))
+    graphs = [model.graph, *(inner for node in nodes for inner in subgraphs(node))]
+    found: list[Any] = [tensor for node in nodes for part in node.attribute for tensor in (part.t, *part.tensors)]
+    for graph in graphs:
+        found.extend(graph.initializer)
+        found.extend(tensor for sparse in graph.sparse_initializer for tensor in (sparse.values, sparse.indices))
     return found

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mlaas4hep.frameworks.onnx.walk import subgraphs
+
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["IR_VERSION", "OPSET", "rename", "rename_inside"]
+__all__ = ["IR_VERSION", "ML_OPSET", "OPSET", "rename", "rename_inside"]
 
 OPSET = 18
+ML_OPSET = 3
 IR_VERSION = 8
 
 
@@ -41,8 +44,7 @@ def rename_inside(graph: onnx.GraphProto, table: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [table.get(name, name) for name in node.input]
         node.output[:] = [table.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                rename_inside(inner, table)
+        for inner in subgraphs(node):
+            rename_inside(inner, table)
     for value in graph.value_info:
         value.name = table.get(value.name, value.name)

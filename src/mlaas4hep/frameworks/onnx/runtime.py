@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ class OnnxRuntime:
         path: the file, or its content.
         threads: threads of one run.
         batched: what is known of the first axis; None: true if it is symbolic in all inputs and outputs.
-        columns: for inputs and outputs by name: names along the last axis.
         specs: inputs and outputs of which more is known than the file says.
         memory: bytes that all ONNX models of the process may take to compute; the first model decides. None: no limit.
 
@@ -40,17 +39,15 @@ class OnnxRuntime:
         threads: int = 1,
         *,
         batched: bool | None = None,
-        columns: Mapping[str, Sequence[str]] | None = None,
         specs: Sequence[TensorSpec] = (),
         memory: int | None = None,
     ) -> None:
         self._session: Any = open_session(path, threads, memory=memory, gpu=True)
         self._run = self._session.run
         self._limited = memory is not None
-        names = columns or {}
         known = {spec.name: spec for spec in specs}
         entries = [
-            [known.get(entry.name) or spec_of(entry, names.get(entry.name, ())) for entry in side]
+            [known.get(entry.name) or spec_of(entry) for entry in side]
             for side in (self._session.get_inputs(), self._session.get_outputs())
         ]
         self.inputs, self.outputs = tuple(entries[0]), tuple(entries[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
@@ -31,7 +31,7 @@ MAPS: Final = (
 )
 
 
-def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
+def spec_of(entry: Any) -> TensorSpec:
     """The spec of an input or output as an onnxruntime session describes it.
 
     Raises:
@@ -42,8 +42,7 @@ def spec_of(entry: Any, columns: Sequence[str] = ()) -> TensorSpec:
         what = f"the model's tensor {entry.name!r} is of the type {entry.type}, which cannot be served"
         raise ModelRefusedError(what, hint=MAPS if entry.type.startswith("seq(") else None)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in entry.shape)
-    fits = bool(columns) and bool(shape) and shape[-1] in {-1, len(columns)}
-    return TensorSpec(entry.name, dtype, shape, tuple(columns) if fits else ())
+    return TensorSpec(entry.name, dtype, shape)
 
 
 def is_batched(specs: Iterable[TensorSpec]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from mlaas4hep.frameworks.onnx.walk import subgraphs
 
 __all__ = ["depends_on_values"]
 
@@ -50,7 +52,7 @@ def _depends(graph: Any, values: set[str]) -> bool:
         given = node.input
         if any(index < len(given) and given[index] in values for index in SIZED.get(node.op_type, ())):
             return True
-        inner = [part for attribute in node.attribute for part in _graphs(attribute)]
+        inner = list(subgraphs(node))
         carried = any(name in values for name in given)
         for part in inner:
             inside = values | {entry.name for entry in part.input}
@@ -60,13 +62,6 @@ def _depends(graph: Any, values: set[str]) -> bool:
         if carried and node.op_type not in SHAPES:
             values.update(node.output)
     return False
-
-
-def _graphs(attribute: Any) -> Iterable[Any]:
-    """Graphs inside an operator: the body of a loop, the branches of a condition."""
-    if attribute.HasField("g"):
-        yield attribute.g
-    yield from attribute.graphs
 
 
 def _passed_on(body: Any) -> set[str]:

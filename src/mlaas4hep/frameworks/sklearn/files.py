@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import rename_inside
 from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.sklearn import MODEL_FILE
 from mlaas4hep.frameworks.sklearn.onnx import sklearn_graph
 from mlaas4hep.frameworks.sklearn.vetting import open_skops
+from mlaas4hep.frameworks.tensors import FEATURES
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
 
 __all__ = ["load", "load_native", "to_onnx"]

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from mlaas4hep.frameworks.lightgbm.graph import lightgbm_graph
+from mlaas4hep.frameworks.onnx.names import ML_OPSET, OPSET
 from mlaas4hep.frameworks.sklearn.thresholds import with_float32_thresholds
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["sklearn_graph"]
 
-OPSET: Final = 18
-ML_OPSET: Final = 3
 DOUBLE: Final = (
     "KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "MLPClassifier", "MLPRegressor",
 )  # fmt: skip

@@ -14,8 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.foreign import FEATURES, Native, Source
+from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.scorer import Loading, Predict
+from mlaas4hep.frameworks.tensors import FEATURES
 from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
 from mlaas4hep.frameworks.xgboost import MODEL_FILE
 

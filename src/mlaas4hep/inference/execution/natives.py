@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.errors.text import first_line
-from mlaas4hep.frameworks.foreign import FEATURES, SCORES, Kind, Loader, Native, Source
+from mlaas4hep.frameworks.foreign import Kind, Loader, Native, Source
 from mlaas4hep.frameworks.registry import format_of_kind
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES, Tensors
 from mlaas4hep.inference.execution.served import read_served
 
 __all__ = ["load_native", "loader_of", "open_native"]
@@ -73,13 +73,5 @@ def _bundle(folder: Path, threads: int) -> Native:
     def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
         return {SCORES: scorer.scores(np.asarray(inputs[FEATURES], np.float32))}
 
-    columns = manifest.layout.columns
-    names = manifest.score_names
-    return Native(
-        platform=manifest.framework,
-        inputs=(TensorSpec(FEATURES, "float32", (-1, len(columns)), columns),),
-        outputs=(TensorSpec(SCORES, "float32", (-1, manifest.width), names),),
-        run=run,
-        batched=True,
-        classes=manifest.classes,
-    )
+    given, made = manifest.tensors
+    return Native(manifest.framework, (given,), (made,), run, batched=True, classes=manifest.classes)

@@ -60,11 +60,7 @@ def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
             what = "this bundle's torch model has no ONNX form, and a server does not run the code in its model.py"
             raise ModelRefusedError(what, hint="export it with torch.jit.script or torch.export, and upload that")
         return _worker(folder, threads, limits)
-    columns = {
-        "features": manifest.layout.columns,
-        "scores": manifest.score_names,
-    }
-    return _onnx(folder, threads, limits, batched=True, columns=columns)
+    return _onnx(folder, threads, limits, batched=True, specs=manifest.tensors)
 
 
 def _onnx(folder: Path, threads: int, limits: Limits, **known: Any) -> Runtime:

@@ -15,7 +15,6 @@ import numpy as np
 
 from mlaas4hep.bundle import Manifest, read_manifest
 from mlaas4hep.bundle.clients import largest_batch
-from mlaas4hep.bundle.onnx_graph import INPUT, OUTPUT
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
 from mlaas4hep.inference.repository.disk import read_object
@@ -142,8 +141,8 @@ def _of_bundle(manifest: Manifest, params: dict[str, Any] | None, checksum: str)
     given = [entry for entry in manifest.inputs if entry.expression is None]
     return Facts(
         platform="onnxruntime_onnx" if manifest.served == "onnx" else "mlaas4hep",
-        inputs=(TensorSpec(INPUT, "float32", (-1, manifest.layout.width), manifest.layout.columns),),
-        outputs=(TensorSpec(OUTPUT, "float32", (-1, manifest.width), classes),),
+        inputs=manifest.tensors[:1],
+        outputs=manifest.tensors[1:],
         branches={entry.name: entry.kind for entry in given if not entry.selection_only},
         classes=classes,
         params=params,

@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mlaas4hep.errors import ConversionError
+from mlaas4hep.frameworks.onnx.names import IR_VERSION, ML_OPSET, OPSET
+from mlaas4hep.frameworks.onnx.walk import subgraphs
 
 if TYPE_CHECKING:
     import onnx
 
     from mlaas4hep.training.events.base import Task
 
-__all__ = ["IR_VERSION", "ML_OPSET", "OPSET", "conversion", "finish", "quiet", "width_of"]
+__all__ = ["conversion", "finish", "quiet", "width_of"]
 
-OPSET = 18
-ML_OPSET = 3
-IR_VERSION = 8
 _STABLE = ("Add", "Cast", "Exp", "Identity", "Mul", "Reshape", "Sigmoid", "Sub")
 
 
@@ -144,9 +143,8 @@ def _opset(model: onnx.ModelProto) -> int | None:
 def _reads(node: Any) -> set[str]:
     """Tensors a node reads, also those of the graphs within it."""
     names = set(node.input)
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            names.update(*(_reads(inner) for inner in attribute.g.node))
+    for graph in subgraphs(node):
+        names.update(*(_reads(inner) for inner in graph.node))
     return names
 
 

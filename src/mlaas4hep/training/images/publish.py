@@ -16,9 +16,10 @@ from mlaas4hep.bundle.archive import pack
 from mlaas4hep.bundle.picture import SCALE
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.frameworks.keras import MODEL_FILE
+from mlaas4hep.frameworks.onnx.names import OPSET
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.backends.keras.backend import KerasBackend
-from mlaas4hep.training.backends.onnx import OPSET, conversion
+from mlaas4hep.training.backends.onnx import conversion
 from mlaas4hep.training.images.network import INPUT, OUTPUT
 from mlaas4hep.training.images.pixels import Frame
 

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlaas4hep.frameworks.onnx.names import OPSET
 from mlaas4hep.training.backends.keras.outputs import activation_missing
-from mlaas4hep.training.backends.onnx import OPSET, conversion, finish
+from mlaas4hep.training.backends.onnx import conversion, finish
 
 if TYPE_CHECKING:
     import onnx

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlaas4hep.frameworks.onnx.names import OPSET
 from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
-from mlaas4hep.training.backends.onnx import OPSET, conversion, finish
+from mlaas4hep.training.backends.onnx import conversion, finish
 from mlaas4hep.training.backends.torch.outputs import Scores, evaluating
 from mlaas4hep.training.user_code.standard_error import EVERYTHING, without_text
 

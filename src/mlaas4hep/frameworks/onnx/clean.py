@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from mlaas4hep.frameworks.onnx.walk import all_nodes, subgraphs, with_subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -15,13 +17,13 @@ def clean(model: onnx.ModelProto) -> None:
     """Remove what does not change the result: producer, comments, metadata (they hold paths), inferred shapes."""
     for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string", "metadata_props"):
         model.ClearField(field)
-    for graph in _graphs(model.graph):
+    for graph in with_subgraphs(model.graph):
         _strip(graph)
         for value in (*graph.input, *graph.output, *graph.initializer, *graph.sparse_initializer):
             _strip(value)
     for function in model.functions:
         _strip(function)
-    for node in _all_nodes(model):
+    for node in all_nodes(model):
         _strip(node)
         for attribute in node.attribute:
             _strip(attribute)
@@ -53,7 +55,7 @@ def _number_nodes(nodes: Iterable[onnx.NodeProto], names: dict[str, str], prefix
     for position, node in enumerate(nodes):
         node.name = f"{prefix}{node.op_type}_{position}"
         node.input[:] = [_new(name, names, prefix) for name in node.input]
-        for inner in _subgraphs([node]):
+        for inner in subgraphs(node):
             _number_nodes(inner.node, names, prefix)
             _number_values(inner, names, prefix)
             inner.name = "inner"
@@ -70,31 +72,6 @@ def _number_values(graph: onnx.GraphProto, names: dict[str, str], prefix: str) -
 
 def _new(name: str, names: dict[str, str], prefix: str) -> str:
     return names.setdefault(name, f"{prefix}{len(names)}") if name else ""
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and all graphs in the attributes of its nodes."""
-    yield graph
-    for inner in _subgraphs(graph.node):
-        yield from _graphs(inner)
-
-
-def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield attribute.g
-            yield from attribute.graphs
-
-
-def _all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    for graph in _graphs(model.graph):
-        yield from graph.node
-    for function in model.functions:
-        yield from function.node
-        for inner in _subgraphs(function.node):
-            for graph in _graphs(inner):
-                yield from graph.node
 
 
 def _strip(message: object) -> None:
