@@ -32,6 +32,7 @@ MOST_BUCKETS = 4096
 """Buckets there may be below the highest level."""
 
 _BLOCK = 1 << 14  # keys that are sorted at a time: they fit into the processor's cache
+_DIGIT = 11  # bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +101,11 @@ class Sketch:
 
 
 def _sorted(keys: Int64s) -> Sketch:
-    ordered = np.sort(keys)
-    used = _group(len(ordered), address_of_vector(ordered), *_ROOM.grow(len(ordered)))
+    """The sketch of some keys, contiguous, whose order is lost."""
+    tables = _ROOM.grow(len(keys))
+    place = address_of_vector(keys)
+    _sort(len(keys), place, tables[0])
+    used = _group(len(keys), place, *tables)
     return _fitting(_ROOM.sketch(0, used))
 
 
@@ -147,6 +151,35 @@ class _Room(threading.local):
 
 
 _ROOM = _Room()
+
+
+@compiled
+def _sort(size: int, keys: int, spare: int) -> None:
+    """Sort keys in place, digit by digit from the lowest; digits that all of them share take no time."""
+    lists = carray(pointer(keys), (size,), np.int64), carray(pointer(spare), (size,), np.int64)
+    here, there = lists
+    differing = np.int64(0)
+    for i in range(size):
+        differing |= here[i] ^ here[0]
+    starts = np.empty(1 << _DIGIT, dtype=np.int64)
+    for shift in range(0, 64, _DIGIT):
+        flip = 1 << (_DIGIT - 1) if shift + _DIGIT >= 64 else 0  # the sign: negative keys come first
+        if (differing >> shift) & ((1 << _DIGIT) - 1) == 0:
+            continue
+        starts[:] = 0
+        for i in range(size):
+            starts[np.uint64(((here[i] >> shift) ^ flip) & ((1 << _DIGIT) - 1))] += 1
+        begin = 0
+        for digit in range(1 << _DIGIT):
+            begin, starts[digit] = begin + starts[digit], begin
+        for i in range(size):
+            bucket = np.uint64(((here[i] >> shift) ^ flip) & ((1 << _DIGIT) - 1))
+            there[starts[bucket]] = here[i]
+            starts[bucket] += 1
+        here, there = there, here
+    key = lists[0]
+    for i in range(size):
+        key[i] = here[i]
 
 
 @compiled

@@ -31,6 +31,7 @@ SUMS = 8
 
 SPLIT = 27
 LOW = 26
+_CARRY = 256  # products of parts of mantissas that a word holds
 _BUCKETS = 1 << (64 - SHIFT)
 _PAGE = 6
 _PAGES = _BUCKETS >> _PAGE
@@ -41,7 +42,6 @@ FEATURES = (0, np.array(2.0**128 - 2.0**103).view(np.int64).item())
 LARGE = (FEATURES[1], _INFINITE)
 """Patterns of absolute values that are finite as float64 only."""
 
-_MANTISSA = (1 << 52) - 1
 _SIGNLESS = (1 << 63) - 1
 
 
@@ -187,66 +187,60 @@ def _sweep(
     n_missing = n_infinite = n_other = n_real = n_rounded = n_buckets = 0
     lowest, highest = EXPONENTS, 0
     for r in range(runs):
-        for i in range(run[r, 0], run[r, 1]):
-            v = value[i]
-            bits = word[i]
-            magnitude = bits & _SIGNLESS
-            if magnitude > _INFINITE:
-                n_missing += 1
-                continue
-            skip = False
-            for s in range(sentinels):
-                skip |= v == absent[s]
-            if skip:
-                n_missing += 1
-                continue
-            if magnitude >= end or magnitude < begin:
-                if magnitude == _INFINITE:
-                    n_infinite += 1
-                else:
-                    n_other += 1
-                continue
-            n_real += 1
-            if np.float64(np.float32(v)) != v:
-                n_rounded += 1
-            low = v if v < low else low
-            high = v if v > high else high
-            key = bits if bits > 0 else (bits ^ _SIGNLESS if magnitude != 0 else 0)
-            c = (key >> SHIFT) + (_BUCKETS >> 1)
-            if cell[c, 0] == 0:
-                n_buckets += 1
-                page[c >> _PAGE] = 1
-                cell[c, 1] = key
-                cell[c, 2] = key
-            elif key < cell[c, 1]:
-                cell[c, 1] = key
-            elif key > cell[c, 2]:
-                cell[c, 2] = key
-            cell[c, 0] += 1
-            if magnitude == 0:
-                continue
-            e = magnitude >> 52
-            mantissa = magnitude & _MANTISSA
-            if e == 0:
-                e = 1
-            else:
-                mantissa |= _MANTISSA + 1
-            lowest = e if e < lowest else lowest
-            highest = e if e > highest else highest
-            a = mantissa >> SPLIT
-            b = mantissa & ((1 << SPLIT) - 1)
-            square = a * a
-            total[e, 0] += -a if bits < 0 else a
-            total[e, 2] += square >> LOW
-            total[e, 3] += square & ((1 << LOW) - 1)
-            if b != 0:
-                both = a * b
-                square = b * b
-                total[e, 1] += -b if bits < 0 else b
-                total[e, 4] += both >> LOW
-                total[e, 5] += both & ((1 << LOW) - 1)
-                total[e, 6] += square >> LOW
-                total[e, 7] += square & ((1 << LOW) - 1)
+        for block in range(run[r, 0], run[r, 1], _CARRY):
+            # Unsigned: an index is not looked at for a sign.
+            for i in range(np.uint64(block), np.uint64(min(block + _CARRY, run[r, 1]))):
+                v = value[i]
+                bits = word[i]
+                magnitude = bits & _SIGNLESS
+                skip = magnitude > _INFINITE
+                for s in range(sentinels):
+                    skip |= v == absent[s]
+                if skip:
+                    n_missing += 1
+                    continue
+                if magnitude >= end or magnitude < begin:
+                    if magnitude == _INFINITE:
+                        n_infinite += 1
+                    else:
+                        n_other += 1
+                    continue
+                n_real += 1
+                if np.float64(np.float32(v)) != v:
+                    n_rounded += 1
+                low = v if v < low else low
+                high = v if v > high else high
+                key = bits if bits > 0 else (bits ^ _SIGNLESS if magnitude != 0 else 0)
+                c = np.uint64((key >> SHIFT) + (_BUCKETS >> 1))
+                if cell[c, 0] == 0:
+                    n_buckets += 1
+                    page[c >> np.uint64(_PAGE)] = 1
+                    cell[c, 1] = key
+                    cell[c, 2] = key
+                elif key < cell[c, 1]:
+                    cell[c, 1] = key
+                elif key > cell[c, 2]:
+                    cell[c, 2] = key
+                cell[c, 0] += 1
+                if magnitude == 0:
+                    continue
+                exponent = max(magnitude >> 52, 1)
+                mantissa = magnitude - ((exponent - 1) << 52)
+                lowest = min(lowest, exponent)
+                highest = max(highest, exponent)
+                e = np.uint64(exponent)
+                a = mantissa >> SPLIT
+                b = mantissa & ((1 << SPLIT) - 1)
+                total[e, 0] += -a if bits < 0 else a
+                total[e, 3] += a * a
+                if b != 0:
+                    total[e, 1] += -b if bits < 0 else b
+                    total[e, 5] += a * b
+                    total[e, 7] += b * b
+            for row in range(lowest, highest + 1):
+                for k in range(2, SUMS, 2):
+                    total[row, k] += total[row, k + 1] >> LOW
+                    total[row, k + 1] &= (1 << LOW) - 1
     extreme[0] = low + 0.0
     extreme[1] = high + 0.0
     found[0], found[1], found[2], found[3], found[4] = n_missing, n_infinite, n_other, n_real, n_rounded

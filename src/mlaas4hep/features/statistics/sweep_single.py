@@ -74,8 +74,9 @@ def sweep_single(
     Raises:
         IndexError: a range reaches beyond the values, or there are too many.
     """
-    places = [address_of_vector(array) for array in (values, missing, ranges)]
-    failed = _sweep(len(values), len(missing), len(ranges) // 2, *places, *_SCRATCH.addresses)
+    values = _without(values, missing)
+    places = [address_of_vector(array) for array in (values, ranges)]
+    failed = _sweep(len(values), len(ranges) // 2, *places, *_SCRATCH.addresses)
     if failed == 1:
         msg = f"a range of values reaches beyond the {len(values)} there are, or there are too many"
         raise IndexError(msg)
@@ -86,10 +87,18 @@ def sweep_single(
     return numbers, _SCRATCH.extremes.tolist(), found, lowest + _BIAS, sums
 
 
+def _without(values: NDArray[np.float32], missing: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The same with NaN for every value that means missing, so that the loop need not compare."""
+    with np.errstate(over="ignore"):
+        single = missing.astype(np.float32)
+    found = [values == value for value in single[single == missing]]
+    return np.where(np.logical_or.reduce(found), np.float32(np.nan), values) if found else values
+
+
 @compiled
 def _sweep(
-    size: int, sentinels: int, runs: int, values: int, missing: int, ranges: int, cells: int, firsts: int, pages: int,
-    squares: int, out: int, sums: int, numbers: int, extremes: int,
+    size: int, runs: int, values: int, ranges: int, cells: int, firsts: int, pages: int, squares: int, out: int,
+    sums: int, numbers: int, extremes: int,
 ) -> int:  # fmt: skip
     """See `sweep_single`; 1 if the ranges are wrong, before anything is read; 2 if a number is subnormal."""
     run = carray(pointer(ranges), (runs, 2), np.int64)
@@ -102,7 +111,6 @@ def _sweep(
             return 1
     value = carray(pointer(values), (size,), np.float32)
     word = carray(pointer(values), (size,), np.uint32)
-    absent = carray(pointer(missing), (sentinels,), np.float64)
     cell = carray(pointer(cells), (_BUCKETS,), np.int64)
     first = carray(pointer(firsts), (_BUCKETS,), np.uint16)
     page = carray(pointer(pages), (_PAGES,), np.uint8)
@@ -110,42 +118,34 @@ def _sweep(
     found = carray(pointer(numbers), (6,), np.int64)
     extreme = carray(pointer(extremes), (2,), np.float32)
     low, high = np.float32(np.inf), np.float32(-np.inf)
-    n_missing = n_infinite = n_real = subnormal = 0
+    n_missing = n_infinite = 0
+    subnormal = np.int64(0)
     for r in range(runs):
-        for i in range(run[r, 0], run[r, 1]):
+        for i in range(np.uint64(run[r, 0]), np.uint64(run[r, 1])):  # unsigned: an index is not looked at for a sign
             v = value[i]
             pattern = np.int64(word[i])
             magnitude = pattern & 0x7FFFFFFF
-            if magnitude > 0x7F800000:
-                n_missing += 1
-                continue
-            skip = False
-            for s in range(sentinels):
-                skip |= np.float64(v) == absent[s]
-            if skip:
-                n_missing += 1
-                continue
-            if magnitude == 0x7F800000:
-                n_infinite += 1
+            if magnitude >= 0x7F800000:
+                n_infinite += int(magnitude == 0x7F800000)
+                n_missing += int(magnitude != 0x7F800000)
                 continue
             if magnitude < 0x00800000:
-                subnormal |= int(magnitude)
+                subnormal |= magnitude
                 pattern = np.int64(0)
                 magnitude = np.int64(0)
-            n_real += 1
             low = v if v < low else low
             high = v if v > high else high
             negative = -(pattern >> 31)  # 0, or all bits
             rest = magnitude & _REST
-            c = ((magnitude >> _SHIFT) ^ negative) + (_BUCKETS >> 1)
+            c = np.uint64(((magnitude >> _SHIFT) ^ negative) + (_BUCKETS >> 1))
             cell[c] += (1 << _COUNT) + rest
-            page[c >> _PAGE] = 1
+            page[c >> np.uint64(_PAGE)] = 1
             before = _REST + 1 - (rest ^ (negative & _REST))  # the greater, the smaller the value
-            first[c] = max(first[c], before)
-            square[((i & 3) << 8) + (magnitude >> 23)] += rest * rest
+            first[c] = max(np.int64(first[c]), before)
+            square[np.uint64(((np.int64(i) & 3) << 8) + (magnitude >> 23))] += rest * rest
     extreme[0] = low + np.float32(0.0)
     extreme[1] = high + np.float32(0.0)
-    found[0], found[1], found[2] = n_missing, n_infinite, n_real
+    found[0], found[1], found[2] = n_missing, n_infinite, total - n_missing - n_infinite
     found[3], found[4], found[5] = _drain(cell, first, page, square, out, sums)
     return 2 if subnormal != 0 else 0
 
