@@ -22,7 +22,7 @@ DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecod
 
 
 def is_archive_name(path: Path) -> bool:
-    """True for names ending in .tar.gz or .tgz."""
+    """Return true for names ending in .tar.gz or .tgz."""
     return path.name.lower().endswith((".tar.gz", ".tgz"))
 
 
@@ -91,7 +91,7 @@ def unpack(archive: Path, folder: Path, *, max_files: int = MAX_FILES, max_bytes
 
 
 def read_member(archive: Path, name: str, limit: int = 1 << 24) -> bytes | None:
-    """Content of the entry `name` at the top of an archive or in its top folder; None if it is not there."""
+    """Return the content of the entry `name` at the top of an archive or in its top folder; None if it is not there."""
     try:
         with gzip.open(archive) as zipped:
             guard = _Guard(zipped, MAX_BYTES, MAX_FILES)

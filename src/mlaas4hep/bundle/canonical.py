@@ -15,7 +15,7 @@ __all__ = ["json_bytes", "plain"]
 
 
 def json_bytes(value: object, *, sort: bool = True) -> bytes:
-    """Indented UTF-8 JSON with a final newline.
+    """Return indented UTF-8 JSON with a final newline.
 
     Args:
         value: see `plain`.
@@ -26,7 +26,7 @@ def json_bytes(value: object, *, sort: bool = True) -> bytes:
 
 
 def plain(value: object, *, sort: bool = True) -> Any:
-    """Only what JSON knows: numpy numbers and arrays, paths, tuples, sets and pydantic models are turned into it.
+    """Turn numpy numbers and arrays, paths, tuples, sets and pydantic models into what JSON knows.
 
     NaN becomes null, infinities the strings ``"Infinity"`` and ``"-Infinity"``. A model keeps the order of its fields.
 

@@ -17,7 +17,7 @@ HEAD = 64 * 2**10
 
 
 def largest_batch(given: int, answered: int, body: int = BODY, rows: int = MAX_BATCH) -> int:
-    """Rows of the largest request that clients should send: a power of two, whose values fit into a body as bytes.
+    """Return the rows of the largest request that clients should send: a power of two that fits into a body as bytes.
 
     Args:
         given: bytes of the inputs of a row.
@@ -34,7 +34,7 @@ def largest_batch(given: int, answered: int, body: int = BODY, rows: int = MAX_B
 
 
 def params_json(manifest: Manifest) -> dict[str, Any]:
-    """The parameters TFaaS clients read, and `origins` of branches where they are not 0."""
+    """Return the parameters TFaaS clients read, and `origins` of branches where they are not 0."""
     columns = "; ".join(meaning for output in manifest.outputs for meaning in output.meaning)
     origins = {branch.name: branch.origin for branch in manifest.features.branches if branch.origin}
     return {
@@ -55,12 +55,12 @@ def params_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def labels_txt(manifest: Manifest) -> str:
-    """One class a line by index; for a regression the name of the target."""
+    """Return one class a line by index; for a regression the name of the target."""
     return "".join(f"{' '.join(name.split())}\n" for name in manifest.classes or (manifest.target or "value",))
 
 
 def config_pbtxt(manifest: Manifest) -> str:
-    """Triton's model configuration: rows of D floats in, rows of K floats out, in batches of any size up to a limit."""
+    """Return Triton's configuration: rows of D floats in, rows of K floats out, in batches up to a limit."""
     runtime = 'platform: "onnxruntime_onnx"' if manifest.served == "onnx" else 'backend: "mlaas4hep"'
     columns = manifest.layout.width
     return (
@@ -75,6 +75,6 @@ def config_pbtxt(manifest: Manifest) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string of protobuf's text format."""
+    """Return a string of protobuf's text format."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -18,7 +18,7 @@ TEXT = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def layout_to_json(layout: Layout) -> dict[str, Any]:
-    """The layout as plain JSON values.
+    """Return the layout as plain JSON values.
 
     Offset, scale, floor and fill are written as the float32 values they stand for, the origin as a float64 value; what
     JSON has no number for is written as ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``.
@@ -41,7 +41,7 @@ def layout_to_json(layout: Layout) -> dict[str, Any]:
 
 
 def layout_from_json(data: Mapping[str, Any]) -> Layout:
-    """The layout that `layout_to_json` wrote.
+    """Return the layout that `layout_to_json` wrote.
 
     Raises:
         BundleError: a key is missing or a value is not what it should be.

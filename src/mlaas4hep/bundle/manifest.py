@@ -32,14 +32,14 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 
 
 def now() -> str:
-    """The time in UTC as ``2026-11-05T12:00:00Z``; the one in ``SOURCE_DATE_EPOCH`` (seconds) if that is set."""
+    """Return the time in UTC as ``2026-11-05T12:00:00Z``; that of ``SOURCE_DATE_EPOCH`` (seconds) if it is set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def bundle_name(text: str) -> str:
-    """A name that is allowed for a bundle, made of any text.
+    """Return a name that is allowed for a bundle, made of any text.
 
     Example:
         >>> bundle_name("Higgs to tau tau")
@@ -138,18 +138,18 @@ class Manifest(Section):
         )
 
     def to_json(self) -> bytes:
-        """The bytes of ``manifest.json``: fields in the order of the schema, free sections sorted."""
+        """Return the bytes of ``manifest.json``: fields in the order of the schema, free sections sorted."""
         return json_bytes(self)
 
 
 def manifest_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the manifest."""
+    """Return the JSON Schema (2020-12) of the manifest."""
     schema = Manifest.model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def read_manifest(text: bytes | str, where: str) -> Manifest:
-    """The manifest in the content of a ``manifest.json``.
+    """Return the manifest in the content of a ``manifest.json``.
 
     Args:
         text: the content.

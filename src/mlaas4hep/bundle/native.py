@@ -44,7 +44,7 @@ class NativeScorer:
         )
 
     def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of raw rows, see `Scorer.scores`."""
+        """Return scores of raw rows, see `Scorer.scores`."""
         return in_batches(self._batch, checked(raw, self._layout.width))
 
     def _batch(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:

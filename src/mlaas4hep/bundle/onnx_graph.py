@@ -23,7 +23,7 @@ DEFAULT_OPSET = 17
 
 
 def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
-    """The model a bundle publishes.
+    """Return the model a bundle publishes.
 
     Args:
         core: the trained model alone: one input float32 [N, layout.model_width], one output [N, K].
@@ -67,7 +67,7 @@ def compose(core: onnx.ModelProto, layout: Layout) -> onnx.ModelProto:
 
 
 def to_bytes(model: onnx.ModelProto) -> bytes:
-    """The model as it is written to a file; equal models give equal bytes."""
+    """Return the model as it is written to a file; equal models give equal bytes."""
     return bytes(model.SerializeToString(deterministic=True))
 
 

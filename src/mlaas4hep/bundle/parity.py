@@ -77,7 +77,7 @@ def check(
 
 
 def same_scores(scores: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-4) -> bool:
-    """Whether scores are those that are expected, as `check` judges it."""
+    """Return true if scores are those that are expected, as `check` judges it."""
     if scores.shape != expected.shape:
         return False
     right = np.asarray(expected, dtype=np.float64)
@@ -91,7 +91,7 @@ def _allowed(native: NDArray[np.float64], tolerance: float) -> NDArray[np.float6
 
 
 def spread_of(scores: NDArray[np.float64]) -> float:
-    """The width that a difference of scores [N, K] is judged by.
+    """Return the width that a difference of scores [N, K] is judged by.
 
     Half the distance of the 16 % and 84 % quantiles, or the standard deviation where that is larger, of the column
     where it is largest; 1 if all scores are equal.

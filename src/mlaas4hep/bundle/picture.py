@@ -21,7 +21,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def pixels_of(picture: Image, width: int, height: int, channels: int) -> NDArray[np.uint8]:
-    """The pixels, uint8 [height, width, channels]; resized bilinearly where the picture has another size.
+    """Return the pixels, uint8 [height, width, channels]; resized bilinearly where the picture has another size.
 
     Args:
         picture: opened with Pillow; it is read here.
@@ -41,7 +41,7 @@ def pixels_of(picture: Image, width: int, height: int, channels: int) -> NDArray
 
 
 def is_grey(picture: Image) -> bool:
-    """True if the file holds no colours."""
+    """Return true if the file holds no colours."""
     return picture.mode in {"1", "L", "LA", "La", "I", "F"} or picture.mode.startswith("I;16")
 
 

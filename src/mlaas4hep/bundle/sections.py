@@ -100,7 +100,7 @@ class FeatureColumns(Section):
 
     @staticmethod
     def of(layout: Layout) -> FeatureColumns:
-        """The section for a layout."""
+        """Return the section for a layout."""
         return FeatureColumns.model_validate({**layout_to_json(layout), "columns": layout.columns})
 
 

@@ -189,7 +189,7 @@ def _copy_native(source: Path, target: Path) -> None:
 
 
 def record(path: Path) -> FileRecord:
-    """Checksum and size of a file."""
+    """Return checksum and size of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileRecord(sha256=digest, bytes=path.stat().st_size)

@@ -18,7 +18,7 @@ Kind: TypeAlias = str
 
 
 SIZES_TRIED: Final = (32, 8, 128, 16, 64, 4, 1, 2)
-"""For axes of any size other than the first: some models need at least so many particles."""
+"""For axes of any size other than the first: some models need a least number of particles."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Native:
 
 
 def columns_of(names: tuple[str, ...], size: int) -> tuple[str, ...]:
-    """Names along an axis if there are as many as it is long, else none."""
+    """Return names along an axis if there are as many as it is long, else none."""
     return names if len(names) == size else ()
 
 
 def node_names(params: Mapping[str, Any], side: str) -> tuple[str, ...]:
-    """Names of a graph's inputs or outputs, ``side`` being ``input`` or ``output``; a list or separated by commas."""
+    """Return the names of a graph's inputs or outputs (``side``), from a list or text separated by commas."""
     for key in (f"{side}_node", f"{side}Node", f"{side}_name", f"{side}Name", f"{side}_nodes", f"{side}s"):
         value = params.get(key)
         items = value if isinstance(value, list) else str(value or "").split(",")

@@ -75,13 +75,13 @@ class NativeModel:
         self._target = _target(about)
 
     def scores(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores float32 [N, K] of transformed rows float32 [N, width]."""
+        """Return scores float32 [N, K] of transformed rows float32 [N, width]."""
         scores = to_scores(self._predict(x), self._output, self._task)
         return scores if self._target is None else self._target.back(scores)
 
 
 def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float32]:
-    """A model's numbers as scores.
+    """Return a model's numbers as scores.
 
     Args:
         values: [N], [N, 1] or [N, C].

@@ -47,7 +47,7 @@ class Scorer(Protocol):
     """A loaded model, from raw feature columns to scores."""
 
     def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of some events.
+        """Return scores of some events.
 
         Args:
             raw: float32 [N, D], columns in the order of the manifest; NaN or infinite where missing.
@@ -70,7 +70,7 @@ def in_batches(
 
 
 def checked(raw: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """The rows as contiguous float32 [N, width].
+    """Return the rows as contiguous float32 [N, width].
 
     Raises:
         BundleError: they have another number of columns.

@@ -22,15 +22,15 @@ class TargetScale:
     scale: float
 
     def forward(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Targets [N] as the model learns them."""
+        """Return targets [N] as the model learns them."""
         return ((y.astype(np.float64) - self.offset) / self.scale).astype(np.float32)
 
     def back(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predictions [N, 1] in the unit of the target."""
+        """Return predictions [N, 1] in the unit of the target."""
         return (scores.astype(np.float64) * self.scale + self.offset).astype(np.float32)
 
     def in_graph(self, core: onnx.ModelProto) -> onnx.ModelProto:
-        """The converted model with `back` at its end, in float64."""
+        """Return the converted model with `back` at its end, in float64."""
         import onnx
         from onnx import TensorProto, helper
 

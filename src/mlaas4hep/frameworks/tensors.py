@@ -35,7 +35,7 @@ class TensorSpec:
 
 
 def row_names(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
-    """Names of the values of a row of these inputs: of the columns of one, else of the inputs; empty if it has none."""
+    """Return the names of the values of a row: of the columns of one input, else of the inputs; empty without names."""
     return inputs[0].columns if len(inputs) == 1 else tuple(spec.name for spec in inputs)
 
 

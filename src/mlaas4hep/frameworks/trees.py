@@ -25,7 +25,7 @@ def tree_native(
     model: Any,
     cuts: dict[int, NDArray[Any]],
 ) -> Native:
-    """A model of `width` features, named by `columns` if they have names, with `outputs` scores."""
+    """Return a model of `width` features, named by `columns` if they have names, with `outputs` scores."""
 
     def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
         rows = np.ascontiguousarray(inputs[FEATURES], np.float32)
@@ -44,7 +44,7 @@ def tree_native(
 
 
 def cuts_of(columns: Any, values: Any) -> dict[int, NDArray[Any]]:
-    """Cuts by column, from columns and values of all splits."""
+    """Return cuts by column, from columns and values of all splits."""
     numbers, edges = np.asarray(columns, int), np.asarray(values, np.float64)
     return {int(column): np.unique(edges[numbers == column]) for column in np.unique(numbers)}
 

@@ -87,7 +87,7 @@ def strange_layers(config: Any) -> list[str]:
 
 
 def strange_classes(node: object, keras: Any) -> Iterator[str]:
-    """Names of the objects in a model's configuration that are not Keras' own, or that would run code.
+    """Return names of the objects in a model's configuration that are not Keras' own, or that would run code.
 
     Args:
         node: the configuration, as JSON gives it.

@@ -105,7 +105,7 @@ def without_bfloat16(model: onnx.ModelProto) -> None:
 
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
-    """The size of the first axis of all inputs and outputs, if it is one number for all.
+    """Return the size of the first axis of all inputs and outputs, if it is one number for all.
 
     None if it is not, if it is not fixed, or if an input has no other axis: it may be a row as well as a batch.
     """
@@ -121,7 +121,7 @@ def fixed_batch(model: onnx.ModelProto) -> int | None:
 
 
 def free_batch(model: onnx.ModelProto, size: int, *, reshapes: bool) -> onnx.ModelProto:
-    """A copy with a first axis of any size in all inputs and outputs. The caller checks that it works.
+    """Return a copy with a first axis of any size in all inputs and outputs; the caller checks that it works.
 
     Args:
         model: with a first axis of `size` in all inputs and outputs.

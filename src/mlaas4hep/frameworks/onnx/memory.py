@@ -75,7 +75,7 @@ class _Peace:
         self._waits = False
 
     def disturbed(self) -> None:
-        """A long run has ended."""
+        """Note that a long run has ended."""
         with self._lock:
             self._last = time.monotonic()
             if self._waits:

@@ -40,7 +40,7 @@ class OnnxScorer:
         self.width: int = int(entry.shape[1])
 
     def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of raw rows, see `Scorer.scores`."""
+        """Return scores of raw rows, see `Scorer.scores`."""
         rows = checked(raw, self.width)
         if not len(rows):  # not every operator takes an empty batch
             return in_batches(self._run, np.zeros((1, self.width), dtype=np.float32))[:0]

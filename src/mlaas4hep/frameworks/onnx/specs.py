@@ -32,7 +32,7 @@ MAPS: Final = (
 
 
 def spec_of(entry: Any) -> TensorSpec:
-    """The spec of an input or output as an onnxruntime session describes it.
+    """Return the spec of an input or output as an onnxruntime session describes it.
 
     Raises:
         ModelRefusedError: it is not a tensor, or of a type numpy does not know (bfloat16, sequences, maps).
@@ -46,5 +46,5 @@ def spec_of(entry: Any) -> TensorSpec:
 
 
 def is_batched(specs: Iterable[TensorSpec]) -> bool:
-    """True if the first axis of every tensor is of any size. That its rows are independent is only presumed."""
+    """Return true if the first axis of every tensor is of any size; that its rows are independent is presumed."""
     return all(spec.shape and spec.shape[0] == -1 for spec in specs)

@@ -34,7 +34,7 @@ class Watchdog:
             self._start()
 
     def end(self, options: Any) -> bool:
-        """The run is over. False if it was stopped: the options must then not be used again."""
+        """Say that the run is over. False if it was stopped: the options must then not be used again."""
         return self._running.pop(options, None) is not None
 
     def _start(self) -> None:

@@ -31,7 +31,7 @@ SHAPES: Final = frozenset({"Shape", "Size"})
 
 
 def depends_on_values(path: Path) -> bool:
-    """True if a short request can mean any amount of work: such a model is never run in the event loop.
+    """Return true if a short request can mean any amount of work: such a model is not run in the event loop.
 
     A loop counts if its number of steps, or whether it goes on, comes of values of the inputs.
 

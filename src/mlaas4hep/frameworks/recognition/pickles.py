@@ -16,7 +16,7 @@ SMALL: Final = 2**20
 
 
 def is_pickle(data: Bytes) -> bool:
-    """True for pickles of all protocols, also those that torch wrote before it used zip files, and joblib's."""
+    """Return true for pickles of all protocols, also joblib's and those that torch wrote before it used zip files."""
     head = bytes(data[:2])
     if head[:1] == b"\x80" and len(head) == 2 and 2 <= head[1] <= 5:
         return True

@@ -17,7 +17,7 @@ MOST: Final = 100_000
 
 
 def protobuf_kind(data: Bytes) -> Literal["onnx", "savedmodel", "graphdef"] | None:
-    """``onnx`` (ModelProto), ``savedmodel`` (TensorFlow's SavedModel), ``graphdef`` (a frozen graph) or None."""
+    """Return ``onnx`` (ModelProto), ``savedmodel`` (of TensorFlow), ``graphdef`` (a frozen graph) or None."""
     fields: dict[tuple[int, int], tuple[int, int]] = {}
     try:
         for number, kind, start, end in _fields(data, 0, len(data)):

@@ -17,7 +17,7 @@ __all__ = ["with_float32_thresholds"]
 
 
 def with_float32_thresholds(model: Any) -> Any:
-    """A copy of the model (itself, if it has no trees) whose thresholds are float32 values and decide the same."""
+    """Return a copy of the model (itself, if it has no trees) whose float32 thresholds decide the same."""
     if not any(True for _ in _thresholds(model)):
         return model
     copied = copy.deepcopy(model)
@@ -27,7 +27,7 @@ def with_float32_thresholds(model: Any) -> Any:
 
 
 def round_down(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest float32 values that are not above the given ones, as float64."""
+    """Return the largest float32 values that are not above the given ones, as float64."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
     above = rounded.astype(np.float64) > values

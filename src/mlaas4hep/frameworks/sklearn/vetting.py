@@ -35,7 +35,7 @@ def open_skops(path: Path) -> Any:
 
 
 def trusted(name: str) -> bool:
-    """True for classes that scikit-learn and numpy define themselves, and for XGBoost's models.
+    """Return true for classes that scikit-learn and numpy define themselves, and for XGBoost's models.
 
     Of functions only those of scikit-learn that estimators are given to compute with.
     """

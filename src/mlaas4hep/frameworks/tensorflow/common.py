@@ -31,7 +31,7 @@ FORBIDDEN: Final = (
 
 
 def tensorflow(threads: int) -> Any:
-    """The module, told to use so many threads."""
+    """Return the module, told to use this number of threads."""
     import tensorflow as tf
 
     try:
@@ -55,13 +55,13 @@ def check_operations(names: Iterable[str]) -> None:
 
 
 def check_graph(graph: Any) -> None:
-    """`check_operations` for a ``GraphDef`` and its functions."""
+    """Apply `check_operations` to a ``GraphDef`` and its functions."""
     check_operations(node.op for node in graph.node)
     check_operations(node.op for function in graph.library.function for node in function.node_def)
 
 
 def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
-    """The spec of a TensorFlow tensor or TensorSpec."""
+    """Return the spec of a TensorFlow tensor or TensorSpec."""
     kind = tensor.dtype.name if hasattr(tensor.dtype, "name") else str(tensor.dtype)
     dtype = "object" if kind == "string" else kind
     if tensor.shape.rank is None:
@@ -71,7 +71,7 @@ def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
 
 
 def first_axis_free(specs: Iterable[TensorSpec]) -> bool:
-    """True if every tensor has a first axis of any size."""
+    """Return true if every tensor has a first axis of any size."""
     return all(spec.shape[:1] == (-1,) for spec in specs)
 
 
@@ -82,7 +82,7 @@ def native(
     outputs: Sequence[TensorSpec],
     owner: Any,
 ) -> Native:
-    """A loaded model of a function of TensorFlow's tensors by position.
+    """Return a loaded model of a function of TensorFlow's tensors by position.
 
     Args:
         platform: as Triton calls it.

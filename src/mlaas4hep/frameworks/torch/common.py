@@ -14,7 +14,7 @@ __all__ = ["flat", "output_specs", "runner"]
 
 
 def flat(result: Any) -> Iterator[tuple[str, Any]]:
-    """Tensors of a result (a tensor, or nested tuples, lists and dicts), with the key where there is one."""
+    """Return tensors of a result (a tensor, or nested tuples, lists and dicts), with the key where there is one."""
     if isinstance(result, Mapping):
         for key, value in result.items():
             for name, tensor in flat(value):
@@ -29,7 +29,7 @@ def flat(result: Any) -> Iterator[tuple[str, Any]]:
 def output_specs(
     tensors: Sequence[tuple[str, Any]], known: Sequence[TensorSpec], batched: bool
 ) -> tuple[TensorSpec, ...]:
-    """Specs of a result: named as `known` says, by keys, or by numbers."""
+    """Return specs of a result: named as `known` says, by keys, or by numbers."""
     specs = []
     for number, (key, tensor) in enumerate(tensors):
         if number < len(known) and len(known[number].shape) == tensor.ndim:
@@ -46,7 +46,7 @@ def output_specs(
 def runner(
     call: Callable[[list[Any]], Any], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
 ) -> Callable[[Tensors], dict[str, NDArray[Any]]]:
-    """A function of arrays by name from a function of torch's tensors by position."""
+    """Return a function of arrays by name from a function of torch's tensors by position."""
 
     def run(arrays: Tensors) -> dict[str, NDArray[Any]]:
         import torch

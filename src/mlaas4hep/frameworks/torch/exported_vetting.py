@@ -96,7 +96,7 @@ def _vet_json(path: Path, name: str, content: Any) -> None:
         if pattern and value and not pattern.fullmatch(str(value)):
             raise _refused(path, f"the name {str(value)[:80]!r}")
         if key == "forward_arg_names" and not all(NAME.fullmatch(str(item)) for item in value or ()):
-            raise _refused(path, "a name that is none")
+            raise _refused(path, "something else than a name")
         if key == "expr_str" or (key == "range_constraints" and isinstance(value, dict)):
             for text in [value] if isinstance(value, str) else value or ():
                 _vet_expression(path, str(text))

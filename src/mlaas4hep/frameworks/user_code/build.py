@@ -16,7 +16,7 @@ CODE_FILE = "model.py"
 
 
 def built_by_code(folder: Path, width: int, framework: str, trust_code: bool) -> Any:
-    """What ``model(idim)`` of the bundle's ``model.py`` returns.
+    """Return what ``model(idim)`` of the bundle's ``model.py`` returns.
 
     Args:
         folder: holds ``model.py``.

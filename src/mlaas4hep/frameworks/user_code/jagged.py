@@ -25,5 +25,5 @@ class JaggedArrayLinear(nn.Linear):
         super().__init__(in_features, out_features, bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Outputs float [N, out_features] of columns [N, in_features]."""
+        """Return outputs float [N, out_features] of columns [N, in_features]."""
         return super().forward(torch.where(torch.isnan(input), torch.zeros_like(input), input))

@@ -40,7 +40,7 @@ class Examples:
 
 
 def examples(native: Native, seed: int = 20261120) -> Examples:
-    """Rows the model takes, with its outputs. Axes of any size are given sizes until the framework agrees.
+    """Return rows that the model takes, with its outputs; axes of any size get sizes until the framework agrees.
 
     Raises:
         Exception: what the framework raises if it takes none of them.
@@ -69,7 +69,7 @@ def examples(native: Native, seed: int = 20261120) -> Examples:
 
 
 def differences(run: Run, expected: Examples, *, spread: bool = False) -> tuple[float, str]:
-    """Largest difference relative to the scale of the output, and what is wrong; "" if all is within `TOLERANCE`.
+    """Return the largest difference relative to the scale of the output, and what is wrong, "" within `TOLERANCE`.
 
     With `spread` the scale is the spread of its values, or what float32 can tell apart if that is more.
     """
@@ -85,7 +85,7 @@ def differences(run: Run, expected: Examples, *, spread: bool = False) -> tuple[
 
 
 def stacked(expected: Examples) -> Examples:
-    """The rows of several calls in one."""
+    """Return the rows of several calls in one."""
     if len(expected.inputs) == 1:
         return expected
     inputs = {name: np.concatenate([call[name] for call in expected.inputs]) for name in expected.inputs[0]}
@@ -94,7 +94,7 @@ def stacked(expected: Examples) -> Examples:
 
 
 def independent(run: Run, expected: Examples) -> bool:
-    """True if the first axis of all tensors counts rows, and every row alone gives what it gives among others."""
+    """Return true if the first axis of all tensors counts rows, and each gives alone what it gives among others."""
     call, wanted = expected.inputs[0], expected.outputs[0]
     sizes = {len(array) if array.ndim else 0 for array in (*call.values(), *wanted.values())}
     if len(sizes) != 1 or 0 in sizes:

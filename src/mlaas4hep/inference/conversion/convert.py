@@ -35,7 +35,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool =
         original: folder of the upload.
         out: folder for ``model.onnx`` and ``served.json``.
         params: what the client said about the model.
-        closed: this process is closed in well enough for formats whose loaders could run code.
+        closed: this process is confined well enough for formats whose loaders could run code.
     """
     kind, path = recognise(original)
     if kind == "torch_export" and not closed:

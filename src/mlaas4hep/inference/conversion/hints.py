@@ -17,7 +17,7 @@ SMALL: Final = 2**20
 
 
 def find_params(folder: Path | None, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters over those of a params.json in the upload."""
+    """Return the given parameters over those of a params.json in the upload."""
     file = _near(folder, "params.json")
     found: Any = {}
     if file is not None:
@@ -30,13 +30,13 @@ def find_params(folder: Path | None, params: Mapping[str, Any]) -> dict[str, Any
 
 
 def find_config(folder: Path | None) -> TritonConfig | None:
-    """Triton's configuration in the upload."""
+    """Return Triton's configuration in the upload."""
     file = _near(folder, "config.pbtxt")
     return None if file is None else parse_config(file.read_text("utf-8", errors="replace"))
 
 
 def find_labels(folder: Path | None, params: Mapping[str, Any]) -> tuple[str, ...]:
-    """Class names: of the labels file in the upload, a line each, or a list in params.json."""
+    """Return class names: of the labels file in the upload, a line each, or of a list in params.json."""
     listed = params.get("labels")
     if isinstance(listed, list):
         return tuple(str(name) for name in listed)
@@ -50,7 +50,7 @@ def find_labels(folder: Path | None, params: Mapping[str, Any]) -> tuple[str, ..
 
 
 def specs_in_params(params: Mapping[str, Any], side: str) -> tuple[TensorSpec, ...]:
-    """Tensors as ``"inputs": [{"name", "dtype", "shape"}]`` in params.json says; empty if it does not.
+    """Return tensors as ``"inputs": [{"name", "dtype", "shape"}]`` in params.json says; empty if it does not.
 
     Raises:
         ModelRefusedError: an entry is not complete.

@@ -43,7 +43,7 @@ def judge(source: Source, native: Native, loader: Loader, target: Path, *, close
         native: the model as its framework runs it.
         loader: the module of its format.
         target: where ``model.onnx`` goes; removed if it does not agree.
-        closed: processes of frameworks are closed in by bubblewrap.
+        closed: processes of frameworks are confined by bubblewrap.
 
     Raises:
         ModelRefusedError: it neither agrees nor may its framework serve it, or it fails on every generated input.

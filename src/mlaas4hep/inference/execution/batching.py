@@ -18,7 +18,7 @@ __all__ = ["Answer", "Batcher", "Run"]
 Answer: TypeAlias = tuple[dict[str, Any], int, int]
 """Outputs by name, nanoseconds of waiting, nanoseconds in the model."""
 Run: TypeAlias = Callable[[Tensors, int, Sequence[str] | None, int], Awaitable[Answer]]
-"""Runs tensors of so many rows; the last argument is since when the first of their callers waits, in nanoseconds."""
+"""Runs tensors of this number of rows; the last argument is since when the first of their callers waits, in nanoseconds."""
 Key: TypeAlias = tuple[Any, ...]
 
 
@@ -51,7 +51,7 @@ class Batcher:
     away does not disturb the others.
 
     Args:
-        run: runs the model on tensors of so many rows.
+        run: runs the model on tensors of this number of rows.
         max_size: rows of one run.
         max_delay: seconds.
         queue: rows that may wait.
@@ -67,7 +67,7 @@ class Batcher:
         self.waiting = 0
 
     async def submit(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> Answer:
-        """The outputs for these rows alone.
+        """Return the outputs for these rows alone.
 
         Raises:
             TooManyRequestsError: too many rows wait already.

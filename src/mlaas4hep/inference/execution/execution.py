@@ -38,7 +38,7 @@ LATE = 0.5
 
 
 def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros; of strings the text "0", which is a number where one is expected."""
+    """Return zeros; of strings the text "0", which is a number where one is expected."""
     return np.full(shape, "0" if dtype.kind == "O" else 0, dtype=dtype)
 
 
@@ -78,11 +78,11 @@ class Execution:
             self.batcher = Batcher(self._direct, settings.max_size, settings.max_delay_ms / 1e3, self._limits.queue)
 
     def acquire(self) -> None:
-        """A request has begun: until it is released the model is not closed."""
+        """Begin a request: until it is released the model is not closed."""
         self.in_flight += 1
 
     def release(self) -> None:
-        """The request has ended."""
+        """End a request."""
         self.in_flight -= 1
         if not self.in_flight and self.on_idle is not None:
             self.on_idle()
@@ -106,7 +106,7 @@ class Execution:
         return await self._threaded(inputs, rows, outputs, time.perf_counter_ns())
 
     def check_answer(self, found: dict[str, Any]) -> None:
-        """Raises TooLargeError if the outputs are larger than answers may be, twice the limit of bodies."""
+        """Raise TooLargeError if the outputs are larger than answers may be, twice the limit of bodies."""
         size = 0
         for array in found.values():
             size += array.nbytes

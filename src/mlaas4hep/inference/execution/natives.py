@@ -45,7 +45,7 @@ def load_native(source: Source) -> Native:
 
 
 def open_native(folder: Path, threads: int) -> Native:
-    """The model of a version's folder, by its framework: for workers."""
+    """Load the model of a version's folder by its framework: for workers."""
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads)
     served = read_served(folder)

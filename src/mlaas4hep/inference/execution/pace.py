@@ -41,7 +41,7 @@ class Pace:
         self._fast: list[int] = []
 
     def in_loop(self, rows: int, seconds: float) -> None:
-        """So many rows were run in the event loop, in so many seconds of the processor."""
+        """Learn from a run in the event loop: its rows, and seconds of the processor."""
         if seconds > 2 * SHORT:
             self._slow.append(rows)
             if len(self._slow) >= IN_A_ROW:
@@ -50,7 +50,7 @@ class Pace:
             self._slow.clear()
 
     def in_thread(self, rows: int, seconds: float) -> None:
-        """So many rows were run in a thread, in so many seconds of its processor."""
+        """Learn from a run in a thread: its rows, and seconds of the thread's processor."""
         if self._fixed or rows <= self.rows or time.monotonic() < self._until:
             return
         if seconds > SHORT:
@@ -61,7 +61,7 @@ class Pace:
             self._set(min(LARGEST, *self._fast), rows, seconds)
 
     def bar(self, seconds: float) -> None:
-        """A run in the event loop was stopped after so many seconds: perhaps the model, perhaps a busy machine."""
+        """Keep the model out of the event loop: a run there was stopped after these seconds."""
         self._until = time.monotonic() + BARRED
         self._set(0, 0, seconds)
 

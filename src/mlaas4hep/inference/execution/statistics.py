@@ -28,7 +28,7 @@ class VersionStatistics:
         self._sizes: dict[int, list[int]] = {}
 
     def succeeded(self, rows: int, total: int, before: int, queue: int, infer: int) -> None:
-        """A request was answered.
+        """Count a request that was answered.
 
         Args:
             rows: of the request.
@@ -49,12 +49,12 @@ class VersionStatistics:
             self._output += output
 
     def failed(self, total: int) -> None:
-        """A request failed after so many nanoseconds."""
+        """Count a request that failed after `total` nanoseconds."""
         self._failed += 1
         self._lost += total
 
     def executed(self, rows: int, infer: int, before: int = 0) -> None:
-        """The model was run once, on so many rows of one or several requests."""
+        """Count a run of the model on the rows of one or several requests."""
         self.executions += 1
         size = self._sizes.get(rows)
         if size is None:
@@ -66,7 +66,7 @@ class VersionStatistics:
         size[2] += infer
 
     def to_dict(self) -> dict[str, Any]:
-        """As Triton has them in JSON, times in nanoseconds."""
+        """Return them as Triton has them in JSON, times in nanoseconds."""
         return {
             "last_inference": self.last,
             "inference_count": self.inferences,
