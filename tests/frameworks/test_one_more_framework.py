@@ -14,7 +14,7 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks import registry
 from mlaas4hep.frameworks.recognise import recognise
 from mlaas4hep.inference.conversion.convert import convert
-from mlaas4hep.inference.execution.natives import open_native
+from mlaas4hep.inference.execution.worker_model import open_native
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training import backends
 from mlaas4hep.training.workflow import run_training

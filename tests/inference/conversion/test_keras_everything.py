@@ -14,7 +14,7 @@ import pytest
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Source
-from mlaas4hep.inference.execution.natives import load_native
+from mlaas4hep.frameworks.loading import load_native
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 RANDOM = {"image.elastic_transform"}

@@ -7,12 +7,12 @@ from typing import Any
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Kind, Source, columns_of
+from mlaas4hep.frameworks.loading import load_native, loader_of
 from mlaas4hep.frameworks.recognise import recognise
 from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
-from mlaas4hep.inference.execution.natives import load_native, loader_of
 from mlaas4hep.inference.execution.served import Served, write_served
 from mlaas4hep.inference.repository.triton_config import TritonConfig
 

@@ -18,7 +18,7 @@ __all__ = ["Answer", "Batcher", "Run"]
 Answer: TypeAlias = tuple[dict[str, Any], int, int]
 """Outputs by name, nanoseconds of waiting, nanoseconds in the model."""
 Run: TypeAlias = Callable[[Tensors, int, Sequence[str] | None, int], Awaitable[Answer]]
-"""Runs tensors of this number of rows; the last argument is since when the first of their callers waits, in nanoseconds."""
+"""Runs tensors of a number of rows; the last argument is since when the first caller waits, in nanoseconds."""
 Key: TypeAlias = tuple[Any, ...]
 
 

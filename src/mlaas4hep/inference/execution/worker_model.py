@@ -6,11 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlaas4hep.inference.execution.natives import open_native
+import numpy as np
+from numpy.typing import NDArray
+
+from mlaas4hep.bundle import load_bundle
+from mlaas4hep.frameworks.foreign import Native, Source
+from mlaas4hep.frameworks.loading import load_native
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES, Tensors
+from mlaas4hep.inference.execution.served import read_served
 from mlaas4hep.sandbox.child import Loaded
 from mlaas4hep.sandbox.messages import Arrays
 
-__all__ = ["load"]
+__all__ = ["load", "open_native"]
 
 
 def load(question: dict[str, Any]) -> Loaded:
@@ -25,3 +32,34 @@ def load(question: dict[str, Any]) -> Loaded:
     sides = {"inputs": native.inputs, "outputs": native.outputs}
     about = {"platform": native.platform, "batched": native.batched}
     return Loaded({**about, **{side: [asdict(spec) for spec in specs] for side, specs in sides.items()}}, run)
+
+
+def open_native(folder: Path, threads: int) -> Native:
+    """Load the model of a version's folder by its framework."""
+    if (folder / "manifest.json").is_file():
+        return _bundle(folder, threads)
+    served = read_served(folder)
+    source = Source(
+        kind=served.kind,
+        path=folder / served.original,
+        inputs=served.inputs,
+        outputs=served.outputs,
+        batch=served.batched,
+        params=served.params,
+        labels=served.labels,
+        threads=threads,
+    )
+    native = load_native(source)
+    return Native(native.platform, served.inputs, served.outputs, native.run, served.batched, served.classes)
+
+
+def _bundle(folder: Path, threads: int) -> Native:
+    bundle = load_bundle(folder)
+    manifest = bundle.manifest
+    scorer = bundle.native_scorer(threads=threads)
+
+    def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
+        return {SCORES: scorer.scores(np.asarray(inputs[FEATURES], np.float32))}
+
+    given, made = manifest.tensors
+    return Native(manifest.framework, (given,), (made,), run, batched=True, classes=manifest.classes)
