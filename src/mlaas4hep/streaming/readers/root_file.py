@@ -165,9 +165,10 @@ def _entries(directory: Any, path: str, name: str) -> int:
 
 def _plain(directory: Any, name: str, kind: str) -> PlainTree | None:
     """A tree that can be read without uproot; None also if its bytes cannot be read, which `_load` then says."""
+    from mlaas4hep.streaming.readers.ttree.baskets.switch import switched_on
     from mlaas4hep.streaming.readers.ttree.metadata import plain_tree
 
-    if kind != "TTree":
+    if kind != "TTree" or not switched_on():
         return None
     try:
         key = directory.key(name)

@@ -12,6 +12,7 @@ from mlaas4hep.streaming.readers.root.arrays import from_awkward
 from mlaas4hep.streaming.readers.root.directory import damage, unreadable
 from mlaas4hep.streaming.readers.ttree.arrays import interpretation_of, part_of, read_branch
 from mlaas4hep.streaming.readers.ttree.baskets.cache import BasketCache
+from mlaas4hep.streaming.readers.ttree.baskets.switch import switched_on, tell_fallback
 from mlaas4hep.streaming.readers.ttree.baskets.tables import Table, stored_of, table_of
 from mlaas4hep.streaming.readers.ttree.branches import Leaf, leaves_of, plain_leaves
 from mlaas4hep.streaming.readers.ttree.layout import clusters, compression_of, compression_of_tree
@@ -45,6 +46,7 @@ class TTreeSource(Reader):
         self._loaded: tuple[Any, dict[str, Leaf]] | None = None
         self._tables: dict[str, Table | None] = {}
         self._cache = BasketCache()
+        self._reads_baskets = switched_on()
         if plain is None:
             leaves = self._leaves
             self._stored: dict[str, Leaf] = leaves
@@ -103,8 +105,8 @@ class TTreeSource(Reader):
 
     def direct(self, names: Iterable[str]) -> dict[str, Table]:
         """Those of the branches that are read without uproot, with their baskets."""
-        tables = {}
-        for name in names:
+        tables: dict[str, Table] = {}
+        for name in names if self._reads_baskets else ():
             if name not in self._tables:  # two threads may both find out; they find the same
                 stored = stored_of(self._stored[name])
                 self._tables[name] = None if stored is None else table_of(stored, self._entries)
@@ -114,22 +116,25 @@ class TTreeSource(Reader):
         return tables
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
-        columns = self._read_baskets(names, start, stop)
+        columns, failure = self._read_baskets(names, start, stop)
         rest = [name for name in names if name not in columns]
-        return columns | self._read_with_uproot(rest, start, stop) if rest else columns
+        if not rest:
+            return columns
+        columns |= self._read_with_uproot(rest, start, stop)
+        if failure is not None:  # if uproot cannot read them either, its error says enough
+            tell_fallback(self.place, failure)
+        return columns
 
-    def _read_baskets(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
-        """The columns that can be read directly; none at all if one is damaged."""
+    def _read_baskets(self, names: list[str], start: int, stop: int) -> tuple[dict[str, Column], Exception | None]:
+        """The columns that can be read directly; none at all if one is damaged, and what was wrong."""
         from mlaas4hep.streaming.readers.ttree.baskets.reader import read_baskets
 
         try:
-            return read_baskets(self._file.source, self.direct(names), start, stop, self._cache)
-        except OSError as error:
-            if "://" in self._path:  # do not wait for a lost server a second time
+            return read_baskets(self._file.source, self.direct(names), start, stop, self._cache), None
+        except Exception as error:
+            if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server a second time
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
-            return {}
-        except Exception:
-            return {}
+            return {}, error
 
     def _read_with_uproot(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         leaves = {name: self._leaves[name] for name in names}
