@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mlaas4hep.errors import ConfigError
 from mlaas4hep.formats import FORMATS
-
-if TYPE_CHECKING:
-    from mlaas4hep.config.workflow import Workflow
 
 __all__ = [
     "Dtype",
@@ -27,7 +24,7 @@ __all__ = [
     "Quiet",
     "Specs",
     "Workers",
-    "legacy_workflow",
+    "names_of",
 ]
 
 
@@ -57,27 +54,8 @@ Overwrite = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
-def legacy_workflow(
-    files: str | None,
-    labels: str | None,
-    model: Path | None,
-    params: Path | None,
-    preproc: Path | None,
-    specs: Path | None,
-    dtype: Format | None,
-    name: str,
-) -> Workflow:
-    """The workflow that the original's options describe.
-
-    Raises:
-        ConfigError: an option is missing, or a file is not valid.
-    """
-    from mlaas4hep.config.legacy.load import read_legacy
-
-    given = {"--files": files, "--labels": labels, "--model": model}
-    missing = [option for option, value in given.items() if value is None]
-    if missing or files is None or labels is None or model is None:
-        raise ConfigError(
-            f"{', '.join(missing)} not given", hint="name a workflow.yaml, or give --files, --labels and --model"
-        )
-    return read_legacy(files, labels, params, model, preproc, specs, dtype.value if dtype else None, name)
+def names_of(text: str) -> list[str]:
+    """Return the names in a list with commas between, or in a file with one a line."""
+    if text and os.path.isfile(text):  # noqa: PTH113 - unlike Path it says no to what is too long for a path
+        text = ",".join(Path(text).read_text(encoding="utf-8").splitlines())
+    return [name.strip() for name in text.split(",") if name.strip()]

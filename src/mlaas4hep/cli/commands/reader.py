@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.commands.specs import names_of, run_specs
-from mlaas4hep.cli.options import Dtype, Overwrite, Preproc
+from mlaas4hep.cli.options import Dtype, Overwrite, Preproc, names_of
+from mlaas4hep.cli.specs import run_specs
 
 __all__ = ["register"]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mlaas4hep.cli.options import Json, Quiet
+from mlaas4hep.cli.workflows import validated
 
 __all__ = ["register"]
 
@@ -81,11 +82,8 @@ def _resnet(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    from pydantic import ValidationError
-
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.cli.outputs import Output, check_outputs
-    from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.sections.events import Split
     from mlaas4hep.training.images.settings import ImageSettings, size_of
     from mlaas4hep.training.images.workflow import train_on_images
@@ -106,11 +104,7 @@ def _resnet(
         ],
         [fdir, flabels],
     )
-    try:
-        shares = _shares(split, validation, test)
-        split_settings = Split(**shares, seed=seed)
-    except ValidationError as error:
-        raise config_error(error, "options", Split) from error
+    split_settings = validated(Split, {**_shares(split, validation, test), "seed": seed})
     settings = ImageSettings(
         folder=fdir,
         labels=flabels,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers, names_of
+from mlaas4hep.cli.specs import run_specs
 
-__all__ = ["names_of", "register", "run_specs"]
+__all__ = ["register"]
 
 EXAMPLES = """
 Examples:
@@ -60,74 +58,3 @@ def register(app: typer.Typer) -> None:
             given=[files, *(Path(names) for names in (branches, exclude) if names)],
             overwrite=overwrite,
         )
-
-
-def names_of(text: str) -> list[str]:
-    """Names in a list with commas between, or in a file with one a line."""
-    if text and os.path.isfile(text):  # noqa: PTH113 - unlike Path it says no to what is too long for a path
-        text = ",".join(Path(text).read_text(encoding="utf-8").splitlines())
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def run_specs(
-    settings: dict[str, object],
-    output: Path | None,
-    *,
-    quiet: bool,
-    as_json: bool,
-    given: Sequence[object],
-    overwrite: bool,
-    hists: Path | None = None,
-    preproc: Path | None = None,
-) -> None:
-    """Compute specs as configured, after the cuts of a preproc.json; print them, write what is asked for."""
-    from pydantic import ValidationError
-
-    from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.cli.outputs import Output, check_outputs, write_text
-    from mlaas4hep.config.legacy.load import preprocessed
-    from mlaas4hep.config.legacy.preproc import read_preproc
-    from mlaas4hep.config.problems import config_error
-    from mlaas4hep.config.workflow import Workflow
-    from mlaas4hep.errors.findings import few
-    from mlaas4hep.streaming.execution import Executor
-    from mlaas4hep.streaming.files import opened
-    from mlaas4hep.streaming.scan.summary import scan_specs
-
-    try:
-        workflow = Workflow.model_validate(settings)
-    except ValidationError as error:
-        raise config_error(error, "options", Workflow) from error
-    workflow = preprocessed(workflow, read_preproc(preproc) if preproc else None, str(preproc))
-    outputs = [Output("the output", output, "specs")] if output else []
-    outputs += [Output("--hists", hists, "folder")] if hists else []
-    check_outputs(outputs, given, workflow, overwrite=overwrite)
-    terminal = Terminal(quiet=quiet)
-    with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note) as files:
-        scanned = scan_specs(
-            files,
-            workflow.event_settings,
-            terminal,
-            events=workflow.events,
-            executor=Executor(workflow.reading.threads),
-        )
-        found = scanned.specs
-        if hists is not None:
-            from mlaas4hep.training.report.raw_histograms import write_raw_histograms
-
-            write_raw_histograms(scanned, hists, terminal)
-    text = json.dumps(found.to_json(), indent=2)
-    if output is not None:
-        write_text(output, text + "\n")
-    if as_json:
-        typer.echo(text)
-    elif not quiet:
-        for path, events in found.events.items():
-            typer.echo(f"{path}: {events} events")
-        typer.echo(found.render())
-        for place in (output, hists):
-            if place is not None:
-                typer.echo(f"written: {place}")
-    if found.unreadable:
-        typer.secho(f"error: {few(list(found.unreadable))} cannot be read", fg="red", err=True)
-        raise typer.Exit(2)

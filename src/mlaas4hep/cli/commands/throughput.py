@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers, names_of
+from mlaas4hep.cli.workflows import validated
 
 if TYPE_CHECKING:
     from mlaas4hep.streaming.measure.throughput import Step, Throughput
@@ -53,8 +54,6 @@ def register(app: typer.Typer) -> None:
         It reads the first events of each file; raw reading stops after a sixth of the time and the other steps go over
         the same events, so they may find the files in the system's memory. Labels do not matter.
         """
-        from mlaas4hep.cli.commands.specs import names_of
-
         settings = {
             "samples": [{"name": "files", "files": files}],
             "tree": tree,
@@ -73,18 +72,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _measure(settings: dict[str, Any], seconds: float, *, quiet: bool) -> Throughput:
-    from pydantic import ValidationError
-
     from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.config.problems import config_error
     from mlaas4hep.config.workflow import Workflow
     from mlaas4hep.streaming.files import opened
     from mlaas4hep.streaming.measure.throughput import throughput
 
-    try:
-        workflow = Workflow.model_validate(settings)
-    except ValidationError as error:
-        raise config_error(error, "options", Workflow) from error
+    workflow = validated(Workflow, settings)
     terminal, reading = Terminal(quiet=quiet), workflow.reading
     with opened(workflow.samples, workflow.tree, reading, twins=True, note=terminal.note) as files:
         wanted, events = workflow.event_settings, workflow.events

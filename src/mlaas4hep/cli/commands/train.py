@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +11,6 @@ import typer
 from mlaas4hep.cli.options import (
     Dtype,
     Files,
-    Format,
     Json,
     Labels,
     Model,
@@ -24,12 +19,12 @@ from mlaas4hep.cli.options import (
     Preproc,
     Quiet,
     Specs,
-    legacy_workflow,
 )
 from mlaas4hep.cli.stopping import say_stopped, stop_code
+from mlaas4hep.cli.workflows import configured, noticed
 
 if TYPE_CHECKING:
-    from mlaas4hep.config.workflow import Workflow
+    pass
 
 __all__ = ["register"]
 
@@ -105,8 +100,8 @@ def _train(
         from mlaas4hep.training.judging.summary import render_summary
         from mlaas4hep.training.workflow import run_training
 
-    with _noticed() as notices:
-        workflow = _configuration(configuration, files, labels, model, params, preproc, specs, dtype, fout)
+    with noticed() as notices:
+        workflow = configured(configuration, files, labels, model, params, preproc, specs, dtype, fout)
     if cache is not None:
         reading = workflow.reading.model_copy(update={"cache": cache.absolute()})
         workflow = workflow.model_copy(update={"reading": reading})
@@ -150,50 +145,3 @@ def _native_place(bundle: Path) -> str | None:
         return None
     found = sorted(path for path in (bundle / "native").glob("model.*") if path.suffix != ".py")
     return f"{bundle} is a folder, the bundle; the framework's own file is {found[0]}" if found else None
-
-
-def _configuration(
-    configuration: Path | None,
-    files: str | None,
-    labels: str | None,
-    model: Path | None,
-    params: Path | None,
-    preproc: Path | None,
-    specs: Path | None,
-    dtype: Format | None,
-    fout: Path,
-) -> Workflow:
-    from mlaas4hep.config.yaml_file import read_yaml
-    from mlaas4hep.errors import ConfigError
-
-    text = os.fsencode(fout.name).decode(errors="replace")
-    name = text.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
-    if configuration is None:
-        return legacy_workflow(files, labels, model, params, preproc, specs, dtype, name)
-    options = {
-        "--files": files, "--labels": labels, "--model": model, "--params": params, "--preproc": preproc,
-        "--specs": specs, "--dtype": dtype,
-    }  # fmt: skip
-    extra = [option for option, value in options.items() if value is not None]
-    if extra:
-        raise ConfigError(
-            f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
-        )
-    workflow = read_yaml(configuration)
-    return workflow if "name" in workflow.model_fields_set else workflow.model_copy(update={"name": name})
-
-
-@contextmanager
-def _noticed() -> Iterator[list[str]]:
-    """What reading the configuration warns of, as text; all other warnings go on as they are."""
-    from mlaas4hep.config.problems import ConfigWarning
-
-    found: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConfigWarning)
-        yield found
-    for warning in caught:
-        if issubclass(warning.category, ConfigWarning):
-            found.append(str(warning.message))
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

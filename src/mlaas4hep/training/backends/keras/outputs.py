@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import ModelFileError
-from mlaas4hep.training.backends.links import LossFunction, Reading, reading_of
+from mlaas4hep.training.backends.logits import LossFunction, Reading, reading_of
 from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.events.outputs import Said
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlaas4hep.training.backends.base import FitSettings, History, Predict
 from mlaas4hep.training.backends.keras.outputs import labels_for
-from mlaas4hep.training.backends.numbers import evaluate
+from mlaas4hep.training.backends.losses import evaluate
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS
 from mlaas4hep.training.events.base import Arrays, Events
 from mlaas4hep.training.user_code.user_model import user_errors

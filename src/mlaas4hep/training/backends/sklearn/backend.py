@@ -15,7 +15,7 @@ from mlaas4hep.errors import ModelFileError
 from mlaas4hep.frameworks import lightgbm, sklearn
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.sklearn.stages import staged_curves
-from mlaas4hep.training.backends.warnings import passed_on
+from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlaas4hep.training.backends.base import Backend, FitSettings, History
 from mlaas4hep.training.backends.loop import run_passes
-from mlaas4hep.training.backends.numbers import evaluate
+from mlaas4hep.training.backends.losses import evaluate
 from mlaas4hep.training.backends.passes import Pass
 from mlaas4hep.training.backends.sklearn.sparse import without_sparse_columns
 from mlaas4hep.training.backends.sklearn.weights import fit_weighted, takes_weight

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.training.backends.numbers import class_losses
+from mlaas4hep.training.backends.losses import class_losses
 from mlaas4hep.training.events.base import Events, Task
 
 __all__ = ["staged_curves"]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mlaas4hep.frameworks.torch import MODEL_FILE
 from mlaas4hep.frameworks.user_code.build import CODE_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.links import shifts_along
+from mlaas4hep.training.backends.logits import shifts_along
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS
-from mlaas4hep.training.backends.warnings import passed_on
+from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said
 

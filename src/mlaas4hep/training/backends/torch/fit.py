@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.links import LossFunction, Reading, reading_of
+from mlaas4hep.training.backends.logits import LossFunction, Reading, reading_of
 from mlaas4hep.training.backends.loop import run_passes
 from mlaas4hep.training.backends.passes import Pass
 from mlaas4hep.training.backends.torch.loss import Loss, make_optimizer

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.numbers import evaluate
+from mlaas4hep.training.backends.losses import evaluate
 from mlaas4hep.training.backends.passes import joined, steps_of
 from mlaas4hep.training.backends.torch.outputs import Scores, evaluating, output_kind, set_mode
 from mlaas4hep.training.events.base import Events, Task

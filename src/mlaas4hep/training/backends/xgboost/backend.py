@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.frameworks.xgboost import MODEL_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.numbers import sigmoid
-from mlaas4hep.training.backends.warnings import passed_on
+from mlaas4hep.training.backends.losses import sigmoid
+from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said
 
