@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from mlaas4hep.cli.replaceable import Kind, replaceable
 
 if TYPE_CHECKING:
     from mlaas4hep.config.workflow import Workflow
 
-__all__ = ["Output", "check_outputs", "write_text"]
+__all__ = ["Output", "check_outputs", "files_of", "write_text"]
 
-Kind = Literal["bundle", "model", "specs", "report", "split", "scores", "archive", "log", "folder"]
 FOLDERS = ("bundle", "model", "folder")
-FILES_OF_A_MODEL = {"model.keras", "model.onnx", "labels.txt", "params.json", "metrics.json"}
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,13 @@ class Output:
     kind: Kind
 
 
-def check_outputs(
-    outputs: Sequence[Output], given: Iterable[object], workflow: Workflow | None = None, *, overwrite: bool = False
-) -> None:
+def check_outputs(outputs: Sequence[Output], given: Iterable[object], *, overwrite: bool = False) -> None:
     """See before the work that no output destroys an input, another output, a bundle, or a file of another kind.
 
     Args:
         outputs: all of the command.
         given: the values of all other options and arguments; every file or folder that they name counts as read, also
             with a tree behind. A text may be a list with commas between and hold patterns, a Path is one name.
-        workflow: its data files, model file and specs count as well.
         overwrite: replace files of any kind, but for inputs and folders.
 
     Raises:
@@ -58,7 +54,7 @@ def check_outputs(
 
     for output in outputs:
         check_place(output.path, file=output.kind not in FOLDERS)
-    inputs = set(_there([given, _of(workflow)]))
+    inputs = set(_there(list(given)))
     written = [output for output in outputs if not is_open_end(output.path)]
     for output in written:
         for read in inputs:
@@ -75,7 +71,7 @@ def check_outputs(
         if _destroys(one, other.path):
             raise OutputError(f"{one.option} and {other.option} cannot be written to one place", where=str(other.path))
     for output in written:
-        if not (overwrite and output.path.is_file()) and not _replaceable(output):
+        if not (overwrite and output.path.is_file()) and not replaceable(output.kind, output.path):
             asked = "" if output.kind in {"model", "log"} else ", or add --overwrite"
             what = "the file exists already" if output.kind in {"scores", "archive"} else _else(output)
             raise OutputError(what, where=str(output.path), hint=f"choose another name{asked}")
@@ -99,9 +95,8 @@ def _else(output: Output) -> str:
     return f"something that is not {what} is there already"
 
 
-def _of(workflow: Workflow | None) -> list[object]:
-    if workflow is None:
-        return []
+def files_of(workflow: Workflow) -> list[object]:
+    """Return the data files, model file and specs that a workflow reads."""
     model = workflow.training.model if workflow.training else None
     return [workflow.specs, model, *(path for sample in workflow.samples for path in sample.files)]
 
@@ -155,57 +150,3 @@ def _bundle_around(path: Path) -> Path | None:
                 continue
             return folder
     return None
-
-
-def _replaceable(output: Output) -> bool:
-    """Whether nothing is there, or something of the same kind; bundles are looked at where they are written."""
-    path = output.path
-    if output.kind in {"bundle", "folder"} or not path.exists():
-        return True
-    if output.kind == "model":
-        return _is_model(path)
-    if output.kind in {"scores", "archive"}:
-        return False
-    known = {"specs": _is_specs, "report": _is_report, "split": _is_split, "log": _is_text}
-    return path.stat().st_size == 0 or known[output.kind](path)
-
-
-def _is_model(path: Path) -> bool:
-    from mlaas4hep.bundle.archive import read_member
-    from mlaas4hep.errors import BundleError
-
-    if path.is_dir():
-        return {entry.name for entry in path.iterdir()} <= FILES_OF_A_MODEL
-    try:
-        return read_member(path, "params.json") is not None
-    except BundleError:
-        return False
-
-
-def _is_specs(path: Path) -> bool:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.keys() >= {"events", "branches", "jdim"}
-
-
-def _is_report(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b'<meta name="generator" content="mlaas4hep">' in file.read(4096)
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"\0" not in file.read(4096)
-
-
-def _is_split(path: Path) -> bool:
-    from pyarrow import ArrowException, parquet
-
-    from mlaas4hep.training.events.split_table import NAMES
-
-    try:
-        return tuple(parquet.read_schema(path).names) == NAMES
-    except (OSError, ArrowException):
-        return False

@@ -26,7 +26,7 @@ def run_specs(
 ) -> None:
     """Compute specs as configured, after the cuts of a preproc.json; print them, write what is asked for."""
     from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.cli.outputs import Output, check_outputs, write_text
+    from mlaas4hep.cli.outputs import Output, check_outputs, files_of, write_text
     from mlaas4hep.config.legacy.load import preprocessed
     from mlaas4hep.config.legacy.preproc import read_preproc
     from mlaas4hep.config.workflow import Workflow
@@ -38,7 +38,7 @@ def run_specs(
     workflow = preprocessed(validated(Workflow, settings), read_preproc(preproc) if preproc else None, str(preproc))
     outputs = [Output("the output", output, "specs")] if output else []
     outputs += [Output("--hists", hists, "folder")] if hists else []
-    check_outputs(outputs, given, workflow, overwrite=overwrite)
+    check_outputs(outputs, [*given, files_of(workflow)], overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
     with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note) as files:
         scanned = scan_specs(

@@ -95,7 +95,7 @@ def _train(
 
     with importing():
         from mlaas4hep.cli.console import Terminal
-        from mlaas4hep.cli.outputs import Output, check_outputs
+        from mlaas4hep.cli.outputs import Output, check_outputs, files_of
         from mlaas4hep.training.fitting.checkpoint import checkpoint_folder
         from mlaas4hep.training.judging.summary import render_summary
         from mlaas4hep.training.workflow import run_training
@@ -112,7 +112,7 @@ def _train(
         *([Output("cache", workflow.reading.cache, "folder")] if workflow.reading.cache else []),
     ]
     given = [configuration, files, labels, model, params, preproc, specs]
-    check_outputs(outputs, given, workflow, overwrite=overwrite)
+    check_outputs(outputs, [*given, files_of(workflow)], overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
     try:
         result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)
