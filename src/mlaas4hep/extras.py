@@ -28,9 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "netron",
         "PIL",
     ),
-    "service": ("sqlalchemy", "starlette", "uvicorn", "joserfc"),
     "xrootd": ("XRootD", "fsspec_xrootd"),
-    "dask": ("dask", "distributed"),
     "simulate": ("fastjet", "pythia8mc", "vector"),
 }
 """Names under which the libraries of each extra are imported, those that only one extra has before the others."""

@@ -120,7 +120,7 @@ class Connection(Guarded):
             self.cycle.keep_alive = False
 
     def _write(self, reply: Reply, number: bytes) -> None:
-        """Send an answer, together with others."""
+        """Send a reply of the fast path."""
         parts = [STATUS_LINE[reply.status]]
         for name, value in self.server_state.default_headers:
             parts += (name, b": ", value, b"\r\n")
@@ -129,6 +129,6 @@ class Connection(Guarded):
         size = b"%d" % len(reply.body)
         parts += (b"content-type: ", reply.kind, b"\r\ncontent-length: ", size, b"\r\nx-request-id: ", number)
         parts += (b"\r\n\r\n", reply.body)
-        self.outgoing.write(self.transport, b"".join(parts))
+        self.transport.write(b"".join(parts))
         self.server_state.total_requests += 1
         self.since = self.loop.time()

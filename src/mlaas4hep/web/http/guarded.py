@@ -12,7 +12,6 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlaas4hep.web.http.heads import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
-from mlaas4hep.web.http.outgoing import Outgoing
 from mlaas4hep.web.http.unread import PROGRESS, Unread
 from mlaas4hep.web.telemetry.accounts import DELIVERED
 from mlaas4hep.web.telemetry.metrics import OTHER
@@ -50,7 +49,6 @@ class Guarded(HttpToolsProtocol):
     sending is thrown away for a moment, so that it finds the answer.
 
     Attributes:
-        outgoing: sends what goes the fast path.
         phase: nothing arrived yet, in the head, in the body, the request is complete, nothing more is taken.
         since: when the phase began or the client last got on, by the loop's clock.
         arrived: bytes of the body since then.
@@ -59,7 +57,6 @@ class Guarded(HttpToolsProtocol):
 
     limit = 10_000
     state: State
-    outgoing: Outgoing
     cycle: Any
     flow: _Flow
 
@@ -276,7 +273,6 @@ class Guarded(HttpToolsProtocol):
     def _turn_away(self, error: HeadError, header: bytes = b"", *, linger: bool = True) -> None:
         self._refusal = None
         self.since = self.loop.time()
-        self.outgoing.send()
         if self.transport.is_closing():
             return
         body = orjson.dumps({"error": str(error)})
