@@ -21,7 +21,7 @@ from mlaas4hep.inference.grpc.gate import GrpcGate
 from mlaas4hep.inference.grpc.server import serve_grpc
 from mlaas4hep.inference.operation.assemble import Parts, build
 from mlaas4hep.inference.settings import Limits, Settings
-from mlaas4hep.web.body_budget import Held, Incoming
+from mlaas4hep.web.body_budget import BodyBudget, BudgetedBody
 from mlaas4hep.web.errors import UnreadBodyError
 
 LIMIT = 100_000
@@ -30,7 +30,7 @@ Sent = list[dict[str, Any]]
 
 @given(sizes=st.lists(st.integers(0, 150), max_size=30), limit=st.integers(1, 300))
 def test_never_more_than_the_limit_but_for_one_alone(sizes: list[int], limit: int) -> None:
-    held = Held(limit)
+    held = BodyBudget(limit)
     kept: list[int] = []
     for size in sizes:
         try:
@@ -51,9 +51,9 @@ def test_a_body_is_counted_as_it_comes_and_let_go_in_the_end() -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
-        held = Held(100)
+        held = BodyBudget(100)
         held.take(10)
-        incoming = Incoming(receive, 1000, held)
+        incoming = BudgetedBody(receive, 1000, held)
         await incoming()
         await incoming()
         assert held.bytes == 90
@@ -71,7 +71,7 @@ def test_what_is_not_kept_is_only_measured() -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"x" * 60, "more_body": True}
 
-        incoming = Incoming(receive, 100, None)
+        incoming = BudgetedBody(receive, 100, None)
         await incoming()
         with pytest.raises(UnreadBodyError, match="the body is larger than 100 bytes"):
             await incoming()
@@ -127,7 +127,7 @@ def test_one_body_too_many_is_refused_and_others_go_on(models: Path, path: str) 
         reached, go_on, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
         first = asyncio.create_task(post(parts, "/json", [b" " * 80_000, row], reached, go_on))
         await reached.wait()
-        assert parts.state.held.bytes == 80_000
+        assert parts.state.bodies.bytes == 80_000
         refused = await post(parts, path, [b" " * 30_000, b" "], asyncio.Event(), never)
         assert refused[0]["status"] == 503
         headers = dict(refused[0]["headers"])
@@ -135,10 +135,10 @@ def test_one_body_too_many_is_refused_and_others_go_on(models: Path, path: str) 
         assert orjson.loads(refused[1]["body"]) == {
             "error": "the server holds too many bytes of other requests; try again later"
         }
-        assert parts.state.held.bytes == 80_000
+        assert parts.state.bodies.bytes == 80_000
         go_on.set()
         assert (await first)[0]["status"] == 200
-        assert parts.state.held.bytes == 0
+        assert parts.state.bodies.bytes == 0
 
     inside(models, test)
 
@@ -148,7 +148,7 @@ def test_uploads_go_to_disk_and_are_not_counted(models: Path, tmp_path: Path) ->
         reached, go_on = asyncio.Event(), asyncio.Event()
         upload = asyncio.create_task(post(parts, "/api/models", [b"x" * 90_000, b"x" * 90_000, b"x"], reached, go_on))
         await reached.wait()
-        assert parts.state.held.bytes == 0
+        assert parts.state.bodies.bytes == 0
         go_on.set()
         assert (await upload)[0]["status"] == 422
         assert not list(tmp_path.iterdir())
@@ -166,14 +166,14 @@ def test_messages_of_grpc_count(models: Path) -> None:
         request.inputs.add(name="features", datatype="FP32", shape=[1, 3])
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-            parts.state.held.take(LIMIT)
+            parts.state.bodies.take(LIMIT)
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await stub.ModelInfer(request)
             assert error.value.code() is grpc.StatusCode.UNAVAILABLE
             assert error.value.details() == "the server holds too many bytes of other requests"
-            parts.state.held.give(LIMIT)
+            parts.state.bodies.give(LIMIT)
             assert (await stub.ModelInfer(request)).model_name == "scorer"
-        assert parts.state.held.bytes == 0
+        assert parts.state.bodies.bytes == 0
         await server.stop()
 
     inside(models, test)

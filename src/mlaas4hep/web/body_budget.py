@@ -1,4 +1,4 @@
-"""How many bytes of requests are held in memory at a time, over all connections of a process."""
+"""The body budget: bytes of request bodies held in memory at a time, over all connections of a process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from starlette.types import Message, Receive
 from mlaas4hep.errors.serving import OverloadedError
 from mlaas4hep.web.errors import UnreadBodyError
 
-__all__ = ["FULL", "Held", "Incoming"]
+__all__ = ["FULL", "BodyBudget", "BudgetedBody"]
 
 FULL = "the server holds too many bytes of other requests"
 
 
-class Held:
+class BodyBudget:
     """The sum of the bodies that have arrived and are not answered yet.
 
     Args:
@@ -24,11 +24,11 @@ class Held:
         self.bytes = 0
 
     def room(self, size: int) -> bool:
-        """True if so many bytes more may be held."""
+        """Return whether this many more bytes may be held."""
         return not self.bytes or self.bytes + size <= self.limit
 
     def take(self, size: int) -> None:
-        """Count them, until they are given back.
+        """Count bytes until they are given back.
 
         Raises:
             OverloadedError: there is no room.
@@ -38,11 +38,11 @@ class Held:
         self.bytes += size
 
     def give(self, size: int) -> None:
-        """They are held no more."""
+        """Give bytes back."""
         self.bytes -= size
 
 
-class Incoming:
+class BudgetedBody:
     """Receives a body: counts what arrives, up to the limit of one request and the room there is for all.
 
     Whoever goes on reading after an error throws away what comes, and has a limit of its own.
@@ -50,19 +50,19 @@ class Incoming:
     Args:
         receive: of ASGI.
         limit: bytes of this body.
-        held: None: what arrives is not kept in memory.
+        budget: None: what arrives is not kept in memory.
     """
 
-    def __init__(self, receive: Receive, limit: int, held: Held | None) -> None:
+    def __init__(self, receive: Receive, limit: int, budget: BodyBudget | None) -> None:
         self._receive = receive
         self._limit = limit
-        self._held = held
+        self._budget = budget
         self._size = 0
         self._kept = 0
         self._told = False
 
     async def __call__(self) -> Message:
-        """The next part.
+        """Return the next part.
 
         Raises:
             UnreadBodyError: the body is too large.
@@ -76,9 +76,9 @@ class Incoming:
         if self._size > self._limit:
             self._told = True
             raise UnreadBodyError(f"the body is larger than {self._limit} bytes")
-        if self._held is not None:
+        if self._budget is not None:
             try:
-                self._held.take(size)
+                self._budget.take(size)
             except OverloadedError:
                 self._told = True
                 self.end()
@@ -87,7 +87,7 @@ class Incoming:
         return message
 
     def end(self) -> None:
-        """The request is answered."""
-        if self._held is not None:
-            self._held.give(self._kept)
+        """Give back what was counted: the request is answered."""
+        if self._budget is not None:
+            self._budget.give(self._kept)
             self._kept = 0

@@ -1,4 +1,4 @@
-"""Answers of one piece, the same whether they go out through ASGI or straight to the connection."""
+"""Replies of one piece, the same whether they go out through ASGI or straight to the connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Send
 
-__all__ = ["Reply", "Soon", "send_reply"]
+__all__ = ["PendingReply", "Reply", "send_reply"]
 
 
 class Reply(NamedTuple):
@@ -26,8 +26,8 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Soon: TypeAlias = Reply | Awaitable[Reply]
-"""An answer, or something to await where it takes longer."""
+PendingReply: TypeAlias = Reply | Awaitable[Reply]
+"""A reply, or something to await where it takes longer."""
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

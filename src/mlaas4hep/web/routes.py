@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from mlaas4hep.web.bodies import Buffer, read_body
 from mlaas4hep.web.errors import Failures, send_failure
-from mlaas4hep.web.replies import Reply, Soon, send_reply
+from mlaas4hep.web.replies import PendingReply, Reply, send_reply
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.telemetry.metrics import OTHER
 
@@ -42,7 +42,7 @@ class Fast:
         header: returns from the header fields the bytes of JSON before binary tensors; see `read_body`.
     """
 
-    answer: Callable[[Mapping[str, str], Mapping[bytes, bytes], Buffer], Soon]
+    answer: Callable[[Mapping[str, str], Mapping[bytes, bytes], Buffer], PendingReply]
     limit: int
     header: Callable[[Mapping[bytes, bytes]], int | None] = _no_header
 

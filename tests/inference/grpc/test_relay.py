@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.grpc.relay import Frames, remove_leftovers
-from mlaas4hep.web.http.heads import LARGEST
-from mlaas4hep.web.http.unread import Unread
+from mlaas4hep.web.http.request_head import LARGEST
+from mlaas4hep.web.http.write_stall import WriteStall
 from tests.support.serve_process import ServeProcess, eventually
 
 Start = Callable[..., ServeProcess]
@@ -206,7 +206,7 @@ def test_a_client_that_reads_nothing_is_dropped_and_one_that_reads_slowly_is_not
             return self.left
 
     for step, late in ((2**20, False), (2**10, True), (0, True)):
-        wire, unread, found = Wire(), Unread(), []
+        wire, unread, found = Wire(), WriteStall(), []
         assert not unread.late(1000.0, 30.0, wire)
         unread.begin(0.0, wire)
         for second in range(1, 41):

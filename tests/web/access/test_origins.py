@@ -17,7 +17,7 @@ from mlaas4hep.web.access.origins import Origins
 from mlaas4hep.web.sockets import bind, is_loopback
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess
-from tests.web.access.test_rate import exchange
+from tests.web.access.test_rate_limit import exchange
 
 Start = Callable[..., ServeProcess]
 LOCAL = Settings(security=Security(hosts=("Models.example.org",)))

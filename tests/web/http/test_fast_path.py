@@ -16,7 +16,7 @@ import pytest
 from mlaas4hep.inference.operation.assemble import Parts, build
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.http.connection import Connection
-from mlaas4hep.web.http.guarded import DONE
+from mlaas4hep.web.http.limited_connection import DONE
 from mlaas4hep.web.http.server import HttpServer
 from tests.support.issuer import Issuer
 from tests.support.serve_process import ServeProcess
@@ -323,13 +323,13 @@ def test_what_has_to_be_waited_for_is_held_until_it_is_answered(models: Path) ->
         connection, wire = connect()
         body = b'{"rows": [[1, 2, 3]]}'
         connection.data_received(request("/json", body))
-        assert parts.state.held.bytes == len(body)
+        assert parts.state.bodies.bytes == len(body)
         assert parts.state.metrics.in_flight == 1
         assert not connection.idle
         await answers(wire, 1)
         while connection.server_state.tasks:
             await asyncio.sleep(0)
-        assert parts.state.held.bytes == parts.state.metrics.in_flight == 0
+        assert parts.state.bodies.bytes == parts.state.metrics.in_flight == 0
 
     inside(models, test)
 

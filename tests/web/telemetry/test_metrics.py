@@ -17,7 +17,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.operation.measured import model_families
 from mlaas4hep.web.telemetry.metrics import BUCKETS, Family, Histogram, Metrics, added, exposition
-from mlaas4hep.web.telemetry.shares import Shares
+from mlaas4hep.web.telemetry.shared_counters import SharedCounters
 from tests.support.serve_process import ServeProcess, eventually
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -72,18 +72,18 @@ def test_what_requests_leave() -> None:
 
 def test_sums_over_processes_never_fall(tmp_path: Path) -> None:
     a, b = Metrics(), Metrics()
-    first, second = Shares(a.families, tmp_path, "0"), Shares(b.families, tmp_path, "1")
+    first, second = SharedCounters(a.families, tmp_path, "0"), SharedCounters(b.families, tmp_path, "1")
     a.request("http", "GET", "/models", "200", 0.01)
     b.request("http", "GET", "/models", "200", 0.01)
-    first.leave()
+    first.publish()
     labels = {"protocol": "http", "method": "GET", "route": "/models", "status": "200"}
 
-    def total(shares: Shares) -> float:
+    def total(shares: SharedCounters) -> float:
         return sample(parsed(exposition(shares.all())), "mlaas4hep_requests_total", **labels)
 
     assert total(second) == 2
     c = Metrics()  # takes the place of the first, which died
-    successor = Shares(c.families, tmp_path, "0")
+    successor = SharedCounters(c.families, tmp_path, "0")
     assert total(successor) == 2
     c.request("http", "GET", "/models", "200", 0.01)
     assert (total(successor), total(second)) == (3, 3)

@@ -17,12 +17,12 @@ import grpc.aio
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.inference.grpc.relay import PEER
 from mlaas4hep.inference.grpc.rights import right_of
-from mlaas4hep.web.access.rate import Rate, client_key
+from mlaas4hep.web.access.rate_limit import RateLimit, client_key
 from mlaas4hep.web.access.tokens import Authenticator, Caller
 from mlaas4hep.web.body_budget import FULL
 from mlaas4hep.web.rights import Right
-from mlaas4hep.web.telemetry.accounts import CUT_OFF
 from mlaas4hep.web.telemetry.logs import ACCESS, REQUEST_ID
+from mlaas4hep.web.telemetry.request_log import CUT_OFF
 from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["GrpcGate"]
@@ -62,7 +62,7 @@ class GrpcGate:
         rate: None: without limit; shared with HTTP.
     """
 
-    def __init__(self, state: State, authenticator: Authenticator | None = None, rate: Rate | None = None) -> None:
+    def __init__(self, state: State, authenticator: Authenticator | None = None, rate: RateLimit | None = None) -> None:
         self._state = state
         self._authenticator = authenticator
         self._rate = rate
@@ -171,7 +171,7 @@ class GrpcGate:
     def _counting(self, method: str, right: Right, handler: Any) -> Any:
         """The handler, with its calls counted, timed and, if they fail or change something, logged."""
         limited = self._rate is not None and self._authenticator is None and right is not Right.OPEN
-        bodies = self._state.held
+        bodies = self._state.bodies
         if handler.unary_unary is not None:
 
             async def unary(request: Any, context: Any) -> Any:

@@ -20,12 +20,12 @@ from typing import Any
 
 import psutil
 
-from mlaas4hep.web.http.accepting import Accepting
-from mlaas4hep.web.http.heads import LARGEST
-from mlaas4hep.web.http.unread import PROGRESS, Unread
+from mlaas4hep.web.http.acceptor import Acceptor
+from mlaas4hep.web.http.request_head import LARGEST
+from mlaas4hep.web.http.write_stall import PROGRESS, WriteStall
 from mlaas4hep.web.sockets import last_connections, refuse_connections
-from mlaas4hep.web.telemetry.accounts import CUT_OFF
 from mlaas4hep.web.telemetry.metrics import OTHER
+from mlaas4hep.web.telemetry.request_log import CUT_OFF
 from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["PEER", "Frames", "Relay"]
@@ -125,7 +125,7 @@ class _Outer(asyncio.Protocol):
         self._begun: set[int] = set()
         self._early = b""
         self._since, self._arrived = self._loop.time(), 0
-        self._unread = Unread()
+        self._stall = WriteStall()
         self.waits = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -175,18 +175,18 @@ class _Outer(asyncio.Protocol):
             self._inner.close()
 
     def pause_writing(self) -> None:
-        self._unread.begin(self._loop.time(), self.transport)
+        self._stall.begin(self._loop.time(), self.transport)
         if self._inner is not None:
             self._inner.pause_reading()
 
     def resume_writing(self) -> None:
-        self._unread.end()
+        self._stall.end()
         if self._inner is not None:
             self._inner.resume_reading()
 
     def check(self, now: float, limit: float) -> None:
         """End the connection if the client leaves something unfinished, or unread, for too long."""
-        if self._unread.late(now, limit, self.transport):
+        if self._stall.late(now, limit, self.transport):
             self._end("DEADLINE_EXCEEDED")
             return
         if self.waits or not self._asked.open:
@@ -243,7 +243,7 @@ class Relay:
         self._place = f"{self._folder.name}/grpc"
         self.inside = f"unix:{self._place}"
         self._listener = listener
-        self._accepting = Accepting(listener, lambda: _Outer(self), context, patience)
+        self._acceptor = Acceptor(listener, lambda: _Outer(self), context, patience)
         self._state = state
         self._patience = patience
         self._tasks: set[asyncio.Task[None]] = set()
@@ -251,7 +251,7 @@ class Relay:
 
     def start(self) -> None:
         """Take connections; gRPC's library listens already."""
-        self._accepting.start()
+        self._acceptor.start()
         self.spawn(self._watch())
 
     async def refuse(self, seconds: float) -> None:
@@ -259,8 +259,8 @@ class Relay:
         refuse_connections(self._listener)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(last_connections(self._listener), seconds)
-        self._accepting.stop()
-        await self._accepting.settled(LINGER)
+        self._acceptor.stop()
+        await self._acceptor.settled(LINGER)
         self._listener.close()
 
     def close(self) -> None:

@@ -10,12 +10,12 @@ from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.access.rate import Rate
+from mlaas4hep.web.access.rate_limit import RateLimit
 from mlaas4hep.web.access.tokens import Authenticator
-from mlaas4hep.web.body_budget import Held
+from mlaas4hep.web.body_budget import BodyBudget
 from mlaas4hep.web.http.gate import Gate
 from mlaas4hep.web.telemetry.metrics import Family, exposition
-from mlaas4hep.web.telemetry.shares import Shares
+from mlaas4hep.web.telemetry.shared_counters import SharedCounters
 from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["Parts", "build"]
@@ -39,9 +39,9 @@ class Parts:
     plane: Measured
     app: Gate
     state: State
-    shares: Shares
+    shares: SharedCounters
     authenticator: Authenticator | None
-    rate: Rate | None
+    rate: RateLimit | None
 
 
 def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") -> Parts:
@@ -53,7 +53,7 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
         worker: name of this process's place.
     """
     server = Server(settings)
-    state = State(held=Held(settings.limits.bodies))
+    state = State(bodies=BodyBudget(settings.limits.bodies))
     plane = Measured(server, state.metrics)
 
     def families() -> list[Family]:
@@ -64,9 +64,9 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
             *process_families(server.models(), state.metrics.in_flight, state.connections, state.started, worker),
         ]
 
-    shares = Shares(families, folder, worker)
+    shares = SharedCounters(families, folder, worker)
     authenticator = Authenticator(settings.security) if settings.security.issuers else None
-    rate = Rate(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
+    rate = RateLimit(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
     routes = create_app(Resources(plane, server, settings, state, lambda: exposition(shares.all())))
     gate = Gate(routes, settings, state, authenticator, rate)
     return Parts(server, plane, gate, state, shares, authenticator, rate)

@@ -107,7 +107,7 @@ class _Process:
         if certificates is not None:
             self._tasks.append(asyncio.create_task(_every(1.0, certificates.refresh)))
         if shared:
-            self._tasks.append(asyncio.create_task(_every(1.0, parts.shares.leave)))
+            self._tasks.append(asyncio.create_task(_every(1.0, parts.shares.publish)))
         http = HttpServer(parts.app, settings, parts.state, certificates)
         grpc = await self._grpc(parts, certificates, calls)
         port = listener.getsockname()[1]
@@ -127,7 +127,7 @@ class _Process:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if shared:
-            parts.shares.leave()
+            parts.shares.publish()
         try:
             await asyncio.wait_for(parts.server.stop(), settings.drain + AFTER)
         except TimeoutError:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from mlaas4hep.errors.serving import UnauthorisedError
 from mlaas4hep.web.access.origins import Origins
-from mlaas4hep.web.access.rate import Rate, client_key
+from mlaas4hep.web.access.rate_limit import RateLimit, client_key
 from mlaas4hep.web.access.tokens import Authenticator, Caller
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.settings import WebSettings
@@ -30,7 +30,7 @@ class Admission:
         limited: there is a rate limit.
     """
 
-    def __init__(self, settings: WebSettings, authenticator: Authenticator | None, rate: Rate | None) -> None:
+    def __init__(self, settings: WebSettings, authenticator: Authenticator | None, rate: RateLimit | None) -> None:
         self.tokens = authenticator is not None
         self.limited = rate is not None
         self._authenticator = authenticator

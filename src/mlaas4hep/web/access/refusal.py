@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import Message, Receive, Send
 
 from mlaas4hep.errors.serving import ServingError, UnauthorisedError
-from mlaas4hep.web.access.rate import RateExceededError
+from mlaas4hep.web.access.rate_limit import RateExceededError
 from mlaas4hep.web.access.tokens import ScopeMissingError, TokenMissingError
 from mlaas4hep.web.errors import UnreadBodyError, send_failure
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mlaas4hep.web.http.fast_path import FastCall, FastPath
-from mlaas4hep.web.http.guarded import KEEP_ALIVE, Guarded
+from mlaas4hep.web.http.limited_connection import KEEP_ALIVE, LimitedConnection
 from mlaas4hep.web.replies import Reply
 
 __all__ = ["KEEP_ALIVE", "Connection"]
@@ -18,7 +18,7 @@ UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
 """Headers of requests that go the slow path."""
 
 
-class Connection(Guarded):
+class Connection(LimitedConnection):
     """One connection.
 
     A prediction that arrives in one piece goes the fast path, the first of each piece: a client that sends many at a

@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.web.access.admission import Admission, Client
 from mlaas4hep.web.access.tokens import Caller
-from mlaas4hep.web.replies import Reply, Soon, send_reply
+from mlaas4hep.web.replies import PendingReply, Reply, send_reply
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Fast, Routes
-from mlaas4hep.web.telemetry.accounts import Accounts, outcome
 from mlaas4hep.web.telemetry.logs import REQUEST_ID
+from mlaas4hep.web.telemetry.request_log import RequestLog, outcome
 from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["FastCall", "FastPath"]
@@ -44,7 +44,7 @@ class FastCall(NamedTuple):
     path: str
     template: str
     right: Right
-    answer: Callable[[Mapping[bytes, bytes], bytes], Soon]
+    answer: Callable[[Mapping[bytes, bytes], bytes], PendingReply]
 
 
 class FastPath:
@@ -53,7 +53,7 @@ class FastPath:
     Args:
         routes: the table.
         state: of this process.
-        accounts: told of every request.
+        request_log: told of every request.
         largest: bytes of a body.
         admission: decides who may call.
 
@@ -61,12 +61,14 @@ class FastPath:
         largest: as given.
     """
 
-    def __init__(self, routes: Routes, state: State, accounts: Accounts, largest: int, admission: Admission) -> None:
+    def __init__(
+        self, routes: Routes, state: State, request_log: RequestLog, largest: int, admission: Admission
+    ) -> None:
         self.largest = largest
         self._routes = routes
         self._state = state
-        self._accounts = accounts
-        self._held = state.held
+        self._request_log = request_log
+        self._bodies = state.bodies
         self._admission = admission
         self._remembered = functools.lru_cache(maxsize=1024)(self._look)
 
@@ -87,7 +89,7 @@ class FastPath:
         """
         start = time.perf_counter()
         admission = self._admission
-        if not self._held.room(len(body)):
+        if not self._bodies.room(len(body)):
             return None
         caller = admission.remembered(fields.get(b"authorization")) if admission.tokens else None
         if caller is None and admission.tokens:
@@ -104,17 +106,17 @@ class FastPath:
             reply = call.answer(fields, body)
             if not isinstance(reply, Reply) or len(reply.body) > SMALL:
                 return self._later(call, reply, number, start, len(body), caller)
-            self._accounts.ended("POST", call.path, call.template, call.right, reply.status, start, client, caller)
+            self._request_log.ended("POST", call.path, call.template, call.right, reply.status, start, client, caller)
         finally:
             REQUEST_ID.reset(token)
         return reply, number.encode()
 
     def _later(
-        self, call: FastCall, reply: Soon, number: str, start: float, size: int, caller: Caller | None
+        self, call: FastCall, reply: PendingReply, number: str, start: float, size: int, caller: Caller | None
     ) -> ASGIApp:
         metrics = self._state.metrics
         metrics.in_flight += 1
-        self._held.take(size)
+        self._bodies.take(size)
 
         async def application(scope: Scope, _: Receive, send: Send) -> None:
             REQUEST_ID.set(number)
@@ -126,8 +128,8 @@ class FastPath:
                 status = await outcome(scope, status)
             finally:
                 metrics.in_flight -= 1
-                self._held.give(size)
-                self._accounts.ended(
+                self._bodies.give(size)
+                self._request_log.ended(
                     "POST", call.path, call.template, call.right, status, start, scope["client"], caller
                 )
 

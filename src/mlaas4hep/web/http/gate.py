@@ -11,17 +11,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.web.access.admission import Admission
-from mlaas4hep.web.access.rate import Rate
+from mlaas4hep.web.access.rate_limit import RateLimit
 from mlaas4hep.web.access.refusal import refuse
 from mlaas4hep.web.access.tokens import Authenticator
-from mlaas4hep.web.body_budget import Incoming
+from mlaas4hep.web.body_budget import BudgetedBody
 from mlaas4hep.web.errors import UnreadBodyError
 from mlaas4hep.web.http.fast_path import FastPath
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Routes
 from mlaas4hep.web.settings import WebSettings
-from mlaas4hep.web.telemetry.accounts import Accounts, outcome
 from mlaas4hep.web.telemetry.logs import REQUEST_ID
+from mlaas4hep.web.telemetry.request_log import RequestLog, outcome
 from mlaas4hep.web.telemetry.state import State
 
 __all__ = ["Gate"]
@@ -49,15 +49,15 @@ class Gate:
         settings: WebSettings,
         state: State,
         authenticator: Authenticator | None = None,
-        rate: Rate | None = None,
+        rate: RateLimit | None = None,
     ) -> None:
         self._routes = routes
         self._state = state
         self._admission = Admission(settings, authenticator, rate)
         self._body, self._upload = settings.limits.body, max(settings.limits.upload, settings.limits.body)
-        self._accounts = Accounts(state, settings.log_requests)
+        self._request_log = RequestLog(state, settings.log_requests)
         self.fast_path = (
-            None if settings.proxies else FastPath(routes, state, self._accounts, self._body, self._admission)
+            None if settings.proxies else FastPath(routes, state, self._request_log, self._body, self._admission)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class Gate:
         metrics = self._state.metrics
         metrics.in_flight += 1
         caller = None
-        incoming: Incoming | None = None
+        incoming: BudgetedBody | None = None
         try:
             try:
                 if found.right is not Right.OPEN:
@@ -95,7 +95,7 @@ class Gate:
                     limit = self._upload if disk else self._body
                     if length is not None and (len(length) > 18 or not length.isdigit() or int(length) > limit):
                         raise UnreadBodyError(f"the body is larger than {limit} bytes")
-                    receive = incoming = Incoming(receive, limit, None if disk else self._state.held)
+                    receive = incoming = BudgetedBody(receive, limit, None if disk else self._state.bodies)
                 await self._routes(scope, receive, answer)
             except ServingError as error:
                 if status:
@@ -108,4 +108,4 @@ class Gate:
             metrics.in_flight -= 1
             if incoming is not None:
                 incoming.end()
-            self._accounts.ended(method, found.path, found.template, found.right, status, start, client, caller)
+            self._request_log.ended(method, found.path, found.template, found.right, status, start, client, caller)

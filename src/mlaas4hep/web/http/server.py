@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from mlaas4hep.web.certificates import Certificates
-from mlaas4hep.web.http.accepting import Accepting
+from mlaas4hep.web.http.acceptor import Acceptor
 from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
 from mlaas4hep.web.http.gate import Gate
 from mlaas4hep.web.settings import WebSettings
@@ -61,7 +61,7 @@ class HttpServer(uvicorn.Server):
         self._read_timeout = settings.limits.read_timeout
         self._drain = settings.drain
         self._sockets: list[socket.socket] = []
-        self._accepting: list[Accepting] = []
+        self._acceptors: list[Acceptor] = []
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
@@ -69,9 +69,9 @@ class HttpServer(uvicorn.Server):
         self._sockets = sockets
         self.lifespan = self.config.lifespan_class(self.config)
         for place in sockets:
-            accepting = Accepting(place, self._protocol, self.config.ssl, self._read_timeout)
-            accepting.start()
-            self._accepting.append(accepting)
+            acceptor = Acceptor(place, self._protocol, self.config.ssl, self._read_timeout)
+            acceptor.start()
+            self._acceptors.append(acceptor)
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
@@ -85,9 +85,9 @@ class HttpServer(uvicorn.Server):
         for place in self._sockets:
             with contextlib.suppress(TimeoutError):  # there is no room for them
                 await asyncio.wait_for(last_connections(place), self._drain)
-        for accepting in self._accepting:
-            accepting.stop()
-            await accepting.settled(LINGER)
+        for acceptor in self._acceptors:
+            acceptor.stop()
+            await acceptor.settled(LINGER)
         for place in self._sockets:
             place.close()
         self._connection.draining = True

@@ -8,7 +8,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from mlaas4hep.web.body_budget import Held
+from mlaas4hep.web.body_budget import BodyBudget
 from mlaas4hep.web.telemetry.metrics import Metrics
 
 __all__ = ["State"]
@@ -23,14 +23,14 @@ class State:
     Attributes:
         ready: it takes requests: started, and not about to stop.
         metrics: counters of the hot paths.
-        held: bytes of requests in memory.
+        bodies: bytes of requests in memory.
         connections: open HTTP connections.
         started: seconds since 1970.
     """
 
     ready: bool = False
     metrics: Metrics = field(default_factory=Metrics)
-    held: Held = field(default_factory=Held)
+    bodies: BodyBudget = field(default_factory=BodyBudget)
     connections: int = 0
     started: float = field(default_factory=time.time)
     _prefix: str = field(default_factory=lambda: secrets.token_hex(6))

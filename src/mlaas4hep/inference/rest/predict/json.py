@@ -16,7 +16,7 @@ from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.web.bodies import Buffer, decode_json
 from mlaas4hep.web.errors import error_reply
-from mlaas4hep.web.replies import Reply, Soon
+from mlaas4hep.web.replies import PendingReply, Reply
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call, Fast
 
@@ -61,7 +61,7 @@ class _PredictJson:
         self._plane = plane
         self._limits = limits
 
-    def answer(self, _path: Mapping[str, str], _fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
+    def answer(self, _path: Mapping[str, str], _fields: Mapping[bytes, bytes], body: Buffer) -> PendingReply:
         """Return the reply to a body; see `Fast`."""
         try:
             answer = self._answer(decode_json(bytes(body)))

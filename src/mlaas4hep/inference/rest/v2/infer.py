@@ -15,7 +15,7 @@ from mlaas4hep.inference.rest.v2.json import Request
 from mlaas4hep.web.bodies import Buffer
 from mlaas4hep.web.encodings import WORTH, packed
 from mlaas4hep.web.errors import error_reply
-from mlaas4hep.web.replies import Reply, Soon
+from mlaas4hep.web.replies import PendingReply, Reply
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call, Fast
 
@@ -46,7 +46,7 @@ class _Infer:
     def __init__(self, plane: DataPlane) -> None:
         self.plane = plane
 
-    def answer(self, path: Mapping[str, str], fields: Mapping[bytes, bytes], body: Buffer) -> Soon:
+    def answer(self, path: Mapping[str, str], fields: Mapping[bytes, bytes], body: Buffer) -> PendingReply:
         """Return the reply to a body; see `Fast`."""
         model, version = path["model"], path.get("version", "")
         try:

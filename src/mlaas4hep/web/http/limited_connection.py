@@ -11,13 +11,13 @@ import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mlaas4hep.web.http.heads import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
-from mlaas4hep.web.http.unread import PROGRESS, Unread
-from mlaas4hep.web.telemetry.accounts import DELIVERED
+from mlaas4hep.web.http.request_head import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
+from mlaas4hep.web.http.write_stall import PROGRESS, WriteStall
 from mlaas4hep.web.telemetry.metrics import OTHER
+from mlaas4hep.web.telemetry.request_log import DELIVERED
 from mlaas4hep.web.telemetry.state import State
 
-__all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "Guarded"]
+__all__ = ["BODY", "DONE", "HEAD", "KEEP_ALIVE", "LimitedConnection"]
 
 KEEP_ALIVE = 75
 LINGER_SECONDS = 2.0
@@ -32,7 +32,7 @@ MALFORMED = "the request is not HTTP"
 
 
 class _Flow(FlowControl):
-    """uvicorn's, which reads on with every answer, however much waits."""
+    """uvicorn's flow control, which reads on with every answer, however much waits."""
 
     held = False
 
@@ -42,8 +42,8 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class Guarded(HttpToolsProtocol):
-    """One connection; knows since when it waits for its client.
+class LimitedConnection(HttpToolsProtocol):
+    """One connection; knows how long it has waited for its client.
 
     A request that is refused here is answered after those before it, and is the last one; what the client goes on
     sending is thrown away for a moment, so that it finds the answer.
@@ -72,14 +72,14 @@ class Guarded(HttpToolsProtocol):
         self._error: HeadError | None = None
         self._refusal: HeadError | None = None
         self._cut = False
-        self._unread = Unread()
+        self._stall = WriteStall()
         self.state.connections = len(self.connections)
         if len(self.connections) > self.limit:
             self.refuse(HeadError(503, FULL), b"retry-after: 1\r\n", linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count, and note whether an answer was cut off."""
-        self._cut = self._cut or (exc is not None and self._unread.waits)
+        self._cut = self._cut or (exc is not None and self._stall.waits)
         super().connection_lost(exc)
         self.state.connections = len(self.connections)
 
@@ -240,12 +240,12 @@ class Guarded(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
         super().pause_writing()
-        self._unread.begin(self.loop.time(), self.transport)
+        self._stall.begin(self.loop.time(), self.transport)
 
     def resume_writing(self) -> None:
         """It has read enough."""
         super().resume_writing()
-        self._unread.end()
+        self._stall.end()
 
     def refuse(self, error: HeadError, header: bytes = b"", *, linger: bool = True) -> None:
         """Take nothing more; answer so once all requests before this one are answered."""
@@ -290,7 +290,7 @@ class Guarded(HttpToolsProtocol):
 
     def check(self, now: float, limit: float) -> None:
         """End the connection if its client let it wait for too long."""
-        if self._unread.late(now, limit, self.transport):
+        if self._stall.late(now, limit, self.transport):
             self._cut = True
             self.transport.abort()
             return

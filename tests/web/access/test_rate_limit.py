@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.web.access.rate import Rate, RateExceededError, client_key
+from mlaas4hep.web.access.rate_limit import RateExceededError, RateLimit, client_key
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.serve_process import ServeProcess, eventually
 
@@ -27,7 +27,7 @@ Start = Callable[..., ServeProcess]
     gaps=st.lists(st.floats(0, 0.5), min_size=1, max_size=200),
 )
 def test_never_more_than_a_burst_and_the_steady_rate(number: int, gaps: list[float]) -> None:
-    rate, now, taken, begin = Rate(f"{number}-S"), 1000.0, 0, 1000.0
+    rate, now, taken, begin = RateLimit(f"{number}-S"), 1000.0, 0, 1000.0
     for gap in gaps:
         now += gap
         taken += rate.take(b"a", now) == 0.0
@@ -36,7 +36,7 @@ def test_never_more_than_a_burst_and_the_steady_rate(number: int, gaps: list[flo
 
 
 def test_the_wait_is_told_and_is_enough() -> None:
-    rate = Rate("2-M")
+    rate = RateLimit("2-M")
     assert [rate.take(b"a", 5.0), rate.take(b"a", 5.0)] == [0.0, 0.0]
     wait = rate.take(b"a", 5.0)
     assert wait == pytest.approx(30.0)
@@ -46,7 +46,7 @@ def test_the_wait_is_told_and_is_enough() -> None:
 
 
 def test_processes_share_the_table(tmp_path: Path) -> None:
-    first, second = Rate("2-H", tmp_path / "rate"), Rate("2-H", tmp_path / "rate")
+    first, second = RateLimit("2-H", tmp_path / "rate"), RateLimit("2-H", tmp_path / "rate")
     first.count(b"a")
     second.count(b"a")
     with pytest.raises(RateExceededError, match=r"too many requests; try again in 1800 s"):

@@ -15,7 +15,7 @@ import pytest
 import trustme
 import uvloop
 
-from mlaas4hep.web.http.accepting import Accepting
+from mlaas4hep.web.http.acceptor import Acceptor
 from mlaas4hep.web.sockets import bind
 from tests.support.serve_process import ServeProcess, eventually
 
@@ -38,14 +38,14 @@ def test_all_that_wait_are_taken_in_a_few_turns_of_the_loop() -> None:
             made.append(Greeting())
             return made[-1]
 
-        accepting = Accepting(listener, protocol, None, 1.0)
-        accepting.start()
+        acceptor = Acceptor(listener, protocol, None, 1.0)
+        acceptor.start()
         turns = 0
         while len(made) < MANY:
             await asyncio.sleep(0)
             turns += 1
-        await accepting.settled(60)
-        accepting.stop()
+        await acceptor.settled(60)
+        acceptor.stop()
         return turns
 
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What is noted of every HTTP request once it is answered: metrics, and a line in the access log."""
+"""The request log: counts every HTTP request once it is answered, and writes a line of some."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlaas4hep.web.rights import Right
 from mlaas4hep.web.telemetry.logs import ACCESS
 from mlaas4hep.web.telemetry.state import State
 
-__all__ = ["BROKEN", "CUT_OFF", "DELIVERED", "Accounts", "outcome"]
+__all__ = ["BROKEN", "CUT_OFF", "DELIVERED", "RequestLog", "outcome"]
 
 CUT_OFF = "CANCELLED"
 """The same for calls of gRPC."""
@@ -23,8 +23,8 @@ DELIVERED = "mlaas4hep.delivered"
 STATUS = {status: str(status) for status in range(600)}
 
 
-class Accounts:
-    """Of one process.
+class RequestLog:
+    """Counts and logs the requests of one process.
 
     Args:
         state: holds the counters.
@@ -46,7 +46,7 @@ class Accounts:
         client: tuple[str, int] | None,
         caller: Caller | None,
     ) -> None:
-        """A request was answered.
+        """Count a request that was answered, and log it if it failed, changed something, or is drawn.
 
         Args:
             method: of it.
@@ -73,7 +73,7 @@ class Accounts:
 
 
 async def outcome(scope: Scope, status: int) -> int:
-    """The status that counts, once the answer has gone out.
+    """Return the status that counts, once the answer has gone out.
 
     Args:
         scope: of the request.

@@ -1,4 +1,4 @@
-"""What the processes of a server tell each other: each leaves its counters in a file that the others read."""
+"""Counters over all processes of a server: each writes its own to a file that the others read."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import orjson
 
 from mlaas4hep.web.telemetry.metrics import Family, added
 
-__all__ = ["Shares"]
+__all__ = ["SharedCounters"]
 
 
-class Shares:
+class SharedCounters:
     """The counters of all processes of a server.
 
-    A process that takes the place of one that died goes on from its counters, so that no sum ever falls.
+    A process that replaces one that died goes on from its counters, so that no sum ever falls.
 
     Args:
         own: the families of this process.
         folder: where the processes leave their counters; None: there is only this process.
-        worker: name of this process's place.
+        worker: name of this process.
     """
 
     def __init__(self, own: Callable[[], list[Family]], folder: Path | None = None, worker: str = "0") -> None:
@@ -30,8 +30,8 @@ class Shares:
         before = _read(self._file) if self._file else []
         self._before = [family for family in before if family.kind != "gauge"]
 
-    def leave(self) -> list[Family]:
-        """Write down the counters of this process, for the others."""
+    def publish(self) -> list[Family]:
+        """Write the counters of this process for the others; returns them."""
         families = added([self._before, self._own()])
         if self._file:
             beside = self._file.with_suffix(".new")
@@ -40,8 +40,8 @@ class Shares:
         return families
 
     def all(self) -> list[Family]:
-        """The families of all processes, of the others as they were a second ago at most."""
-        mine = self.leave()
+        """Return the families of all processes, of the others as they were a second ago at most."""
+        mine = self.publish()
         if self._folder is None:
             return mine
         files = sorted(self._folder.glob("metrics-*.json"))

@@ -1,4 +1,4 @@
-"""How many requests a client may send."""
+"""The rate limit of a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlaas4hep.errors.serving import TooManyRequestsError
 
-__all__ = ["Rate", "RateExceededError", "client_key"]
+__all__ = ["RateExceededError", "RateLimit", "client_key"]
 
 UNITS = {"S": 1.0, "M": 60.0, "H": 3600.0, "D": 86400.0}
 SLOTS = 1 << 20
@@ -31,11 +31,11 @@ class RateExceededError(TooManyRequestsError):
         super().__init__("too many requests", hint=f"try again in {self.seconds} s")
 
 
-class Rate:
-    """So many requests in so much time for each client, by the generic cell rate algorithm (ITU-T I.371).
+class RateLimit:
+    """A number of requests in a time for each client, by the generic cell rate algorithm (ITU-T I.371).
 
     The state is one number a client: the time at which all its requests so far would have come at the steady rate. It
-    lies in a table of 2^20 places, in a file that all server processes map. Two clients in one place, which is rare,
+    lies in a table of 2^20 slots, in a file that all server processes map. Two clients in one slot, which is rare,
     share a limit.
 
     Args:
@@ -85,7 +85,7 @@ class Rate:
 
 @lru_cache(maxsize=4096)
 def client_key(address: str) -> bytes:
-    """The key of a client without a token: its address, of IPv6 the network of 64 bits.
+    """Return the key of a client without a token: its address, of IPv6 the network of 64 bits.
 
     Example:
         >>> client_key("2001:db8::1") == client_key("2001:db8::2")
