@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mlaas4hep.web.http.fast_path import FastCall, FastPath
 from mlaas4hep.web.http.limited_connection import KEEP_ALIVE, LimitedConnection
@@ -16,6 +16,7 @@ __all__ = ["KEEP_ALIVE", "Connection"]
 
 UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
 """Headers of requests that go the slow path."""
+STATUS_LINE: dict[int, bytes] = {status: f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 class Connection(LimitedConnection):
@@ -46,14 +47,14 @@ class Connection(LimitedConnection):
         if self._call is not None:
             self._call = None
             if not self.ended:
-                self._begin(self.app)
-                HttpToolsProtocol.on_body(self, b"".join(self._parts))
+                self.begin(self.app)
+                super().part(b"".join(self._parts))
 
     def begun(self) -> None:
         """Its head is complete."""
         self._call = self._find()
         if self._call is None:
-            self._begin(self.app)
+            self.begin(self.app)
 
     def part(self, body: bytes) -> None:
         """A part of its body."""
@@ -74,7 +75,7 @@ class Connection(LimitedConnection):
             self._turn = False
             self._write(*found)
         else:
-            self._begin(found or self.app)
+            self.begin(found or self.app)
             super().part(body)
             super().completed()
 
@@ -105,17 +106,9 @@ class Connection(LimitedConnection):
             return call
         return None
 
-    def _begin(self, app: ASGIApp) -> None:
-        """The usual way: uvicorn makes the scope and a task for the application."""
-        url, headers, expected = self.url, self.headers, self.expect_100_continue
-        HttpToolsProtocol.on_message_begin(self)
-        self.url, self.expect_100_continue = url, expected
-        self.headers += headers
-        self.app, usual = app, self.app
-        try:
-            super().begun()
-        finally:
-            self.app = usual
+    def begin(self, app: ASGIApp) -> None:
+        """Take the slow path; while the server stops, this request is the last of its connection."""
+        super().begin(app)
         if self.draining and self.cycle is not None:
             self.cycle.keep_alive = False
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httptools
 import orjson
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -190,8 +191,20 @@ class LimitedConnection(HttpToolsProtocol):
         self.begun()
 
     def begun(self) -> None:
-        """A request was begun whose head is good."""
-        super().on_headers_complete()
+        """Answer a request whose head is good."""
+        self.begin(self.app)
+
+    def begin(self, app: ASGIApp) -> None:
+        """Let uvicorn make the scope of the request, and a task for the application."""
+        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.headers += headers
+        self.app, usual = app, self.app
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = usual
         cycle = self.cycle
 
         async def delivered() -> bool:
