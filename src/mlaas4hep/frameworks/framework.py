@@ -25,6 +25,7 @@ class ModelFormat:
         worker: whether the framework itself may serve a model that has no ONNX form: ``any`` where loading it runs no
             code of its maker; ``sandboxed`` where what the maker wrote may do more than compute, so only in a process
             that bubblewrap confines; ``never``.
+        confined: loading a file can run code, so that is done in a sandbox only.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class ModelFormat:
     module: str
     package: str
     worker: Literal["any", "sandboxed", "never"] = "any"
+    confined: bool = False
 
 
 @dataclass(frozen=True)

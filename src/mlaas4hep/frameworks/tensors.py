@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "SCORES", "Runtime", "TensorSpec", "Tensors", "row_names"]
+__all__ = ["FEATURES", "SCORES", "Runtime", "TensorSpec", "Tensors", "first_axis_free", "row_names"]
 
 FEATURES: Final = "features"
 """Input of the models of bundles and of trees: rows of columns, float32 [N, D]."""
@@ -37,6 +37,11 @@ class TensorSpec:
 def row_names(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     """Return the names of the values of a row: of the columns of one input, else of the inputs; empty without names."""
     return inputs[0].columns if len(inputs) == 1 else tuple(spec.name for spec in inputs)
+
+
+def first_axis_free(specs: Iterable[TensorSpec]) -> bool:
+    """Return true if every tensor has a first axis of any size; that its rows are independent is not told by that."""
+    return all(spec.shape[:1] == (-1,) for spec in specs)
 
 
 class Runtime(Protocol):

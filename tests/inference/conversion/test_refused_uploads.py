@@ -117,7 +117,7 @@ def test_torch_export_needs_a_sandbox(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
         archive.writestr("m/archive_format", b"pt2")
     with pytest.raises(ModelRefusedError, match="only loaded in a sandbox"):
-        convert_here(tmp_path / "m.pt2", tmp_path, {}, closed=False)
+        convert_here(tmp_path / "m.pt2", tmp_path, {}, sandboxed=False)
 
 
 def test_torchscript_of_unknown_shape(tmp_path: Path) -> None:

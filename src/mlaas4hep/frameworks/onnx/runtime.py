@@ -10,9 +10,9 @@ from typing import Any
 from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelTimeoutError
 from mlaas4hep.frameworks.onnx.memory import give_back, ran
 from mlaas4hep.frameworks.onnx.session import NO_ROOM, open_session, short_message
-from mlaas4hep.frameworks.onnx.specs import is_batched, spec_of
+from mlaas4hep.frameworks.onnx.specs import spec_of
 from mlaas4hep.frameworks.onnx.watchdog import watchdog
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, first_axis_free
 
 __all__ = ["OnnxRuntime"]
 
@@ -51,7 +51,7 @@ class OnnxRuntime:
             for side in (self._session.get_inputs(), self._session.get_outputs())
         ]
         self.inputs, self.outputs = tuple(entries[0]), tuple(entries[1])
-        self.batched = is_batched((*self.inputs, *self.outputs)) if batched is None else batched
+        self.batched = first_axis_free((*self.inputs, *self.outputs)) if batched is None else batched
         self._names = [spec.name for spec in self.outputs]
         self._free: list[Any] = []
         self._new = _options()

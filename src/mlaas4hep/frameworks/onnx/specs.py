@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["ONNX_DTYPES", "is_batched", "spec_of"]
+__all__ = ["ONNX_DTYPES", "spec_of"]
 
 ONNX_DTYPES: Final = {
     "tensor(float)": "float32",
@@ -43,8 +42,3 @@ def spec_of(entry: Any) -> TensorSpec:
         raise ModelRefusedError(what, hint=MAPS if entry.type.startswith("seq(") else None)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in entry.shape)
     return TensorSpec(entry.name, dtype, shape)
-
-
-def is_batched(specs: Iterable[TensorSpec]) -> bool:
-    """Return true if the first axis of every tensor is of any size; that its rows are independent is presumed."""
-    return all(spec.shape and spec.shape[0] == -1 for spec in specs)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET, rename
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, first_axis_free
 
-__all__ = ["check_graph", "check_operations", "first_axis_free", "native", "spec_of_tensor", "tensorflow", "to_onnx"]
+__all__ = ["check_graph", "check_operations", "native", "spec_of_tensor", "tensorflow", "to_onnx"]
 
 FORBIDDEN: Final = (
     "PyFunc",
@@ -68,11 +68,6 @@ def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
         what = f"the shape of the tensor {name!r} is not known"
         raise ModelRefusedError(what, hint="give it in config.pbtxt or params.json")
     return TensorSpec(name, dtype, tuple(-1 if size is None else int(size) for size in tensor.shape))
-
-
-def first_axis_free(specs: Iterable[TensorSpec]) -> bool:
-    """Return true if every tensor has a first axis of any size."""
-    return all(spec.shape[:1] == (-1,) for spec in specs)
 
 
 def native(

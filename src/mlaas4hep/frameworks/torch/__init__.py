@@ -38,6 +38,7 @@ FRAMEWORK = Framework(
             "mlaas4hep.frameworks.torch.exported",
             "torch",
             worker="sandboxed",
+            confined=True,
         ),
     ),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.torch.scoring:load_torch"),),

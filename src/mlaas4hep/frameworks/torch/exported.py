@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET, rename
-from mlaas4hep.frameworks.tensorflow.common import first_axis_free
-from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec, first_axis_free
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 from mlaas4hep.frameworks.torch.exported_vetting import vet
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import SIZES_TRIED, Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET
-from mlaas4hep.frameworks.tensorflow.common import first_axis_free
-from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec, first_axis_free
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 
 __all__ = ["load", "to_onnx"]

@@ -22,37 +22,38 @@ __all__ = ["convert", "run"]
 def run(question: dict[str, Any]) -> dict[str, Any]:
     """Convert, see `convert`, in the child process; the answer is empty."""
     try:
-        convert(Path(question["original"]), Path(question["out"]), question["params"], closed=question["closed"])
+        convert(Path(question["original"]), Path(question["out"]), question["params"], sandboxed=question["sandboxed"])
     except RecursionError as error:
         raise ModelRefusedError("its structure is nested too deeply") from error
     return {}
 
 
-def convert(original: Path, out: Path, params: dict[str, Any], *, closed: bool = True) -> None:
+def convert(original: Path, out: Path, params: dict[str, Any], *, sandboxed: bool = True) -> None:
     """Recognise, load, convert, compare, describe.
 
     Args:
         original: folder of the upload.
         out: folder for ``model.onnx`` and ``served.json``.
         params: what the client said about the model.
-        closed: this process is confined well enough for formats whose loaders could run code.
+        sandboxed: this process is confined well enough for formats whose loaders could run code.
     """
     kind, path = recognise(original)
-    if kind == "torch_export" and not closed:
-        what = "torch.export files are only loaded in a sandbox, because loading them can run code"
+    known = format_of_kind(kind)
+    if known.confined and not sandboxed:
+        what = f"files of {known.maker} are only loaded in a sandbox, because loading them can run code"
         raise ModelRefusedError(what, hint="install bubblewrap on the server, or export to ONNX")
     params = find_params(original, params)
     config = find_config(original)
     source = _source(kind, path, params, config, find_labels(original, params))
     native = load_native(source)
-    verdict = judge(source, native, loader_of(kind), out / "model.onnx", closed=closed)
+    verdict = judge(source, native, loader_of(kind), out / "model.onnx", sandboxed=sandboxed)
     classes = native.classes or source.labels
     write_served(
         out,
         Served(
             runtime=verdict.runtime,
             platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
-            framework=format_of_kind(kind).maker,
+            framework=known.maker,
             kind=kind,
             original=f"original/{path.relative_to(original)}" if path != original else "original",
             inputs=verdict.inputs,

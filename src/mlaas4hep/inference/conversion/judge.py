@@ -35,7 +35,7 @@ class Verdict:
     reason: str = ""
 
 
-def judge(source: Source, native: Native, loader: Loader, target: Path, *, closed: bool = True) -> Verdict:
+def judge(source: Source, native: Native, loader: Loader, target: Path, *, sandboxed: bool = True) -> Verdict:
     """Convert and compare.
 
     Args:
@@ -43,7 +43,7 @@ def judge(source: Source, native: Native, loader: Loader, target: Path, *, close
         native: the model as its framework runs it.
         loader: the module of its format.
         target: where ``model.onnx`` goes; removed if it does not agree.
-        closed: processes of frameworks are confined by bubblewrap.
+        sandboxed: processes of frameworks are confined by bubblewrap.
 
     Raises:
         ModelRefusedError: it neither agrees nor may its framework serve it, or it fails on every generated input.
@@ -70,7 +70,7 @@ def judge(source: Source, native: Native, loader: Loader, target: Path, *, close
     worker = format_of_kind(source.kind).worker
     if worker == "never":
         raise ModelRefusedError(f"the model cannot be served as ONNX, and not otherwise: {reason}")
-    if worker == "sandboxed" and not closed:
+    if worker == "sandboxed" and not sandboxed:
         what = f"the model cannot be served as ONNX ({reason}), and by its framework only in a sandbox"
         raise ModelRefusedError(what, hint="install bubblewrap on the server, or export the model to ONNX")
     batched = native.batched and independent(native.run, expected)

@@ -59,7 +59,7 @@ async def convert_upload(
                     "original": str((work / "original").resolve()),
                     "out": str((work / "out").resolve()),
                     "params": dict(params),
-                    "closed": confinement.method() == "bubblewrap",
+                    "sandboxed": confinement.method() == "bubblewrap",
                 },
                 seconds=limits.conversion_timeout,
                 threads=THREADS,
