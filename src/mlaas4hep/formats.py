@@ -22,6 +22,8 @@ class Format:
         reader: module and what opens a file, with a colon between; called with the path, and with the name of the
             tree where there are trees.
         trees: whether a file may hold several trees.
+        writer: module and class that writes scores, with a colon between, to files with the first of the suffixes;
+            called with the path and the type of each column. None: scores are not written in this format.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Format:
     compressed: bool
     reader: str
     trees: bool = False
+    writer: str | None = None
 
     def endings(self) -> Iterator[str]:
         """Give all endings of a file's name that mean this format, lower case."""
@@ -39,14 +42,34 @@ class Format:
 
 
 _READERS = "mlaas4hep.streaming.readers"
+_WRITERS = "mlaas4hep.prediction"
 
 FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
-        Format("root", (".root",), compressed=False, reader=f"{_READERS}.root_file:open_root", trees=True),
-        Format("csv", (".csv", ".tsv"), compressed=True, reader=f"{_READERS}.tables.csv:CsvSource"),
+        Format(
+            "root",
+            (".root",),
+            compressed=False,
+            reader=f"{_READERS}.root_file:open_root",
+            trees=True,
+            writer=f"{_WRITERS}.output_root:RootFile",
+        ),
+        Format(
+            "csv",
+            (".csv", ".tsv"),
+            compressed=True,
+            reader=f"{_READERS}.tables.csv:CsvSource",
+            writer=f"{_WRITERS}.output_table:CsvFile",
+        ),
         Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader=f"{_READERS}.tables.json:JsonSource"),
-        Format("parquet", (".parquet", ".pq"), compressed=False, reader=f"{_READERS}.tables.parquet:ParquetSource"),
+        Format(
+            "parquet",
+            (".parquet", ".pq"),
+            compressed=False,
+            reader=f"{_READERS}.tables.parquet:ParquetSource",
+            writer=f"{_WRITERS}.output_table:ParquetFile",
+        ),
         Format("avro", (".avro",), compressed=True, reader=f"{_READERS}.tables.avro:AvroSource"),
     )
 }

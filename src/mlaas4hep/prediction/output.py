@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -13,10 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlaas4hep.atomic.files import beside, check_place, flush_file, output_error, replace
 from mlaas4hep.errors import OutputError
+from mlaas4hep.formats import FORMATS
 
 __all__ = ["SUFFIXES", "ScoreWriter", "check_output", "open_writer"]
 
-SUFFIXES = (".root", ".parquet", ".csv")
+_WRITERS = {entry.suffixes[0]: entry.writer for entry in FORMATS.values() if entry.writer is not None}
+SUFFIXES = tuple(_WRITERS)
 
 
 class _Format(Protocol):
@@ -158,14 +161,6 @@ def _native(kind: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _open(suffix: str, path: Path, columns: dict[str, np.dtype[Any]]) -> _Format:
-    if suffix == ".root":
-        from mlaas4hep.prediction.output_root import RootFile
-
-        return RootFile(path, columns)
-    if suffix == ".parquet":
-        from mlaas4hep.prediction.output_table import ParquetFile
-
-        return ParquetFile(path, columns)
-    from mlaas4hep.prediction.output_table import CsvFile
-
-    return CsvFile(path, columns)
+    module, _, name = _WRITERS[suffix].partition(":")
+    file: _Format = getattr(importlib.import_module(module), name)(path, columns)
+    return file
