@@ -182,7 +182,7 @@ def test_other_columns_are_refused(path: Path) -> None:
 def test_an_unknown_suffix(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"unknown output format '.*'") as caught:
         open_writer(tmp_path / name, KINDS)
-    assert all(suffix in caught.value.hint for suffix in (".root", ".parquet", ".csv"))
+    assert all(suffix in str(caught.value.hint) for suffix in (".root", ".parquet", ".csv"))
 
 
 def test_text_columns_are_refused(path: Path) -> None:

@@ -186,7 +186,7 @@ def test_words_for_the_clients_errors(text: str, words: str) -> None:
 
 SHOW = """
 from XRootD import client
-from mlaas4hep.streaming import xrootd
+from mlaas4hep.streaming.remote import xrootd
 xrootd.configure()
 for name in xrootd.TIMEOUTS:
     print(name, client.EnvGetInt(name))

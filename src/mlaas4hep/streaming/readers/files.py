@@ -16,7 +16,8 @@ from mlaas4hep.errors.text import first_line
 from mlaas4hep.formats import COMPRESSIONS, compression_of
 from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
 from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of
-from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd, read_error
+from mlaas4hep.streaming.remote.schemes import scheme_of
+from mlaas4hep.streaming.remote.xrootd import read_error
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
 
@@ -73,8 +74,7 @@ def open_raw(path: str) -> IO[bytes]:
         local = local_path(path)
         check_local(local, path)
         return io.BufferedReader(LocalBytes(str(local)))
-    if is_xrootd(path):
-        configure()
+    scheme_of(path).prepare()
     import fsspec
 
     try:

@@ -11,13 +11,15 @@ import importlib
 import os
 import warnings
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.extras import install_hint
 
-__all__ = ["TIMEOUTS", "configure", "is_xrootd", "read_error"]
+__all__ = ["NAMES", "TIMEOUTS", "configure", "facts", "is_xrootd", "read_error"]
+
+NAMES: Final = ("root", "roots", "xroot", "xroots")
 
 TIMEOUTS: Final[dict[str, int]] = {
     "ConnectionWindow": 8,
@@ -55,7 +57,8 @@ _HINTS: Final = (
 
 def is_xrootd(path: str) -> bool:
     """True for ``root://``, ``roots://``, ``xroot://`` and ``xroots://`` URLs."""
-    return path.lower().startswith(("root://", "roots://", "xroot://", "xroots://"))
+    name, mark, _ = path.partition("://")
+    return bool(mark) and name.lower() in NAMES
 
 
 @cache
@@ -77,6 +80,22 @@ def configure() -> None:
             client.EnvPutInt(name, value)
     atexit.register(_quieten)  # runs before what the client has registered
     register()
+
+
+def facts(location: str) -> dict[str, Any]:
+    """Return time of change, size and checksum of a file; see `Scheme`."""
+    configure()
+    client = importlib.import_module("XRootD.client")
+    url = client.URL(location)
+    system = client.FileSystem(f"{url.protocol}://{url.hostid}")
+    timeout = TIMEOUTS["RequestTimeout"]
+    status, found = system.stat(url.path, timeout=timeout)
+    if not status.ok:
+        return {}
+    query = importlib.import_module("XRootD.client.flags").QueryCode.CHECKSUM
+    summed, checksum = system.query(query, url.path, timeout=timeout)
+    text = bytes(checksum or b"").decode("ascii", "replace").strip("\0 \n") if summed.ok else ""
+    return {"modified": found.modtime, "size": found.size, "checksum": text}
 
 
 def _quieten() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import struct
 from collections.abc import Iterable, Mapping
 from http.client import HTTPException
@@ -14,14 +15,14 @@ from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.files import check_local
 from mlaas4hep.streaming.readers.open_local import LocalBytes, too_many_open
 from mlaas4hep.streaming.remote.location import is_remote, local_path
-from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd, read_error
+from mlaas4hep.streaming.remote.schemes import scheme_of
+from mlaas4hep.streaming.remote.xrootd import read_error
 
 __all__ = ["damage", "open_directory", "unreadable"]
 
 _MAGIC = b"root"
 _LARGE = 1_000_000
 _SMALLEST_HEADER = 64
-_HTTP_TIMEOUT = 20
 
 
 def open_directory(path: str) -> Any:
@@ -36,12 +37,11 @@ def open_directory(path: str) -> Any:
     options: dict[str, Any] = {"array_cache": None, "object_cache": None}
     target = path
     if is_remote(path):
-        if is_xrootd(path):
-            configure()
-        elif path.lower().startswith(("http://", "https://")):
-            from mlaas4hep.streaming.readers.root.web import WebSource
-
-            options |= {"handler": WebSource, "timeout": _HTTP_TIMEOUT}
+        scheme = scheme_of(path)
+        scheme.prepare()
+        if scheme.root_source is not None:
+            module, _, name = scheme.root_source.partition(":")
+            options |= {"handler": getattr(importlib.import_module(module), name), **dict(scheme.root_options)}
     else:
         local = local_path(path)
         _check_header(local, path)
@@ -56,10 +56,8 @@ def open_directory(path: str) -> Any:
     except FileReadError:
         raise
     except ImportError as error:
-        scheme = path.split(":", 1)[0]
-        raise FrameworkMissingError(
-            f"reading {scheme}:// needs another package: {first_line(error)}", where=path
-        ) from error
+        what = f"reading {path.split(':', 1)[0]}:// needs another package: {first_line(error)}"
+        raise FrameworkMissingError(what, where=path) from error
     except Exception as error:
         raise damage(path, error) from error
     return directory

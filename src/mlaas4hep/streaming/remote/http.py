@@ -1,0 +1,34 @@
+"""Access through HTTP: what a server says about the version of a file."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+__all__ = ["TIMEOUT", "facts"]
+
+TIMEOUT = 20
+"""Seconds that a server may take to answer."""
+
+_STEP = 2.0
+"""Seconds after which a time of change in whole seconds tells one version from the next (RFC 9110, 8.8.2.2)."""
+
+
+def facts(location: str) -> dict[str, Any]:
+    """Return entity tag, time of change, digest and size; see `Scheme`."""
+    import httpx
+
+    answer = httpx.head(location, follow_redirects=True, timeout=TIMEOUT)
+    answer.raise_for_status()
+    found = {name: answer.headers.get(name) for name in ("etag", "last-modified", "digest", "repr-digest")}
+    changed, now = (_seconds(answer.headers.get(name)) for name in ("last-modified", "date"))
+    if changed is None or now is None or now - changed < _STEP:  # it may change again within the same second
+        found["last-modified"] = None
+    return {**found, "size": answer.headers.get("content-length")} if any(found.values()) else {}
+
+
+def _seconds(date: str | None) -> float | None:
+    try:
+        return None if date is None else parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""The one table of ways to reach files on servers, by the scheme of their URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlaas4hep.streaming.remote import http, xrootd
+
+__all__ = ["SCHEMES", "Scheme", "scheme_of"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to reach files.
+
+    Attributes:
+        names: schemes of its URLs.
+        facts: asks the server what tells one version of a file from the next, within 20 seconds: names and values,
+            none of them true if it tells nothing.
+        prepare: is called before the first access; raises `FrameworkMissingError` without the client it needs.
+        root_source: module and class by which uproot reads ROOT files, with a colon between; None: uproot chooses.
+        root_options: for that class.
+    """
+
+    names: tuple[str, ...]
+    facts: Callable[[str], dict[str, Any]]
+    prepare: Callable[[], None] = lambda: None
+    root_source: str | None = None
+    root_options: tuple[tuple[str, Any], ...] = ()
+
+
+def _filesystem_facts(location: str) -> dict[str, Any]:
+    """What any file system of fsspec tells."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(location)
+    info = system.info(path)
+    facts = {name: info.get(name) for name in _FACTS}
+    return {**facts, "size": info.get("size")} if any(facts.values()) else {}
+
+
+_FACTS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "modified", "updated", "checksum", "md5", "md5Hash")
+"""What fsspec's file systems call the version of a file."""
+
+SCHEMES = (
+    Scheme(xrootd.NAMES, xrootd.facts, prepare=xrootd.configure),
+    Scheme(
+        ("http", "https"),
+        http.facts,
+        root_source="mlaas4hep.streaming.readers.root.web:WebSource",
+        root_options=(("timeout", http.TIMEOUT),),
+    ),
+)
+_OTHER = Scheme((), _filesystem_facts)
+
+
+def scheme_of(location: str) -> Scheme:
+    """Return how a URL is reached: as the table says, or as fsspec knows."""
+    name = location.partition("://")[0].lower()
+    return next((scheme for scheme in SCHEMES if name in scheme.names), _OTHER)
