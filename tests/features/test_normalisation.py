@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlaas4hep.config import Features
@@ -49,6 +49,8 @@ def test_methods(normalisation: str) -> None:
     st.lists(st.floats(-1e5, 1e5, width=32), max_size=30),
     st.sampled_from(["minmax", "standard", "robust", "none"]),
 )
+@example([-4.0, -1e-38, 0.0, 0.0, 0.0], [], "robust")
+@example([-4.0, -1e-38, 0.0, 0.0, 1e-38], [1e5], "robust")
 def test_no_real_value_ever_looks_like_a_missing_one(train: list[float], later: list[float], method: str) -> None:
     specs = specs_of({"x": np.array(train, dtype=np.float32)})
     layout = build_layout(specs, Features(normalisation=method), nan=False).layout  # type: ignore[arg-type]

@@ -32,6 +32,8 @@ LOWEST = float(np.finfo(np.float32).min)
 HIGHEST = -LOWEST
 TINY = 1e-35
 """Below it float32 has few digits, or none."""
+SMALLEST_SPREAD = 1e-30
+"""Of the range of the values: divided by a smaller spread, they would not fit into float32."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,9 @@ def _branch(name: str, specs: BranchSpecs, length: int, features: Features, *, n
         offset, spread = values.quantile(0.5) - origin, values.features.robust_spread
     else:
         offset, spread = 0.0, 1.0
-    if features.normalisation != "none" and spread < ROUNDING * abs(origin):
-        offset, spread = low, high - low  # large integers, whose mean and quantiles are those of rounded numbers
+    rounded = spread < ROUNDING * abs(origin)  # large integers, whose mean and quantiles are those of rounded numbers
+    if features.normalisation != "none" and (rounded or 0 < spread < SMALLEST_SPREAD * (high - low)):
+        offset, spread = low, high - low
     offset, scale = _float32_pair(offset, spread)
     floor, fill = (LOWEST, 0.0) if nan else _fill(low, high, offset, scale, features)
     return FeatureBranch(name, specs.kind, length, offset, scale, floor, fill, origin)
