@@ -12,7 +12,7 @@ from mlaas4hep.streaming.remote.schemes import Scheme
 VERSIONS: dict[str, int] = {}
 
 
-class Toys(MemoryFileSystem):  # type: ignore[misc]
+class Toys(MemoryFileSystem):
     """Its files are called ``toy://name``."""
 
     protocol = "toy"
