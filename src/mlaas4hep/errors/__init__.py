@@ -82,19 +82,13 @@ class MLaaS4HEPError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the parts when an error crosses a process boundary."""
-        return (_rebuild, (type(self), self.what, self.where, self.hint, self.__dict__.copy()))
+        return (_rebuild, (type(self), self.__dict__.copy()))
 
 
-def _rebuild(
-    kind: type[MLaaS4HEPError],
-    what: str,
-    where: str | None,
-    hint: str | None,
-    state: dict[str, object],
-) -> MLaaS4HEPError:
+def _rebuild(kind: type[MLaaS4HEPError], parts: dict[str, object]) -> MLaaS4HEPError:
     error = kind.__new__(kind)
-    MLaaS4HEPError.__init__(error, what, where=where, hint=hint)
-    error.__dict__.update(state)
+    error.__dict__.update(parts)
+    error.args = (str(error),)
     return error
 
 
@@ -160,7 +154,22 @@ class ExpressionError(MLaaS4HEPError):
 
 
 class NoEventsError(MLaaS4HEPError):
-    """No event, or fewer events than asked for, is left after the cuts."""
+    """No event, or fewer events than asked for, is left after the cuts.
+
+    Args:
+        what: see `MLaaS4HEPError`.
+        where: see `MLaaS4HEPError`.
+        hint: see `MLaaS4HEPError`.
+        cutflow: a table that follows the line; "" for none.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, cutflow: str = "") -> None:
+        self.cutflow = without_credentials(cutflow)
+        super().__init__(what, where=where, hint=hint)
+
+    def __str__(self) -> str:
+        lines = [line.translate(_CONTROLS) for line in self.cutflow.split("\n")] if self.cutflow else []
+        return "\n".join([super().__str__() + ("; cutflow:" if lines else ""), *lines])
 
 
 class SplitError(MLaaS4HEPError):

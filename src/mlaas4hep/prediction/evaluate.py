@@ -100,7 +100,7 @@ def evaluate_bundle(
                 advance(len(task), "")
         data = gatherer.parts()
         if not data:
-            raise NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{render(cutflows).rstrip()}")
+            raise NoEventsError("no event is left after the cuts", cutflow=render(cutflows).rstrip())
         warning = outside.warning()
         if warning:
             monitor.warn(warning)

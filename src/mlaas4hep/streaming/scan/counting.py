@@ -119,4 +119,4 @@ def no_event(files: Sequence[DataFile], found: Sequence[FileScan]) -> NoEventsEr
     if not any(file.source.entries for file in files):
         return NoEventsError("the files hold no event")
     cutflow = render(cutflows_of(files, found)).rstrip()
-    return NoEventsError("no event is left after the cuts", hint=f"cutflow:\n{cutflow}")
+    return NoEventsError("no event is left after the cuts", cutflow=cutflow)
