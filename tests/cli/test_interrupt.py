@@ -70,10 +70,9 @@ def model(idim):
 STOPS = [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGHUP, "stopped by SIGHUP")]
 
 
-def _heed_interrupts() -> None:
-    """A shell starts what runs in its background with SIGINT ignored, and children inherit that."""
-    for number, _ in STOPS:
-        signal.signal(number, signal.SIG_DFL)
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that. Not by `preexec_fn`: what
+# Python runs after a fork brings the child down where gRPC's threads are (seen in one start of eight).
+HEEDS_SIGNALS = ["env", "--default-signal=" + ",".join(number.name.removeprefix("SIG") for number, _ in STOPS)]
 
 
 def interrupt(
@@ -94,13 +93,12 @@ def interrupt(
 def started(arguments: list[str | Path], **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The command as a process, which does not outlive the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlaas4hep.cli.main", *map(str, arguments)],
+        [*HEEDS_SIGNALS, sys.executable, "-m", "mlaas4hep.cli.main", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the call is safe between fork and exec
     )
     try:
         yield process
