@@ -259,6 +259,7 @@ def test_requests_sent_together_are_answered_in_order(models: Path) -> None:
         connection, wire = connect()
         data = b"".join(request(INFER, tensor([1.0, 2.5, -3.0], id=f"n{number}")) for number in range(5))
         connection.data_received(data)
+        connection.writes.flush()
         assert wire.written.count(b"HTTP/1.1 ") == 1, "one a piece, then others have their turn"
         found = await answers(wire, 5)
         assert [re.findall(rb'"id":"(\w+)"', part) for part in found] == [[b"n%d" % number] for number in range(5)]

@@ -113,7 +113,7 @@ class Connection(LimitedConnection):
             self.cycle.keep_alive = False
 
     def _write(self, reply: Reply, number: bytes) -> None:
-        """Send a reply of the fast path."""
+        """Send a reply of the fast path, together with others."""
         parts = [STATUS_LINE[reply.status]]
         for name, value in self.server_state.default_headers:
             parts += (name, b": ", value, b"\r\n")
@@ -122,6 +122,6 @@ class Connection(LimitedConnection):
         size = b"%d" % len(reply.body)
         parts += (b"content-type: ", reply.kind, b"\r\ncontent-length: ", size, b"\r\nx-request-id: ", number)
         parts += (b"\r\n\r\n", reply.body)
-        self.transport.write(b"".join(parts))
+        self.writes.write(self.transport, b"".join(parts))
         self.server_state.total_requests += 1
         self.since = self.loop.time()

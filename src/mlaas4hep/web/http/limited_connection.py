@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mlaas4hep.web.http.gathered_writes import GatheredWrites
 from mlaas4hep.web.http.request_head import FRAMING, LARGEST, MOST, SLACK, HeadError, check_head
 from mlaas4hep.web.http.write_stall import PROGRESS, WriteStall
 from mlaas4hep.web.telemetry.metrics import OTHER
@@ -50,6 +51,7 @@ class LimitedConnection(HttpToolsProtocol):
     sending is thrown away for a moment, so that it finds the answer.
 
     Attributes:
+        writes: of the process; takes the replies of the fast path.
         phase: nothing arrived yet, in the head, in the body, the request is complete, nothing more is taken.
         since: when the phase began or the client last got on, by the loop's clock.
         arrived: bytes of the body since then.
@@ -58,6 +60,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     limit = 10_000
     state: State
+    writes: GatheredWrites
     cycle: Any
     flow: _Flow
 
@@ -286,6 +289,7 @@ class LimitedConnection(HttpToolsProtocol):
     def _turn_away(self, error: HeadError, header: bytes = b"", *, linger: bool = True) -> None:
         self._refusal = None
         self.since = self.loop.time()
+        self.writes.flush()
         if self.transport.is_closing():
             return
         body = orjson.dumps({"error": str(error)})

@@ -14,6 +14,7 @@ from mlaas4hep.web.certificates import Certificates
 from mlaas4hep.web.http.acceptor import Acceptor
 from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
 from mlaas4hep.web.http.gate import Gate
+from mlaas4hep.web.http.gathered_writes import GatheredWrites
 from mlaas4hep.web.settings import WebSettings
 from mlaas4hep.web.sockets import last_connections, refuse_connections
 from mlaas4hep.web.telemetry.state import State
@@ -37,7 +38,7 @@ class HttpServer(uvicorn.Server):
         self, app: Gate, settings: WebSettings, state: State, certificates: Certificates | None = None
     ) -> None:
         limit = settings.limits.connections
-        own = {"limit": limit, "state": state, "fast_path": app.fast_path}
+        own = {"limit": limit, "state": state, "fast_path": app.fast_path, "writes": GatheredWrites()}
         kind: Any = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
