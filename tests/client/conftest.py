@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.inference.settings import Settings
+from tests.support.bare_environment import bare_environment
 from tests.support.live import Live, live_server
 from tests.support.onnx_models import scorer, write
 from tests.support.serving import make_bundle
@@ -31,9 +32,4 @@ def live(bundle: Path) -> Iterator[Live]:
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No token and no proxy in the usual places; returns the folder that takes the place of the temporary one."""
-    for name in ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "XDG_RUNTIME_DIR", "X509_USER_PROXY", "X509_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+    return bare_environment(monkeypatch, tmp_path)

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from mlaas4hep.client import AsyncModelClient, ModelClient
-from mlaas4hep.client.credentials import certificate, find_token, tls_context
+from mlaas4hep.client.credentials import tls_context
+from mlaas4hep.credentials.bearer import find_token
+from mlaas4hep.credentials.x509 import find_file
 from mlaas4hep.errors import ConfigError
 
 NAME = f"bt_u{os.getuid()}"
@@ -148,14 +150,14 @@ def test_token_files_that_cannot_be_read(monkeypatch: Environment, tmp_path: Pat
 
 
 def test_a_proxy_of_x509(monkeypatch: Environment, tmp_path: Path, bare: Path) -> None:
-    assert certificate() is None
+    assert find_file() is None
     tls_context()
     usual = bare / f"x509up_u{os.getuid()}"
     usual.write_text("no certificate")
-    assert certificate() == str(usual)
+    assert find_file() == str(usual)
     named = tmp_path / "proxy"
     named.write_text("no certificate")
     monkeypatch.setenv("X509_USER_PROXY", str(named))
-    assert certificate() == str(named)
+    assert find_file() == str(named)
     with pytest.raises(ConfigError, match=r"proxy: the X\.509 proxy cannot be used .*; renew or remove it"):
         ModelClient("https://localhost:1")

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from mlaas4hep.client.calls import Call, ServerError, failure
-from mlaas4hep.client.credentials import check_token, find_token, is_loopback, tls_context
+from mlaas4hep.client.credentials import check_token, is_loopback, tls_context
+from mlaas4hep.credentials.bearer import find_token
 from mlaas4hep.errors import ConfigError, OutputError
 
 __all__ = ["arguments", "awaited", "partial_file", "pieces", "read", "settings", "translated"]

@@ -1,4 +1,4 @@
-"""Where a client finds its bearer token and X.509 proxy: the places the grid's own tools use."""
+"""What a client shows to a server: a bearer token where nobody else can read it, and its X.509 proxy."""
 
 from __future__ import annotations
 
@@ -8,33 +8,12 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlaas4hep.credentials import x509
 from mlaas4hep.errors import ConfigError
 
-__all__ = ["certificate", "check_token", "find_token", "is_loopback", "tls_context"]
+__all__ = ["check_token", "is_loopback", "tls_context"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def find_token() -> str | None:
-    """The token of the WLCG discovery: BEARER_TOKEN, BEARER_TOKEN_FILE, then the file bt_u<uid> in two places.
-
-    The places are the folders ``$XDG_RUNTIME_DIR`` and the temporary one; a file of another user does not count.
-
-    Raises:
-        ConfigError: a file with a token cannot be read.
-    """
-    token = os.environ.get("BEARER_TOKEN", "").strip()
-    if token:
-        return token
-    named = os.environ.get("BEARER_TOKEN_FILE")
-    if named:
-        return _read(Path(named), "look at BEARER_TOKEN_FILE")
-    name = f"bt_u{os.getuid()}"
-    for folder in (os.environ.get("XDG_RUNTIME_DIR"), _temporary()):
-        path = Path(folder or "", name)
-        if folder and path.is_file() and path.stat().st_uid == os.getuid():
-            return _read(path, "renew or remove the file")
-    return None
 
 
 def check_token(token: str, url: str, *, insecure: bool) -> None:
@@ -52,14 +31,6 @@ def check_token(token: str, url: str, *, insecure: bool) -> None:
 def is_loopback(url: str) -> bool:
     """True if the URL leads to this machine."""
     return urlsplit(url).hostname in LOOPBACK
-
-
-def certificate() -> str | None:
-    """The X.509 proxy in X509_USER_PROXY, or the usual file of this user, if it is there."""
-    for place in (os.environ.get("X509_USER_PROXY"), str(Path(_temporary(), f"x509up_u{os.getuid()}"))):
-        if place and Path(place).is_file() and Path(place).stat().st_uid == os.getuid():
-            return place
-    return None
 
 
 def tls_context(cert: Path | None = None, key: Path | None = None, authorities: Path | None = None) -> ssl.SSLContext:
@@ -84,7 +55,7 @@ def tls_context(cert: Path | None = None, key: Path | None = None, authorities: 
         raise ConfigError(
             f"the authorities cannot be read ({error.strerror or error})", where=str(folder), hint="look at --capath"
         ) from error
-    shown = cert or certificate()
+    shown = cert or x509.find_file()
     if shown:
         try:
             context.load_cert_chain(shown, key)
@@ -94,18 +65,3 @@ def tls_context(cert: Path | None = None, key: Path | None = None, authorities: 
                 f"the {what} cannot be used ({error.strerror or error})", where=str(shown), hint=hint
             ) from error
     return context
-
-
-def _read(path: Path, hint: str) -> str | None:
-    try:
-        return path.read_text(encoding="ascii").strip() or None
-    except OSError as error:
-        reason = error.strerror
-    except UnicodeDecodeError:
-        reason = "it is not text"
-    raise ConfigError(f"the token cannot be read ({reason})", where=str(path), hint=hint)
-
-
-def _temporary() -> Path:
-    """The folder for temporary files of the session, where logins leave tokens; not one of this process's own."""
-    return Path(os.environ.get("TMPDIR") or "/tmp")

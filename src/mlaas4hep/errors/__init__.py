@@ -14,6 +14,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "ConversionError",
+    "CredentialError",
     "ExpressionError",
     "FileReadError",
     "FrameworkMissingError",
@@ -94,6 +95,10 @@ def _rebuild(kind: type[MLaaS4HEPError], parts: dict[str, object]) -> MLaaS4HEPE
 
 class ConfigError(MLaaS4HEPError):
     """The configuration is not valid: an unknown key, a wrong type, values that contradict each other."""
+
+
+class CredentialError(MLaaS4HEPError):
+    """A proxy, token or key that servers may ask for has expired; the hint says how to renew it."""
 
 
 class FileReadError(MLaaS4HEPError):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlaas4hep.credentials import bearer, x509
+from mlaas4hep.credentials.check import refuse_expired
 from mlaas4hep.streaming.remote import http, xrootd
 
 __all__ = ["SCHEMES", "Scheme", "scheme_of"]
@@ -19,7 +21,9 @@ class Scheme:
         names: schemes of its URLs.
         facts: asks the server what tells one version of a file from the next, within 20 seconds: names and values,
             none of them true if it tells nothing.
-        prepare: is called before the first access; raises `FrameworkMissingError` without the client it needs.
+        prepare: is called before a file is opened; raises `FrameworkMissingError` without the client it needs,
+            `CredentialError` if the credentials it would show have expired.
+        credentials: kinds that its servers may ask for, see `mlaas4hep.credentials.check.FINDERS`.
         root_source: module and class by which uproot reads ROOT files, with a colon between; None: uproot chooses.
         root_options: for that class.
     """
@@ -27,6 +31,7 @@ class Scheme:
     names: tuple[str, ...]
     facts: Callable[[str], dict[str, Any]]
     prepare: Callable[[], None] = lambda: None
+    credentials: tuple[str, ...] = ()
     root_source: str | None = None
     root_options: tuple[tuple[str, Any], ...] = ()
 
@@ -44,8 +49,16 @@ def _filesystem_facts(location: str) -> dict[str, Any]:
 _FACTS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "modified", "updated", "checksum", "md5", "md5Hash")
 """What fsspec's file systems call the version of a file."""
 
+_XROOTD_CREDENTIALS = (x509.KIND, bearer.KIND)
+
+
+def _prepare_xrootd() -> None:
+    xrootd.configure()
+    refuse_expired(_XROOTD_CREDENTIALS)
+
+
 SCHEMES = (
-    Scheme(xrootd.NAMES, xrootd.facts, prepare=xrootd.configure),
+    Scheme(xrootd.NAMES, xrootd.facts, prepare=_prepare_xrootd, credentials=_XROOTD_CREDENTIALS),
     Scheme(
         ("http", "https"),
         http.facts,

@@ -1,0 +1,39 @@
+"""All kinds of credentials in one table; an expired one is refused before the work begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from mlaas4hep.credentials import authorities, bearer, kerberos, s3, x509
+from mlaas4hep.credentials.found import Credential
+from mlaas4hep.errors import CredentialError
+
+__all__ = ["FINDERS", "find_all", "refuse_expired"]
+
+FINDERS: Final[dict[str, Callable[[], Credential | None]]] = {
+    module.KIND: module.find for module in (x509, bearer, authorities, s3, kerberos)
+}
+
+
+def find_all() -> dict[str, Credential | None]:
+    """Return what was found of each kind; None where there is none."""
+    return {kind: find() for kind, find in FINDERS.items()}
+
+
+def refuse_expired(kinds: Iterable[str]) -> None:
+    """See that of the credentials a server may ask for not all that are there have expired.
+
+    Args:
+        kinds: keys of `FINDERS`.
+
+    Raises:
+        CredentialError: all that were found have; names the first of them.
+    """
+    now = time.time()
+    found = [credential for kind in kinds if (credential := FINDERS[kind]()) is not None]
+    if found and all(credential.expired(now) for credential in found):
+        first = found[0]
+        hint = f"{first.renew}, or remove it where none is needed"
+        raise CredentialError(f"the {first.kind} {first.validity(now)}", where=first.place, hint=hint)
