@@ -4,7 +4,7 @@
 set -euo pipefail
 
 missing=()
-command -v xrootd >/dev/null || missing+=(xrootd-server xrootd-server-plugins xrootd-plugins)
+command -v xrootd >/dev/null || missing+=(xrootd-server xrootd-server-plugins xrootd-plugins xrootd-scitokens-plugins)
 command -v xrdfs >/dev/null || missing+=(xrootd-client xrootd-client-plugins)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v g++ >/dev/null || missing+=(g++)

@@ -18,6 +18,7 @@ NAME = f"bt_u{os.getuid()}"
 
 def test_what_a_token_says_of_itself(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
     assert bearer.find() is None
+    (bare / NAME).touch(mode=0o600)
     (bare / NAME).write_text(unsigned_token(exp=1_700_000_000, iss="https://iam.example.org/"))
     found = bearer.find()
     assert found is not None
@@ -42,6 +43,16 @@ def test_a_renewed_file_is_read_anew(bare: Path) -> None:
         found = bearer.find()
         assert found is not None
         assert found.expires == expires
+
+
+def test_a_file_that_others_may_read(bare: Path) -> None:
+    """XRootD's client takes no notice of it, without a word."""
+    (bare / NAME).write_text(unsigned_token(exp=time.time() + 500))
+    for mode, problem in ((0o644, True), (0o640, True), (0o600, False), (0o400, False)):
+        (bare / NAME).chmod(mode)
+        found = bearer.find()
+        assert found is not None
+        assert (found.problem is not None) == problem
 
 
 def test_files_without_a_token(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:

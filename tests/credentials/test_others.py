@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlaas4hep.credentials import authorities, kerberos, s3, x509
-from mlaas4hep.credentials.check import find_all, refuse_expired
+from mlaas4hep.credentials.check import explain, find_all, refuse_expired
 from mlaas4hep.errors import CredentialError
 from tests.support.grid import Authority, Person, unsigned_token
 
@@ -126,3 +126,13 @@ def test_expired_ones_are_refused(person: Person, bare: Path, monkeypatch: Envir
 
 def test_every_kind_is_looked_for() -> None:
     assert list(find_all().values()) == [None] * 5
+
+
+def test_what_is_said_when_a_server_refuses(person: Person, bare: Path, monkeypatch: Environment) -> None:
+    kinds = ("X.509 proxy", "bearer token")
+    assert explain(kinds).startswith("no X.509 proxy and no bearer token was found")
+    person.proxy(bare / PROXY)
+    monkeypatch.setenv("BEARER_TOKEN", unsigned_token(exp=time.time() - 7205))
+    text = explain(kinds)
+    assert f"the X.509 proxy in {bare / PROXY}: valid for 1" in text
+    assert "the bearer token in BEARER_TOKEN: expired 2 h" in text

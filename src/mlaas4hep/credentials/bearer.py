@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlaas4hep.credentials.found import Credential
-from mlaas4hep.credentials.places import is_own_file, temporary_folders
+from mlaas4hep.credentials.places import exposed, is_own_file, temporary_folders
 from mlaas4hep.errors import ConfigError
 
 __all__ = ["KIND", "claims", "find", "find_token"]
@@ -55,7 +55,8 @@ def find() -> Credential | None:
     expires, issuer = found.get("exp"), found.get("iss")
     valid = isinstance(expires, int | float) and not isinstance(expires, bool)
     about = f"issued by {issuer}" if isinstance(issuer, str) else ""
-    return Credential(KIND, place, float(expires) if valid else None, _RENEW, about)  # type: ignore[arg-type]
+    problem = None if path is None or place == "BEARER_TOKEN" else exposed(path)
+    return Credential(KIND, place, float(expires) if valid else None, _RENEW, about, problem)  # type: ignore[arg-type]
 
 
 def claims(token: str) -> dict[str, Any]:

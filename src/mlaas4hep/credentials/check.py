@@ -10,7 +10,7 @@ from mlaas4hep.credentials import authorities, bearer, kerberos, s3, x509
 from mlaas4hep.credentials.found import Credential
 from mlaas4hep.errors import CredentialError
 
-__all__ = ["FINDERS", "find_all", "refuse_expired"]
+__all__ = ["FINDERS", "explain", "find_all", "refuse_expired"]
 
 FINDERS: Final[dict[str, Callable[[], Credential | None]]] = {
     module.KIND: module.find for module in (x509, bearer, authorities, s3, kerberos)
@@ -37,3 +37,17 @@ def refuse_expired(kinds: Iterable[str]) -> None:
         first = found[0]
         hint = f"{first.renew}, or remove it where none is needed"
         raise CredentialError(f"the {first.kind} {first.validity(now)}", where=first.place, hint=hint)
+
+
+def explain(kinds: Iterable[str]) -> str:
+    """Return what a server that refused its client may have against the credentials, in one clause with advice.
+
+    Args:
+        kinds: keys of `FINDERS`, those that the server may ask for; at least one.
+    """
+    now = time.time()
+    names = list(kinds)
+    found = [credential for kind in names if (credential := FINDERS[kind]()) is not None]
+    if not found:
+        return f"no {' and no '.join(names)} was found; mlaas4hep doctor shows where they are looked for"
+    return "; ".join(f"the {one.kind} in {one.place}: {one.validity(now)}" for one in found)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["USUAL", "is_own_file", "temporary_folders"]
+__all__ = ["USUAL", "exposed", "is_own_file", "temporary_folders"]
 
 USUAL = Path("/tmp")
 """Where ``voms-proxy-init`` and ``htgettoken`` write, whatever TMPDIR says."""
@@ -24,3 +24,12 @@ def is_own_file(path: Path) -> bool:
         return path.is_file() and path.stat().st_uid == os.getuid()
     except OSError:
         return False
+
+
+def exposed(path: Path) -> str | None:
+    """Return what is wrong with a file of a secret that others may read; None for one that only its owner may."""
+    try:
+        others = path.stat().st_mode & 0o077
+    except OSError:
+        return None
+    return f"others may read it, so XRootD does not use it; run chmod 600 {path}" if others else None

@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from mlaas4hep.credentials.found import Credential
-from mlaas4hep.credentials.places import is_own_file, temporary_folders
+from mlaas4hep.credentials.places import exposed, is_own_file, temporary_folders
 
 __all__ = ["KIND", "find", "find_file"]
 
 KIND = "X.509 proxy"
 _RENEW = "renew it with voms-proxy-init"
-_OTHERS = 0o077
 
 
 def find_file() -> str | None:
@@ -41,9 +40,7 @@ def find() -> Credential | None:
         return Credential(KIND, place, problem=f"cannot be read ({error.strerror})", renew=_RENEW)
     except ValueError:
         return Credential(KIND, place, problem="holds no certificate in PEM form", renew=_RENEW)
-    others = facts.st_mode & _OTHERS
-    problem = f"others may read it, so XRootD refuses it; run chmod 600 {path}" if others else None
-    return Credential(KIND, place, expires, _RENEW, subject, problem)
+    return Credential(KIND, place, expires, _RENEW, subject, exposed(Path(path)))
 
 
 @lru_cache(maxsize=8)
