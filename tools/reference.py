@@ -148,7 +148,7 @@ def server_page() -> str:
     sections = [f"{SERVER}\n| status | gRPC | meaning |\n|---|---|---|\n{codes}"]
     groups: dict[str, list[str]] = {}
     nothing: Any = None  # the table is read, nothing is called
-    for call in create_app(Resources(nothing, nothing, Settings())).calls:
+    for call in create_app(Resources(nothing, Settings())).calls:
         described = call.operation or {}
         row = f"| `{call.method} {call.template}` | {call.right} | {_cell(described['summary'])} |\n"
         groups.setdefault(described["tags"][0], []).append(row)

@@ -13,20 +13,11 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors.serving import ModelUnavailableError, ServingError
-from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.repository.owners import is_work
 from mlaas4hep.inference.server import Server
 from tests.support.serving import looping, make_bundle, put, save, settings
 
 ONE = np.ones((1, 2), np.float32)
-
-
-def test_it_is_a_data_plane_and_a_management(tmp_path: Path) -> None:
-    server = Server(settings(tmp_path))
-    plane: DataPlane = server
-    management: Management = server
-    assert plane is management
 
 
 def test_stop_finishes_what_is_in_flight(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ class Running:
 
 @contextmanager
 def running(plane: Callable[[], AbstractAsyncContextManager[Any]], limits: Limits | None = None) -> Iterator[Running]:
-    """Serve what `plane` makes inside the server's loop: a `DataPlane` that is also a `Management`."""
+    """Serve what `plane` makes inside the server's loop: a `Server`."""
 
     @asynccontextmanager
     async def made() -> AsyncIterator[Running]:
         async with plane() as own:
-            rpc = await serve_grpc(own, own, "127.0.0.1", 0)
-            resources = Resources(own, own, Settings(limits=limits or Limits()), State(ready=True))
+            rpc = await serve_grpc(own, "127.0.0.1", 0)
+            resources = Resources(own, Settings(limits=limits or Limits()), State(ready=True))
             async with listening(create_app(resources)) as port:
                 yield Running(f"127.0.0.1:{port}", f"127.0.0.1:{rpc.port}")
             await rpc.stop(1.0)

@@ -7,14 +7,14 @@ from typing import Any
 
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.routes import Routes
-from tests.support.local_plane import LocalPlane
 
 __all__ = ["table"]
 
 
 def table(folder: Path = Path("nowhere"), **settings: Any) -> Routes:
-    """The table over a plane without models."""
-    plane = LocalPlane(folder)
-    return create_app(Resources(plane, plane, Settings(repository=folder, **settings)))
+    """The table over a server without models."""
+    made = Settings(repository=folder, **settings)
+    return create_app(Resources(Server(made), made))

@@ -159,7 +159,7 @@ def test_uploads_go_to_disk_and_are_not_counted(models: Path, tmp_path: Path) ->
 def test_messages_of_grpc_count(models: Path) -> None:
     async def test(parts: Parts) -> None:
         gate = GrpcGate(parts.state)
-        server = await serve_grpc(parts.plane, parts.server, "127.0.0.1", 0, around=gate.around)
+        server = await serve_grpc(parts.server, "127.0.0.1", 0, around=gate.around)
         request = service_pb2.ModelInferRequest(
             model_name="scorer", raw_input_contents=[np.ones((1, 3), np.float32).tobytes()]
         )

@@ -5,27 +5,31 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.inference.execution import open_runtime as open_model
 from mlaas4hep.inference.models.incoming import Convert, Incoming
 from mlaas4hep.inference.models.loading import OpenRuntime
 from mlaas4hep.inference.models.looking import Looking
-from mlaas4hep.inference.models.manager import Manager
+from mlaas4hep.inference.models.management import Management
 from mlaas4hep.inference.models.memory import Memory
-from mlaas4hep.inference.models.plane import Plane
+from mlaas4hep.inference.models.plane import DataPlane
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.telemetry.metrics import Metrics
 
 __all__ = ["Server"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 
 
-class Server(Plane, Manager):
-    """Implements `DataPlane` and `Management`. To be made and used in one event loop.
+class Server(DataPlane, Management):
+    """Predictions, and changes to the models. To be used in one event loop.
 
     Args:
         settings: everything the server can be told.
         open_runtime: opens the model in a folder; default `mlaas4hep.inference.execution.open_runtime`.
         convert: converts uploads; default `mlaas4hep.inference.conversion.convert_upload`.
+        metrics: counts predictions.
 
     Example:
         >>> server = Server(Settings(repository=Path("models")))
@@ -35,21 +39,20 @@ class Server(Plane, Manager):
     """
 
     def __init__(
-        self, settings: Settings, *, open_runtime: OpenRuntime | None = None, convert: Convert | None = None
+        self,
+        settings: Settings,
+        *,
+        open_runtime: OpenRuntime = open_model,
+        convert: Convert | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        from mlaas4hep.inference import conversion as foreign
-        from mlaas4hep.inference import execution as runtimes
-
-        opens: OpenRuntime = open_runtime or runtimes.open_runtime
-        converts: Convert = convert or partial(
-            foreign.convert_upload, unsandboxed=settings.security.unsandboxed_conversion
-        )
+        converts = convert or partial(convert_upload, unsandboxed=settings.security.unsandboxed_conversion)
         self.settings = settings
         store = Store(settings.repository, models=settings.limits.models)
-        memory = Memory(settings, opens)
+        memory = Memory(settings, open_runtime)
         looking = Looking(store, memory, settings.poll)
-        Plane.__init__(self, settings, memory, looking)
-        Manager.__init__(self, settings, store, memory, looking, Incoming(settings, converts, opens))
+        DataPlane.__init__(self, settings, memory, looking, metrics or Metrics())
+        Management.__init__(self, settings, store, memory, looking, Incoming(settings, converts, open_runtime))
 
     async def start(self) -> None:
         """Look at the repository and begin to load models; requests for them wait until they are ready.

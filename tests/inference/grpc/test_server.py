@@ -13,10 +13,11 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.dataplane import ModelInfo
 from mlaas4hep.inference.grpc.server import serve_grpc
-from tests.support.local_plane import LocalPlane
+from mlaas4hep.inference.model_info import ModelInfo
+from mlaas4hep.inference.server import Server
 from tests.support.running import Running
+from tests.support.serving import settings
 
 
 @pytest.mark.parametrize("service", ["", "inference.GRPCInferenceService"])
@@ -43,11 +44,11 @@ def test_calls_that_are_not_there(oip: Running) -> None:
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     async def twice() -> None:
-        plane = LocalPlane(tmp_path)
-        first = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        plane = Server(settings(tmp_path))
+        first = await serve_grpc(plane, "127.0.0.1", 0)
         try:
             with pytest.raises(ConfigError, match=f"127.0.0.1:{first.port}: gRPC cannot listen there"):
-                await serve_grpc(plane, plane, "127.0.0.1", first.port)
+                await serve_grpc(plane, "127.0.0.1", first.port)
         finally:
             await first.stop()
 
@@ -66,8 +67,8 @@ def test_what_is_around_the_handlers_sees_every_call(tmp_path: Path) -> None:
             return next(filter(None, (handler.service(details) for handler in self.handlers)), None)
 
     async def call() -> None:
-        plane = LocalPlane(tmp_path)
-        server = await serve_grpc(plane, plane, "127.0.0.1", 0, around=Watch)
+        plane = Server(settings(tmp_path))
+        server = await serve_grpc(plane, "127.0.0.1", 0, around=Watch)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             assert (await GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest())).live
             await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
@@ -78,13 +79,13 @@ def test_what_is_around_the_handlers_sees_every_call(tmp_path: Path) -> None:
 
 
 def test_what_nobody_foresaw_is_logged_and_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(LocalPlane):
+    class Broken(Server):
         def info(self, model: str, version: str = "") -> ModelInfo:
             raise RuntimeError("the insides of", model, version)
 
     async def call() -> None:
-        plane = Broken(tmp_path)
-        server = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        plane = Broken(settings(tmp_path))
+        server = await serve_grpc(plane, "127.0.0.1", 0)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await GRPCInferenceServiceStub(channel).ModelMetadata(pb.ModelMetadataRequest(name="m"))
@@ -100,14 +101,14 @@ def test_a_stop_waits_for_calls_in_flight(tmp_path: Path) -> None:
     async def call() -> None:
         begun, go_on = asyncio.Event(), asyncio.Event()
 
-        class Slow(LocalPlane):
+        class Slow(Server):
             async def load(self, name: str, version: str = "") -> ModelInfo:
                 begun.set()
                 await go_on.wait()
-                return ModelInfo(name, version, "READY")
+                return ModelInfo(name=name, version=version, state="READY")
 
-        plane = Slow(tmp_path)
-        server = await serve_grpc(plane, plane, "127.0.0.1", 0)
+        plane = Slow(settings(tmp_path))
+        server = await serve_grpc(plane, "127.0.0.1", 0)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             stub = GRPCInferenceServiceStub(channel)
             answer = asyncio.ensure_future(

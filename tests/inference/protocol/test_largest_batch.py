@@ -37,7 +37,7 @@ def advertised(root: Path, limits: Limits | None = None) -> dict[str, Any]:
         try:
             await server.look()  # files without checksums count once they stayed the same between two looks
             await server.loaded()
-            return description.config(server, "wide", "", {})
+            return await description.config(server, "wide", "")
         finally:
             await server.stop()
 

@@ -19,11 +19,13 @@ from starlette.exceptions import HTTPException
 
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors import serving as failures
+from mlaas4hep.inference.rest.app import create_app
+from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.messages import Row
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.errors import Failures, error_response
 from tests.support.live import Live, live_server
-from tests.support.table import table
 from tests.support.trained import Small
 
 
@@ -66,8 +68,14 @@ def test_what_nobody_expected_is_logged_under_an_id_and_tells_nothing(caplog: py
 
 
 def test_a_broken_plane_answers_500_on_the_fast_path_too(tmp_path: Path) -> None:
-    app = table(tmp_path)  # its score_row is not implemented
-    answer = asgi(app, "POST", "/json", json={"keys": ["a"], "values": [1]})
+    class Broken(Server):
+        def score_row_soon(self, *_: Any) -> Any:
+            raise RuntimeError
+
+    settings = Settings(repository=tmp_path)
+    answer = asgi(
+        create_app(Resources(Broken(settings), settings)), "POST", "/json", json={"keys": ["a"], "values": [1]}
+    )
     assert answer.status_code == 500
     assert answer.json()["error"] == "internal error"
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from mlaas4hep.errors.serving import ModelFailedError
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
-from tests.support.local_plane import LocalPlane
 from tests.support.oip_models import plane_with_models
 from tests.support.onnx_models import WEIGHTS
 from tests.support.running import Running, running
+from tests.support.serving import put, settings
 
 ROWS = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -0.125]], np.float32)
 INPUT = {"name": "features", "shape": [2, 3], "datatype": "FP32", "data": ROWS.tolist()}
@@ -207,21 +210,23 @@ def test_the_limit_of_a_body_counts_unpacked(tmp_path: Any) -> None:
 
 
 def test_a_model_that_was_never_loaded_tells_so(tmp_path: Any) -> None:
-    from dataclasses import replace
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ModelFailedError("out of memory")
 
-    from mlaas4hep.inference.protocol import description
+    @asynccontextmanager
+    async def broken() -> AsyncIterator[Server]:
+        put(tmp_path, "scorer", 1, 1.0)
+        server = Server(settings(tmp_path), open_runtime=fail)
+        await server.start()
+        await server.look()  # files without checksums count once they stayed the same between two looks
+        await server.loaded()
+        yield server
+        await server.stop()
 
-    class Waiting(LocalPlane):
-        def info(self, model: str, version: str = "") -> Any:
-            return replace(super().info(model, version), state="FAILED", reason="out of memory", inputs=())
-
-    from mlaas4hep.errors.serving import ModelUnavailableError
-    from tests.support.onnx_models import scorer
-
-    plane = Waiting(tmp_path)
-    plane.add("scorer", "1", scorer())
-    with pytest.raises(ModelUnavailableError, match="model 'scorer', version 1: out of memory; load it first"):
-        description.metadata(plane, "scorer", "")
+    with running(broken) as where, httpx.Client(base_url=f"http://{where.http}") as client:
+        answer = client.get("/v2/models/scorer")
+    assert answer.status_code == 503
+    assert "version 1: out of memory; load it first" in answer.json()["error"]
 
 
 def test_strings_in_binary_form(web: httpx.Client) -> None:

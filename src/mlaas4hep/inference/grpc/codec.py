@@ -8,7 +8,8 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 
 from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.dataplane import DataPlane, Inferred
+from mlaas4hep.inference.answers import Inferred
+from mlaas4hep.inference.models.plane import DataPlane
 from mlaas4hep.inference.protocol import raw, values
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array, datatype_of

@@ -10,9 +10,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.grpc.service import SERVICE, handlers
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.server import Server
 
 __all__ = ["GrpcServer", "serve_grpc"]
 
@@ -46,8 +45,7 @@ class GrpcServer:
 
 
 async def serve_grpc(
-    plane: DataPlane,
-    management: Management,
+    inference: Server,
     host: str,
     port: int | None,
     *,
@@ -57,8 +55,7 @@ async def serve_grpc(
     """Start to serve.
 
     Args:
-        plane: runs and describes models.
-        management: loads and unloads them.
+        inference: runs, describes, loads and unloads models.
         host: address to listen on, e.g. ``127.0.0.1``, ``0.0.0.0`` or ``::``.
         port: 0: any free one; None: the host is a whole address in gRPC's form, e.g. ``unix:/path``.
         around: puts authentication, limits, metrics before the handlers of all services.
@@ -68,7 +65,7 @@ async def serve_grpc(
         ConfigError: the address cannot be listened on.
     """
     services = _Services()
-    services.add_generic_rpc_handlers((handlers(plane, management),))
+    services.add_generic_rpc_handlers((handlers(inference),))
     health_calls = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_calls, services)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

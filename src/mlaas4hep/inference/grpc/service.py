@@ -12,12 +12,11 @@ from google.protobuf import json_format
 from tritonclient.grpc import service_pb2 as pb
 
 from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, ServingError
-from mlaas4hep.inference.dataplane import DataPlane, Inferred
+from mlaas4hep.inference.answers import Inferred
 from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
 from mlaas4hep.inference.grpc.turns import Turns
 from mlaas4hep.inference.protocol import description
-from mlaas4hep.inference.protocol.checksums import checksums
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 
 __all__ = ["METHODS", "SERVICE", "Method", "handlers"]
@@ -31,22 +30,21 @@ _FINAL = "triton_enable_empty_final_response"
 class _Calls:
     """One method a call: the request message in, the response message out."""
 
-    def __init__(self, plane: DataPlane, management: Management) -> None:
-        self.plane = plane
-        self.management = management
+    def __init__(self, server: Server) -> None:
+        self.server = server
         self._turns = Turns()
 
     async def infer(self, request: Any) -> Any:
         """One inference."""
         found = await self._turns.do(functools.partial(self._infer, request))
-        return response_of(self.plane, request, await found) if isinstance(found, Awaitable) else found
+        return response_of(self.server, request, await found) if isinstance(found, Awaitable) else found
 
     def _infer(self, request: Any) -> Any:
         """The response, or the outputs to await."""
-        inferred = self.plane.infer_soon(
+        inferred = self.server.infer_soon(
             request.model_name, inputs_of(request), wanted_of(request), request.model_version
         )
-        return response_of(self.plane, request, inferred) if isinstance(inferred, Inferred) else inferred
+        return response_of(self.server, request, inferred) if isinstance(inferred, Inferred) else inferred
 
     async def stream_infer(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
         """One answer a request, in order; an error is an answer too and does not end the stream."""
@@ -76,37 +74,34 @@ class _Calls:
     async def model_ready(self, request: Any) -> Any:
         """Whether a model is ready; a model that does not exist is not."""
         try:
-            info = self.plane.info(request.name, request.version)
+            info = self.server.info(request.name, request.version)
         except ModelNotFoundError:
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=description.is_ready(info))
 
     async def model_metadata(self, request: Any) -> Any:
         """Tensors of a model."""
-        await description.make_known(self.plane, self.management, request.name, request.version)
         return json_format.ParseDict(
-            description.metadata(self.plane, request.name, request.version),
+            await description.metadata(self.server, request.name, request.version),
             pb.ModelMetadataResponse(),
             ignore_unknown_fields=True,
         )
 
     async def model_config(self, request: Any) -> Any:
         """Triton's configuration of a model."""
-        await description.make_known(self.plane, self.management, request.name, request.version)
-        sums = await checksums(self.plane, self.management, request.name, request.version)
-        config = description.config(self.plane, request.name, request.version, sums)
+        config = await description.config(self.server, request.name, request.version)
         return json_format.ParseDict({"config": config}, pb.ModelConfigResponse())
 
     async def model_statistics(self, request: Any) -> Any:
         """Counts and times of one version, one model, or all."""
-        statistics = self.plane.statistics(request.name or None, request.version)
+        statistics = self.server.statistics(request.name or None, request.version)
         return json_format.ParseDict(
             {"model_stats": statistics}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True
         )
 
     async def repository_index(self, request: Any) -> Any:
         """All versions of all models, or those that are ready."""
-        entries = description.index(self.plane, ready=request.ready)
+        entries = description.index(self.server, ready=request.ready)
         return json_format.ParseDict({"models": entries}, pb.RepositoryIndexResponse())
 
     async def repository_load(self, request: Any) -> Any:
@@ -117,7 +112,7 @@ class _Calls:
                 f"a load cannot change the model; unknown parameters {', '.join(sorted(others))}",
                 hint="upload a new version",
             )
-        await self.management.load(request.model_name, _version(request))
+        await self.server.load(request.model_name, _version(request))
         return pb.RepositoryModelLoadResponse()
 
     async def repository_unload(self, request: Any) -> Any:
@@ -125,7 +120,7 @@ class _Calls:
         others = set(request.parameters) - {"version", "unload_dependents"}
         if others:
             raise BadRequestError(f"unknown parameters {', '.join(sorted(others))}")
-        await self.management.unload(request.model_name, _version(request))
+        await self.server.unload(request.model_name, _version(request))
         return pb.RepositoryModelUnloadResponse()
 
 
@@ -182,9 +177,9 @@ METHODS = (
 )
 
 
-def handlers(plane: DataPlane, management: Management) -> grpc.GenericRpcHandler:
+def handlers(server: Server) -> grpc.GenericRpcHandler:
     """Return all calls of the service, to be added to a `grpc.aio` server."""
-    calls = _Calls(plane, management)
+    calls = _Calls(server)
     table = {}
     for name, _, unbound in METHODS:
         call = functools.partial(unbound, calls)

@@ -1,37 +1,48 @@
-"""The data plane: from a request's names and values to the version that answers it."""
+"""The data plane: the one path from a request, of whatever protocol, to the version that answers it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, TooLargeError
+from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, ServingError, TooLargeError
 from mlaas4hep.frameworks.tensors import Tensors
-from mlaas4hep.inference.dataplane import Inferred, ModelInfo, Scored
+from mlaas4hep.inference.answers import Inferred, Scored
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.models.looking import Looking
 from mlaas4hep.inference.models.memory import Memory
 from mlaas4hep.inference.models.served import Served
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.telemetry.metrics import Metrics
 
-__all__ = ["Plane"]
+__all__ = ["DataPlane"]
+
+Answer = TypeVar("Answer", Scored, Inferred)
+ANSWERS = (Scored, Inferred)
 
 
-class Plane:
-    """Implements `DataPlane` on the models in memory.
+class DataPlane:
+    """Predictions of the models in memory, by protocol-free calls. All errors are `ServingError`.
+
+    Routes decode their bytes, call a method here, and encode what comes back. Choosing the version, the bundle's
+    expressions and padding, checking shapes, batching, time limits and statistics happen behind these methods.
+    ``version`` is a number, a label, or "" for the default (which applies the canary split).
 
     Args:
         settings: limits, default model.
         memory: the models.
         looking: how to look for a model on disk that is not known yet.
+        metrics: counts and times predictions, by the model and version that answered.
     """
 
-    def __init__(self, settings: Settings, memory: Memory, looking: Looking) -> None:
+    def __init__(self, settings: Settings, memory: Memory, looking: Looking, metrics: Metrics) -> None:
         self._memory = memory
         self._looking = looking
+        self._metrics = metrics
         self._default_model = settings.default_model
         self._rows = settings.limits.rows
         self._keys = settings.limits.keys
@@ -39,75 +50,80 @@ class Plane:
     async def score_events(
         self, model: str | None, events: Sequence[Mapping[str, Any]] | Mapping[str, Any], version: str = ""
     ) -> Scored:
-        """See `DataPlane.score_events`."""
+        """Return the scores of events given by branch name: records (a list of dicts) or columns (a dict of lists).
+
+        Values are raw: numbers, or lists for jagged branches. Missing and unknown keys are errors that name them.
+        """
+        rows, keys = len(events), 0
         if isinstance(events, Mapping):
-            self._check_keys(len(events))
             first = next(iter(events.values()), ())
-            self._check_rows(len(first) if hasattr(first, "__len__") else 0)
-        else:
-            self._check_rows(len(events))
-        served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        scored = served.events(events)
-        return scored if isinstance(scored, Scored) else await scored
+            rows, keys = len(first) if hasattr(first, "__len__") else 0, len(events)
+        return await _waited(self._ask(model, version, rows, keys, Served.events, events))
 
     async def score_row(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored:
-        """See `DataPlane.score_row`."""
-        scored = self.score_row_soon(model, keys, values, version)
-        return scored if isinstance(scored, Scored) else await scored
+        """Return the scores of one event given as keys and values in any order (TFaaS).
+
+        For bundles the keys are branch names (values: numbers or lists), or feature columns (``Jet_pt[0]``, ...).
+        For models that name their columns, or take several numbers by name, the keys are those names. For other models
+        the values go by position, and the keys must be unique and of the same number.
+        """
+        return await _waited(self.score_row_soon(model, keys, values, version))
 
     async def score_matrix(self, model: str | None, rows: NDArray[np.float32], version: str = "") -> Scored:
-        """See `DataPlane.score_matrix`."""
+        """Return the scores of raw feature rows, float32 [N, D], by position."""
         if rows.ndim != 2:
             raise BadRequestError(f"rows of the shape {list(rows.shape)} are given, [N, D] is expected")
-        self._check_rows(len(rows))
-        served = self._memory.pick(model or self._default(), version) or await self._find(model, version)
-        scored = served.matrix(rows)
-        return scored if isinstance(scored, Scored) else await scored
+        return await _waited(self._ask(model, version, len(rows), 0, Served.matrix, rows))
 
     async def infer(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred:
-        """See `DataPlane.infer`."""
-        inferred = self.infer_soon(model, inputs, outputs, version)
-        return inferred if isinstance(inferred, Inferred) else await inferred
+        """Run a model on tensors given by name (Open Inference Protocol).
+
+        A bundle also accepts its branches as inputs instead of ``features``: flat ones [N] or [N, 1]; jagged ones
+        [N, length] padded with NaN.
+        """
+        return await _waited(self.infer_soon(model, inputs, outputs, version))
 
     def score_row_soon(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored | Awaitable[Scored]:
-        """See `DataPlane.score_row_soon`."""
-        self._check_keys(len(keys))
-        served = self._memory.pick(model or self._default(), version)
-        return self._row_later(model, keys, values, version) if served is None else served.row(keys, values)
+        """As `score_row`: the scores if they can be had at once, else something to await; both raise its errors."""
+        return self._ask(model, version, 1, len(keys), Served.row, keys, values)
 
     def infer_soon(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred | Awaitable[Inferred]:
-        """See `DataPlane.infer_soon`."""
-        self._check_keys(len(inputs))
+        """As `infer`: the outputs if they can be had at once, else something to await; both raise its errors."""
+        rows = 0
         for array in inputs.values():
-            if array.ndim:
-                self._check_rows(len(array))
-        served = self._memory.pick(model or self._default(), version)
-        return self._infer_later(model, inputs, outputs, version) if served is None else served.infer(inputs, outputs)
+            if array.ndim and len(array) > rows:
+                rows = len(array)
+        return self._ask(model, version, rows, len(inputs), Served.infer, inputs, outputs)
 
     async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
-        """See `DataPlane.score_elsewhere`."""
-        info = self.info(model, version)
-        statistics = self._memory.models[info.name].slots[info.version].statistics
+        """Count a prediction that is made in another process: the work, given the version, returns how many rows."""
         started = time.perf_counter_ns()
         try:
-            rows = await work(info)
-        except BaseException:
-            statistics.failed(time.perf_counter_ns() - started)
+            info = self.info(model, version)
+            statistics = self._memory.models[info.name].slots[info.version].statistics
+            try:
+                rows = await work(info)
+            except BaseException:
+                statistics.failed(time.perf_counter_ns() - started)
+                raise
+        except ServingError as error:
+            self._failed(model, version, error)
             raise
         spent = time.perf_counter_ns() - started
         statistics.succeeded(rows, spent, 0, 0, spent)
+        self._metrics.predicted(info.name, info.version, spent / 1e9)
         return info
 
     def info(self, model: str, version: str = "") -> ModelInfo:
-        """See `DataPlane.info`."""
+        """Return what is known of a version. Raises ModelNotFoundError."""
         name = model or self._default()
         found = self._memory.models.get(name)
         if found is None:
@@ -115,11 +131,11 @@ class Plane:
         return found.info(found.shown(version))
 
     def models(self) -> list[ModelInfo]:
-        """See `DataPlane.models`."""
+        """Return all versions of all models, ready or not."""
         return [model.info(slot) for _, model in sorted(self._memory.models.items()) for slot in model.ordered()]
 
     def statistics(self, model: str | None = None, version: str = "") -> list[dict[str, Any]]:
-        """See `DataPlane.statistics`."""
+        """Return counts and times as Triton's ModelStatistics has them, for each version."""
         memory = self._memory.models
         if model and version:
             info = self.info(model, version)
@@ -131,7 +147,7 @@ class Plane:
         return [{"name": slot.entry.name, "version": slot.entry.version, **slot.statistics.to_dict()} for slot in slots]
 
     def gauges(self) -> list[dict[str, Any]]:
-        """For each version in memory: ``name``, ``version``, ``in_flight``, ``waiting``, ``inline_rows``.
+        """Return for each version in memory ``name``, ``version``, ``in_flight``, ``waiting``, ``inline_rows``.
 
         Requests under way, rows that wait, and up to how many rows are run in the event loop.
         """
@@ -148,26 +164,68 @@ class Plane:
             if slot.served is not None
         ]
 
-    async def _row_later(self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str) -> Scored:
-        scored = (await self._find(model, version)).row(keys, values)
-        return scored if isinstance(scored, Scored) else await scored
+    def _ask(
+        self,
+        model: str | None,
+        version: str,
+        rows: int,
+        keys: int,
+        request: Callable[..., Answer | Awaitable[Answer]],
+        *given: Any,
+    ) -> Answer | Awaitable[Answer]:
+        """Let a version answer a request, a method of `Served`: at once, or if it has to be loaded, later."""
+        start = time.perf_counter()
+        try:
+            if keys > self._keys:
+                raise TooLargeError(f"{keys} keys are given, at most {self._keys} are allowed")
+            if rows > self._rows:
+                raise TooLargeError(f"{rows} rows are given, at most {self._rows} are allowed in a request")
+            served = self._memory.pick(model or self._default(), version)
+            answer = self._ask_found(model, version, request, *given) if served is None else request(served, *given)
+            if isinstance(answer, ANSWERS):
+                self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
+                return answer
+        except ServingError as error:
+            self._failed(model, version, error)
+            raise
+        return self._timed(model, version, answer, start)
 
-    async def _infer_later(self, model: str, inputs: Tensors, outputs: Sequence[str] | None, version: str) -> Inferred:
-        inferred = (await self._find(model, version)).infer(inputs, outputs)
-        return inferred if isinstance(inferred, Inferred) else await inferred
-
-    async def _find(self, model: str | None, version: str) -> Served:
-        """The version after a look at the disk, or a load."""
+    async def _ask_found(
+        self, model: str | None, version: str, request: Callable[..., Answer | Awaitable[Answer]], *given: Any
+    ) -> Answer:
+        """Ask a version that is loaded first, or found by a look at the disk."""
         name = model or self._default()
         try:
-            return await self._memory.ready(name, version)
+            served = await self._memory.ready(name, version)
         except ModelNotFoundError:
             if not await self._looking.is_new(name, version):
                 raise
-        return await self._memory.ready(name, version)
+            served = await self._memory.ready(name, version)
+        return await _waited(request(served, *given))
+
+    async def _timed(self, model: str | None, version: str, work: Awaitable[Answer], start: float) -> Answer:
+        try:
+            answer = await work
+        except ServingError as error:
+            self._failed(model, version, error)
+            raise
+        self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
+        return answer
+
+    def _failed(self, model: str | None, version: str, error: ServingError) -> None:
+        """Count a failure. Only names and versions that exist become labels: a client cannot fill the memory."""
+        name = number = ""
+        for asked in (version, "") if model else ():
+            try:
+                info = self.info(model or "", asked)
+            except ServingError:
+                continue
+            name, number = info.name, info.version if asked == version else ""
+            break
+        self._metrics.failed(name, number, type(error).__name__)
 
     def _default(self) -> str:
-        """Name of the model for requests that name none."""
+        """Return the name of the model for requests that name none."""
         name = self._looking.default_model or self._default_model
         if name:
             return name
@@ -175,10 +233,6 @@ class Plane:
             return next(iter(self._memory.models))
         raise BadRequestError("the request names no model, and there is no default one")
 
-    def _check_rows(self, rows: int) -> None:
-        if rows > self._rows:
-            raise TooLargeError(f"{rows} rows are given, at most {self._rows} are allowed in a request")
 
-    def _check_keys(self, keys: int) -> None:
-        if keys > self._keys:
-            raise TooLargeError(f"{keys} keys are given, at most {self._keys} are allowed")
+async def _waited(answer: Answer | Awaitable[Answer]) -> Answer:
+    return answer if isinstance(answer, ANSWERS) else await answer

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.frameworks.tensors import Tensors, row_names
-from mlaas4hep.inference.dataplane import Inferred, Scored
+from mlaas4hep.inference.answers import Inferred, Scored
 from mlaas4hep.inference.events.physics import Physics
 from mlaas4hep.inference.events.tensors import RowForm, check_outputs, check_tensors
 from mlaas4hep.inference.events.values import listed, numbers
 from mlaas4hep.inference.execution.execution import Execution
 from mlaas4hep.inference.execution.statistics import VersionStatistics
-from mlaas4hep.inference.repository.describe import Facts
+from mlaas4hep.inference.model_info import Facts
 from mlaas4hep.inference.repository.scan import VersionEntry
 
 __all__ = ["Served"]

@@ -6,8 +6,8 @@ import asyncio
 from typing import Literal, TypeAlias
 
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError, ServingError
-from mlaas4hep.inference.dataplane import ModelInfo
 from mlaas4hep.inference.execution.statistics import VersionStatistics
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.models.served import Served
 from mlaas4hep.inference.repository.model_json import ModelSettings
 from mlaas4hep.inference.repository.names import LATEST, is_version
@@ -189,21 +189,13 @@ class Model:
         if state == "UNLOADED":
             reason = "unloaded" if self.is_unloaded(slot) else "not in memory, loaded when it is asked for"
         return ModelInfo(
+            **vars(facts),
             name=self.name,
             version=entry.version,
             state=state,
             reason=reason,
             labels=tuple(labels),
-            platform=facts.platform,
-            inputs=facts.inputs,
-            outputs=facts.outputs,
-            batched=facts.batched,
-            branches=facts.branches,
-            classes=facts.classes,
-            params=facts.params,
-            metadata=facts.metadata,
             on_demand=state == "UNLOADED" and not self.is_unloaded(slot),
-            max_batch_size=facts.max_batch_size,
         )
 
     def ordered(self) -> list[Slot]:

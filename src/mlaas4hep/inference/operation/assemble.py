@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlaas4hep.inference.operation.measured import Measured, gauge_families, model_families, process_families
+from mlaas4hep.inference.operation.measured import gauge_families, model_families, process_families
 from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.server import Server
@@ -27,7 +27,6 @@ class Parts:
 
     Attributes:
         server: repository and models.
-        plane: the data plane, with its predictions counted.
         app: all of HTTP.
         state: what they share.
         shares: the counters, added up over the processes.
@@ -36,7 +35,6 @@ class Parts:
     """
 
     server: Server
-    plane: Measured
     app: Gate
     state: State
     shares: SharedCounters
@@ -52,9 +50,8 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
         folder: what the processes of a server share; None: there is only this one.
         worker: name of this process's place.
     """
-    server = Server(settings)
     state = State(bodies=BodyBudget(settings.limits.bodies))
-    plane = Measured(server, state.metrics)
+    server = Server(settings, metrics=state.metrics)
 
     def families() -> list[Family]:
         return [
@@ -67,6 +64,6 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
     shares = SharedCounters(families, folder, worker)
     authenticator = Authenticator(settings.security) if settings.security.issuers else None
     rate = RateLimit(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
-    routes = create_app(Resources(plane, server, settings, state, lambda: exposition(shares.all())))
+    routes = create_app(Resources(server, settings, state, lambda: exposition(shares.all())))
     gate = Gate(routes, settings, state, authenticator, rate)
-    return Parts(server, plane, gate, state, shares, authenticator, rate)
+    return Parts(server, gate, state, shares, authenticator, rate)

@@ -147,9 +147,7 @@ class _Process:
         context = certificates.http2 if certificates else None
         self._gate = GrpcGate(parts.state, parts.authenticator, parts.rate)
         relay = self._relay = Relay(listener, parts.state, limits.connections, limits.read_timeout, context)
-        made = await serve_grpc(
-            parts.plane, parts.server, relay.inside, None, around=self._gate.around, max_message=limits.body
-        )
+        made = await serve_grpc(parts.server, relay.inside, None, around=self._gate.around, max_message=limits.body)
         relay.start()
         return made
 

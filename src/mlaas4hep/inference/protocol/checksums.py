@@ -7,29 +7,27 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.server import Server
 
 __all__ = ["checksums"]
 
 
-async def checksums(plane: DataPlane, management: Management, model: str, version: str) -> dict[str, str]:
+async def checksums(server: Server, model: str, version: str) -> dict[str, str]:
     """``MD5:<sum>`` by ``<version>/<file>`` for what is executed: ``model.onnx``, or the native files if there is none.
 
     Sums are kept until a file changes, and are made in a thread.
 
     Args:
-        plane: knows the versions.
-        management: knows where their files are.
+        server: knows the versions and where their files are.
         model: name of the model.
         version: a number or label; "": all versions, so that a client may pin any of them.
 
     Raises:
         ModelNotFoundError: no such model or version.
     """
-    chosen = plane.info(model, version)
-    versions = [chosen.version] if version else [info.version for info in plane.models() if info.name == chosen.name]
-    folders = {number: management.files(chosen.name, number) for number in versions}
+    chosen = server.info(model, version)
+    versions = [chosen.version] if version else [info.version for info in server.models() if info.name == chosen.name]
+    folders = {number: server.files(chosen.name, number) for number in versions}
     return await asyncio.to_thread(_all_sums, folders)
 
 

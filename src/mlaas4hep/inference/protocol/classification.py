@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.dataplane import DataPlane, Inferred
+from mlaas4hep.inference.answers import Inferred
+from mlaas4hep.inference.models.plane import DataPlane
 from mlaas4hep.inference.protocol.datatypes import Array
 
 __all__ = ["classified", "classify"]

@@ -7,12 +7,13 @@ from typing import Any
 from mlaas4hep import __version__
 from mlaas4hep.errors.serving import ModelUnavailableError
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
+from mlaas4hep.inference.protocol.checksums import checksums
 from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.repository.describe import batch_for
+from mlaas4hep.inference.server import Server
 
-__all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "make_known", "metadata", "server_metadata"]
+__all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "metadata", "server_metadata"]
 
 READY = "READY"
 
@@ -38,27 +39,10 @@ def is_ready(info: ModelInfo) -> bool:
     return info.state == READY or info.on_demand
 
 
-async def make_known(plane: DataPlane, management: Management, model: str, version: str) -> None:
-    """Load a version whose tensors are not known before, if a request for it would load it, too.
-
-    Raises:
-        ModelNotFoundError: no such model or version.
-        ModelUnavailableError: it cannot be loaded.
-    """
-    info = plane.info(model, version)
-    if info.on_demand and not info.inputs:
-        await management.load(info.name, info.version)
-
-
-def metadata(plane: DataPlane, model: str, version: str) -> dict[str, Any]:
-    """Tensors of a model: shapes with the row axis as -1, and under `parameters` the branches and classes of a bundle.
-
-    Raises:
-        ModelNotFoundError: no such model or version.
-        ModelUnavailableError: it is not loaded, and so its tensors are not known.
-    """
-    info = _described(plane, model, version)
-    versions = [info.version] if version else _versions(plane, info)
+async def metadata(server: Server, model: str, version: str) -> dict[str, Any]:
+    """Return a model's tensors, with -1 for the row axis, and under `parameters` a bundle's branches and classes."""
+    info = await _described(server, model, version)
+    versions = [info.version] if version else _versions(server, info)
     described: dict[str, Any] = {
         "name": info.name,
         "versions": versions,
@@ -75,23 +59,18 @@ def metadata(plane: DataPlane, model: str, version: str) -> dict[str, Any]:
     return described
 
 
-def config(plane: DataPlane, model: str, version: str, checksums: dict[str, str]) -> dict[str, Any]:
+async def config(server: Server, model: str, version: str) -> dict[str, Any]:
     """Triton's model configuration: shapes without the row axis, and the checksums of the model's files.
 
     `max_batch_size` is what the user's config.pbtxt says, else as many rows as the limit on bodies allows. Where it is
     0 the shapes have all axes, as Triton has it.
 
     Args:
-        plane: who knows the model.
+        server: knows the model.
         model: its name.
         version: a number, a label, or "" for the default.
-        checksums: ``MD5:...`` by ``<version>/<file>``; CMSSW compares them with the user's own configuration.
-
-    Raises:
-        ModelNotFoundError: no such model or version.
-        ModelUnavailableError: it is not loaded, and so its tensors are not known.
     """
-    info = _described(plane, model, version)
+    info = await _described(server, model, version)
     size = batch_for(info.inputs, info.outputs) if info.max_batch_size is None else info.max_batch_size
     size = size if info.batched else 0
     described: dict[str, Any] = {
@@ -103,12 +82,13 @@ def config(plane: DataPlane, model: str, version: str, checksums: dict[str, str]
         "input": [_dims(spec, batched=size > 0) for spec in info.inputs],
         "output": [_dims(spec, batched=size > 0) for spec in info.outputs],
     }
-    if checksums:
-        described["model_repository_agents"] = {"agents": [{"name": "checksum", "parameters": checksums}]}
+    sums = await checksums(server, model, version)
+    if sums:
+        described["model_repository_agents"] = {"agents": [{"name": "checksum", "parameters": sums}]}
     return described
 
 
-def index(plane: DataPlane, *, ready: bool = False) -> list[dict[str, Any]]:
+def index(server: Server, *, ready: bool = False) -> list[dict[str, Any]]:
     """All versions of all models, or only those that are ready, with Triton's states."""
     return [
         {
@@ -117,13 +97,21 @@ def index(plane: DataPlane, *, ready: bool = False) -> list[dict[str, Any]]:
             "state": READY if is_ready(info) else info.state if info.state == "LOADING" else "UNAVAILABLE",
             "reason": info.reason or ("" if info.state in {READY, "LOADING"} else info.state.lower()),
         }
-        for info in plane.models()
+        for info in server.models()
         if is_ready(info) or not ready
     ]
 
 
-def _described(plane: DataPlane, model: str, version: str) -> ModelInfo:
-    info = plane.info(model, version)
+async def _described(server: Server, model: str, version: str) -> ModelInfo:
+    """Return what is known of a version, after loading it if a request for it would do so and its tensors are unknown.
+
+    Raises:
+        ModelNotFoundError: no such model or version.
+        ModelUnavailableError: it is not loaded, and so its tensors are not known.
+    """
+    info = server.info(model, version)
+    if info.on_demand and not info.inputs:
+        info = await server.load(info.name, info.version)
     if not info.inputs and info.state != READY:
         raise ModelUnavailableError(
             info.reason or f"the model is not ready ({info.state})",
@@ -133,9 +121,9 @@ def _described(plane: DataPlane, model: str, version: str) -> ModelInfo:
     return info
 
 
-def _versions(plane: DataPlane, info: ModelInfo) -> list[str]:
+def _versions(server: Server, info: ModelInfo) -> list[str]:
     """Those that can be asked for, in memory or not."""
-    possible = {other.version for other in plane.models() if other.name == info.name and other.state != "FAILED"}
+    possible = {other.version for other in server.models() if other.name == info.name and other.state != "FAILED"}
     return sorted(possible | {info.version}, key=lambda text: (len(text), text))
 
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,32 +17,18 @@ from mlaas4hep.bundle import Manifest, read_manifest
 from mlaas4hep.bundle.clients import largest_batch
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
+from mlaas4hep.inference.model_info import Facts
 from mlaas4hep.inference.repository.disk import read_object
 from mlaas4hep.inference.repository.folders import Kind
 from mlaas4hep.inference.repository.triton_config import parse_config
 from mlaas4hep.inference.settings import Limits
 
-__all__ = ["Facts", "batch_for", "classes_of", "describe", "with_runtime"]
+__all__ = ["batch_for", "classes_of", "describe", "with_runtime"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 SOME, TEXT = 128, 64
 """Assumed for an axis of any size, and for the bytes of a text."""
 DESCRIBED = frozenset({"framework", "kind", "difference", "rows", "reason", "max_batch_size"})
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """See the attributes of `ModelInfo` of the same names; `max_batch_size` is None until a limit is known."""
-
-    platform: str = ""
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[TensorSpec, ...] = ()
-    batched: bool = True
-    branches: Mapping[str, str] | None = None
-    classes: tuple[str, ...] = ()
-    params: Mapping[str, Any] | None = None
-    metadata: Mapping[str, Any] | None = None
-    max_batch_size: int | None = None
 
 
 def describe(folder: Path, kind: Kind) -> Facts:

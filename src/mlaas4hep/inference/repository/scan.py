@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlaas4hep.errors import MLaaS4HEPError
-from mlaas4hep.inference.repository.describe import Facts, describe
+from mlaas4hep.inference.model_info import Facts
+from mlaas4hep.inference.repository.describe import describe
 from mlaas4hep.inference.repository.folders import Kind, Signature, has_bare, kind_of, numbers, signature
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings
 from mlaas4hep.inference.repository.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlaas4hep.frameworks.tensors import TensorSpec, row_names
-from mlaas4hep.inference.dataplane import ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
 
 __all__ = ["example_of", "metadata_json", "params_json", "version_json"]
 

@@ -14,11 +14,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mlaas4hep.errors.serving import ModelNotFoundError
-from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, TFAAS, operation
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import staging
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
@@ -30,7 +29,7 @@ BLOCK = 1 << 20
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that give out versions and their files."""
-    own = _Downloads(resources.plane, resources.management, resources.settings)
+    own = _Downloads(resources.server, resources.settings)
     archive = operation(TFAAS, "Download a version", answer={"application/gzip": BINARY})
     file = operation(TFAAS, "Download a file of a version", answer={BYTES: BINARY})
     return [
@@ -43,15 +42,14 @@ def calls(resources: Resources) -> Sequence[Call]:
 class _Downloads:
     """``GET /download/{model}/{version}``: a version as a tar.gz, or one file of it."""
 
-    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
-        self._plane = plane
-        self._management = management
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
         self._settings = settings
 
     async def archive(self, request: Request) -> Response:
         """A whole version, by default the one that answers predictions."""
-        info = self._plane.info(request.path_params["model"], request.path_params.get("version", ""))
-        folder = self._management.files(info.name, info.version)
+        info = self._server.info(request.path_params["model"], request.path_params.get("version", ""))
+        folder = self._server.files(info.name, info.version)
         with staging(self._settings.repository) as place:
             path = place / "archive"
             try:
@@ -63,8 +61,8 @@ class _Downloads:
     async def file(self, request: Request) -> Response:
         """One file of a version."""
         model, version, name = (request.path_params[key] for key in ("model", "version", "path"))
-        info = self._plane.info(model, version)
-        path = inside(self._management.files(info.name, info.version), name)
+        info = self._server.info(model, version)
+        path = inside(self._server.files(info.name, info.version), name)
         if path is None:
             raise ModelNotFoundError(f"model {info.name} version {info.version} has no file {name[:200]!a}")
         return file_response(path, "application/octet-stream", path.name)

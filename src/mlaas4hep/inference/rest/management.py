@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError
-from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.rest.describe import metadata_json, version_json
 from mlaas4hep.inference.rest.openapi import JSON, TAR, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.routes import json_response, receive_model
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import read_body, read_json
 from mlaas4hep.web.rights import Right
@@ -29,7 +29,7 @@ _TAG = "Models"
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls below ``/api/models``."""
-    own = _Models(resources.plane, resources.management, resources.settings)
+    own = _Models(resources.server, resources.settings)
     top, one = "/api/models", "/api/models/{model}"
     label, version, info = f"{one}/labels/{{label}}", f"{one}/versions/{{version}}", ref("Version")
     added = operation(
@@ -64,15 +64,14 @@ def calls(resources: Resources) -> Sequence[Call]:
 class _Models:
     """Handlers of the calls."""
 
-    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
-        self._plane = plane
-        self._management = management
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
         self._settings = settings
 
     async def index(self, _: Request) -> Response:
         """All models with their versions."""
         models: dict[str, list[dict[str, Any]]] = {}
-        for info in self._plane.models():
+        for info in self._server.models():
             models.setdefault(info.name, []).append(version_json(info))
         return json_response({"models": [{"name": name, "versions": found} for name, found in models.items()]})
 
@@ -80,39 +79,39 @@ class _Models:
         """One model: all its versions, and which of them is the default."""
         name = request.path_params["model"]
         found = self._versions(name)
-        default = self._plane.info(name)
+        default = self._server.info(name)
         return json_response(
             {"name": name, "default": default.version, "versions": [version_json(info) for info in found]}
         )
 
     async def version(self, request: Request) -> Response:
         """One version, in short."""
-        return json_response(version_json(self._plane.info(*_named(request))))
+        return json_response(version_json(self._server.info(*_named(request))))
 
     async def metadata(self, request: Request) -> Response:
         """One version: branches and their kinds, tensors, an example, where it comes from."""
-        return json_response(metadata_json(self._plane.info(*_named(request))))
+        return json_response(metadata_json(self._server.info(*_named(request))))
 
     async def upload(self, request: Request) -> Response:
         """Add a version; bodies as for ``POST /upload``."""
-        made = await receive_model(request, self._management, self._settings)
+        made = await receive_model(request, self._server, self._settings)
         place = f"{self._settings.base_path}/api/models/{quote(made['model'])}/versions/{made['version']}"
         return json_response(made, 201, {"location": place})
 
     async def delete(self, request: Request) -> Response:
         """Remove a model or one version of it."""
-        await self._management.delete(*_named(request))
+        await self._server.delete(*_named(request))
         return Response(status_code=204)
 
     async def load(self, request: Request) -> Response:
         """Bring a version into memory. A body says nothing."""
         await read_body(request.scope, request.receive, SMALL)
-        return json_response(version_json(await self._management.load(*_named(request))))
+        return json_response(version_json(await self._server.load(*_named(request))))
 
     async def unload(self, request: Request) -> Response:
         """Take a version out of memory. A body says nothing."""
         await read_body(request.scope, request.receive, SMALL)
-        await self._management.unload(*_named(request))
+        await self._server.unload(*_named(request))
         return Response(status_code=204)
 
     async def label(self, request: Request) -> Response:
@@ -124,11 +123,11 @@ class _Models:
         if not isinstance(version, str) or not version:
             raise BadRequestError("the body must hold the version of the label")
         name, label = request.path_params["model"], request.path_params["label"]
-        return json_response(version_json(await self._management.label(name, label, version)))
+        return json_response(version_json(await self._server.label(name, label, version)))
 
     async def unlabel(self, request: Request) -> Response:
         """Remove a label."""
-        await self._management.label(request.path_params["model"], request.path_params["label"], None)
+        await self._server.label(request.path_params["model"], request.path_params["label"], None)
         return Response(status_code=204)
 
     async def configure(self, request: Request) -> Response:
@@ -136,10 +135,10 @@ class _Models:
         data = await read_json(request, SMALL)
         if not data:
             raise BadRequestError("the body holds no setting", hint="batching, canary")
-        return json_response(await self._management.configure(request.path_params["model"], data))
+        return json_response(await self._server.configure(request.path_params["model"], data))
 
     def _versions(self, name: str) -> list[ModelInfo]:
-        found = [info for info in self._plane.models() if info.name == name]
+        found = [info for info in self._server.models() if info.name == name]
         if not found:
             raise ModelNotFoundError(f"there is no model {name[:128]!a}")
         return found

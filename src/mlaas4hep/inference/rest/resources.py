@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.telemetry.state import State
 
@@ -18,15 +17,13 @@ class Resources:
     """What the routes work with.
 
     Attributes:
-        plane: runs and describes models.
-        management: changes the repository.
+        server: runs and describes models, changes the repository.
         settings: limits, base path, repository.
         state: of this process.
         metrics: returns the text of ``GET /metrics``.
     """
 
-    plane: DataPlane
-    management: Management
+    server: Server
     settings: Settings
     state: State = field(default_factory=State)
     metrics: Callable[[], bytes] = bytes

@@ -14,13 +14,13 @@ from PIL import Image
 
 from mlaas4hep.errors.serving import BadRequestError, ServingError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.dataplane import ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.rest.predict.images import decode_image, frame_of
 
 
 def info(*shape: int, dtype: str = "float32", **params: Any) -> ModelInfo:
     """A model with one input."""
-    return ModelInfo("m", "1", "READY", inputs=(TensorSpec("x", dtype, shape),), params=params)
+    return ModelInfo(name="m", version="1", state="READY", inputs=(TensorSpec("x", dtype, shape),), params=params)
 
 
 def picture(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
@@ -130,7 +130,7 @@ def test_a_model_of_something_else_is_named(shape: tuple[int, ...]) -> None:
 def test_a_model_of_two_inputs_takes_no_picture() -> None:
     spec = TensorSpec("x", "float32", (-1, 4, 4, 3))
     with pytest.raises(BadRequestError, match="takes 2 inputs"):
-        frame_of(ModelInfo("m", "1", "READY", inputs=(spec, spec)))
+        frame_of(ModelInfo(name="m", version="1", state="READY", inputs=(spec, spec)))
 
 
 def test_options_that_are_no_numbers_are_refused() -> None:

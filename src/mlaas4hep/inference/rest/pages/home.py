@@ -8,11 +8,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.rest.openapi import HTML, document, operation
 from mlaas4hep.inference.rest.pages.html import PAGES, docs_page, home_page
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.routes import json_response
+from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
@@ -21,7 +21,7 @@ __all__ = ["calls"]
 
 def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
     """Return the calls of the home page and of the document of all calls, `others` and these."""
-    own = _Home(resources.plane, resources.settings.base_path)
+    own = _Home(resources.server, resources.settings.base_path)
     page = {HTML: {"type": "string"}}
     described = operation(PAGES, "The OpenAPI document", answer={"type": "object"})
     made = [
@@ -36,9 +36,9 @@ def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
 
 
 class _Home:
-    def __init__(self, plane: DataPlane, base: str) -> None:
+    def __init__(self, server: Server, base: str) -> None:
         self.document: dict[str, Any] = {}
-        self._plane = plane
+        self._server = server
         self._base = base
 
     async def openapi(self, _: Request) -> Response:
@@ -51,7 +51,7 @@ class _Home:
 
     async def home(self, _: Request) -> Response:
         """The models."""
-        return home_page(self._plane.models())
+        return home_page(self._server.models())
 
     async def enter(self, _: Request) -> Response:
         """To the models, whatever the header Host says."""

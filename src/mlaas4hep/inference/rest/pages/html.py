@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.responses import HTMLResponse
 
-from mlaas4hep.inference.dataplane import ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
 
 __all__ = ["PAGES", "choose_page", "docs_page", "home_page"]
 

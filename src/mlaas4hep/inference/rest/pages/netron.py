@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
-from mlaas4hep.inference.dataplane import DataPlane
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.downloads import file_response, inside
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, HTML, REASONS, operation
 from mlaas4hep.inference.rest.pages.html import PAGES, choose_page
 from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
@@ -39,7 +38,7 @@ META = re.compile(r'<meta name="(?:version|date)" content="[^"]*">\n?')
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls below ``/netron``."""
-    own = _Netron(resources.plane, resources.management)
+    own = _Netron(resources.server)
     page: dict[str, Any] = {HTML: {"type": "string"}}
     files: dict[str, Any] = {kind: {} for kind in TYPES.values() if kind != HTML}
     choose = operation(PAGES, "Graphs to choose from", answer=page, query="model version")
@@ -54,24 +53,23 @@ def calls(resources: Resources) -> Sequence[Call]:
 class _Netron:
     """Handlers of the calls."""
 
-    def __init__(self, plane: DataPlane, management: Management) -> None:
-        self._plane = plane
-        self._management = management
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     async def choose(self, request: Request) -> Response:
         """The models to choose from; ``?model=`` goes to one."""
         model = request.query_params.get("model")
         if model:
-            info = self._plane.info(model, request.query_params.get("version", ""))
+            info = self._server.info(model, request.query_params.get("version", ""))
             return RedirectResponse(f"{quote(info.name)}/{quote(info.version)}/", 302)
-        return choose_page(self._plane.models())
+        return choose_page(self._server.models())
 
     async def view(self, request: Request) -> Response:
         """The viewer, or one of its files, or the model's graph."""
-        info = self._plane.info(request.path_params["model"], request.path_params["version"])
+        info = self._server.info(request.path_params["model"], request.path_params["version"])
         name = request.path_params["path"]
         if name == "model.onnx":
-            path = inside(self._management.files(info.name, info.version), name)
+            path = inside(self._server.files(info.name, info.version), name)
             if path is None:
                 raise ModelNotFoundError(f"model {info.name} version {info.version} has no ONNX graph")
             return file_response(path, "application/octet-stream", name)

@@ -20,10 +20,11 @@ from starlette.responses import Response
 from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, MODES, SCALE, pixels_of
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.rest.openapi import FORM, TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import receive_form
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
@@ -35,7 +36,7 @@ BEST = 5
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that classify pictures."""
-    handler = _PredictImage(resources.plane, resources.settings)
+    handler = _PredictImage(resources.server, resources.settings)
     described = operation(
         TFAAS,
         "Classify a picture",
@@ -75,8 +76,8 @@ class Frame:
 class _PredictImage:
     """A form with ``image`` (png or jpg) and ``model``, answered with the five best labels or all probabilities."""
 
-    def __init__(self, plane: DataPlane, settings: Settings) -> None:
-        self._plane = plane
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
         self._settings = settings
 
     async def __call__(self, request: Request) -> Response:
@@ -85,11 +86,11 @@ class _PredictImage:
         async with receive_form(request, folder, self._settings.limits.body) as form:
             if "image" not in form.files:
                 raise BadRequestError("the form has no file called image")
-            info = self._plane.info(form.fields.get("model", ""), form.fields.get("version", ""))
+            info = self._server.info(form.fields.get("model", ""), form.fields.get("version", ""))
             frame = frame_of(info)
             pixels = await asyncio.to_thread(_read, form.files["image"], frame)
             filename = form.names["image"]
-        result = await self._plane.infer(info.name, {frame.name: pixels}, None, info.version)
+        result = await self._server.infer(info.name, {frame.name: pixels}, None, info.version)
         scores = next(iter(result.outputs.values())).reshape(-1)
         if info.classes and len(info.classes) == len(scores):
             answer: Any = {"filename": filename, "labels": _best(scores, info.classes)}

@@ -9,10 +9,11 @@ import numpy as np
 import orjson
 
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError
-from mlaas4hep.inference.dataplane import DataPlane, Scored
+from mlaas4hep.inference.answers import Scored
 from mlaas4hep.inference.protocol.values import check_finite
 from mlaas4hep.inference.rest.openapi import TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.web.bodies import Buffer, decode_json
 from mlaas4hep.web.errors import error_reply
@@ -30,7 +31,7 @@ SHAPES = ("keys", "key", "values", "value", *MANY)
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that predict from JSON."""
     limits = resources.settings.limits
-    handler = Fast(_PredictJson(resources.plane, limits).answer, limits.body)
+    handler = Fast(_PredictJson(resources.server, limits).answer, limits.body)
     described = operation(
         TFAAS,
         "Scores of events",
@@ -57,8 +58,8 @@ class _PredictJson:
     A score that is not a number is null; infinity, for which JSON has no form, is an error.
     """
 
-    def __init__(self, plane: DataPlane, limits: Limits) -> None:
-        self._plane = plane
+    def __init__(self, server: Server, limits: Limits) -> None:
+        self._server = server
         self._limits = limits
 
     def answer(self, _path: Mapping[str, str], _fields: Mapping[bytes, bytes], body: Buffer) -> PendingReply:
@@ -80,7 +81,7 @@ class _PredictJson:
             if keys is None:
                 return _row(self._by_position(model, values, version))
             self._check_row(keys, values)
-            scored = self._plane.score_row_soon(model or None, keys, values, version)
+            scored = self._server.score_row_soon(model or None, keys, values, version)
             return encode_row(scored) if isinstance(scored, Scored) else _row(scored)
         return self._many(data, model or None, version)
 
@@ -95,11 +96,11 @@ class _PredictJson:
         content = data[given[0]]
         if given[0] == "events":
             self._check_events(content)
-            return await self._plane.score_events(model, content, version)
+            return await self._server.score_events(model, content, version)
         if given[0] == "columns":
             self._check_columns(content)
-            return await self._plane.score_events(model, content, version)
-        return await self._plane.score_matrix(model, self._matrix(content), version)
+            return await self._server.score_events(model, content, version)
+        return await self._server.score_matrix(model, self._matrix(content), version)
 
     async def _by_position(self, model: str | None, values: Any, version: str) -> Scored:
         if not model:
@@ -108,7 +109,7 @@ class _PredictJson:
             raise BadRequestError("values must be a list")
         if len(values) > self._limits.keys:
             raise self._many_keys(len(values))
-        return await self._plane.score_matrix(model, self._matrix([values], "values"), version)
+        return await self._server.score_matrix(model, self._matrix([values], "values"), version)
 
     def _check_row(self, keys: Any, values: Any) -> None:
         if type(keys) is not list or type(values) is not list:

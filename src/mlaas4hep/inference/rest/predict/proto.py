@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError
-from mlaas4hep.inference.dataplane import DataPlane, Scored
+from mlaas4hep.inference.answers import Scored
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, TFAAS, operation
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.messages import DataFrame, Predictions, Row
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.web.bodies import read_body
 from mlaas4hep.web.rights import Right
@@ -32,7 +33,7 @@ PROTOBUF = "application/x-protobuf"
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that predict from protobuf."""
-    handler = _PredictProto(resources.plane, resources.settings.limits)
+    handler = _PredictProto(resources.server, resources.settings.limits)
     described = operation(
         TFAAS,
         "Scores of events, protobuf",
@@ -48,8 +49,8 @@ def calls(resources: Resources) -> Sequence[Call]:
 class _PredictProto:
     """Answers a ``tfaaspb.Row`` or ``tfaaspb.DataFrame`` with ``tfaaspb.Predictions``."""
 
-    def __init__(self, plane: DataPlane, limits: Limits) -> None:
-        self._plane = plane
+    def __init__(self, server: Server, limits: Limits) -> None:
+        self._server = server
         self._limits = limits
 
     async def __call__(self, request: Request) -> Response:
@@ -69,17 +70,17 @@ class _PredictProto:
             raise TooLargeError(f"{len(row.key)} keys are more than the {self._limits.keys} allowed")
         keys, values = list(row.key), list(row.value)
         if not keys and row.model:
-            return await self._plane.score_matrix(row.model, np.array([values], dtype=np.float32), version)
+            return await self._server.score_matrix(row.model, np.array([values], dtype=np.float32), version)
         if len(keys) != len(values):
             raise BadRequestError(f"there are {len(keys)} keys and {len(values)} values")
         model = row.model or None
         if any(key.endswith("]") for key in keys):
-            info = self._plane.info(row.model, version)
+            info = self._server.info(row.model, version)
             if any(set(keys) == set(spec.columns) for spec in info.inputs):
-                return await self._plane.score_row(model, keys, values, version)
+                return await self._server.score_row(model, keys, values, version)
             branches = info.branches
             keys, values = combine(keys, values, {name for name, kind in (branches or {}).items() if kind == "jagged"})
-        return await self._plane.score_row(model, keys, values, version)
+        return await self._server.score_row(model, keys, values, version)
 
 
 def decode_rows(body: bytes) -> list[Any]:

@@ -17,13 +17,13 @@ from mlaas4hep.errors.serving import (
     ModelTimeoutError,
     TooManyRequestsError,
 )
-from mlaas4hep.inference.dataplane import DataPlane, ModelInfo
-from mlaas4hep.inference.repository.base import Management
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.rest.downloads import file_response
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, FORM, JSON, TFAAS, operation, ref
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.sandbox.process import ChildError, ask_once
 from mlaas4hep.web.bodies import read_json
@@ -42,7 +42,7 @@ WAITING = 16
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the call that scores ROOT files."""
-    handler = _PredictRoot(resources.plane, resources.management, resources.settings)
+    handler = _PredictRoot(resources.server, resources.settings)
     described = operation(
         TFAAS,
         "Scores of all entries of a ROOT file",
@@ -63,9 +63,8 @@ class _PredictRoot:
     the header ``X-Entries``. The format is that of ``format``, else of the header Accept, else ROOT.
     """
 
-    def __init__(self, plane: DataPlane, management: Management, settings: Settings) -> None:
-        self._plane = plane
-        self._management = management
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
         self._settings = settings
         self._running = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
@@ -108,7 +107,7 @@ class _PredictRoot:
             if not info.branches:
                 raise BadRequestError(f"the model {info.name} is not a bundle: it does not know the branches of files")
             job = {
-                "bundle": str(self._management.files(info.name, info.version).absolute()),
+                "bundle": str(self._server.files(info.name, info.version).absolute()),
                 "source": source,
                 "output": str(output),
                 "tree": options.get("tree") or None,
@@ -119,7 +118,7 @@ class _PredictRoot:
             entries = int(done["entries"])
             return entries
 
-        info = await self._plane.score_elsewhere(options.get("model", ""), options.get("version", ""), work)
+        info = await self._server.score_elsewhere(options.get("model", ""), options.get("version", ""), work)
         headers = {"x-entries": str(entries), "x-model": info.name, "x-version": info.version}
         return file_response(output, MEDIA[suffix], _file_name(info, suffix), headers)
 

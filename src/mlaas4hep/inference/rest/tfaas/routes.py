@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ServingError
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.rest.describe import params_json, version_json
 from mlaas4hep.inference.rest.openapi import FORM, JSON, TAR, TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import Form, receive_file, receive_form, staging
+from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.bodies import decode_json, read_json
 from mlaas4hep.web.rights import Right
@@ -58,14 +58,13 @@ class _TFaaS:
     """Handlers of the calls."""
 
     def __init__(self, resources: Resources) -> None:
-        self._plane = resources.plane
-        self._management = resources.management
+        self._server = resources.server
         self._settings = resources.settings
         self._state = resources.state
 
     async def upload(self, request: Request) -> Response:
         """A form (``name``, ``params``, ``model``, ``labels``), or the body itself is a tar or tar.gz."""
-        return json_response(await receive_model(request, self._management, self._settings))
+        return json_response(await receive_model(request, self._server, self._settings))
 
     async def delete(self, request: Request) -> Response:
         """Remove a model: the one in the path, or in the form's field ``model``."""
@@ -77,23 +76,23 @@ class _TFaaS:
                 name = form.text("model") or form.text("name")
         if not name:
             raise BadRequestError("the form has no field model")
-        await self._management.delete(name)
+        await self._server.delete(name)
         return json_response({"deleted": name})
 
     async def models(self, _: Request) -> Response:
         """The params of all models, each in its default version."""
-        names = dict.fromkeys(info.name for info in self._plane.models())
+        names = dict.fromkeys(info.name for info in self._server.models())
         found = []
         for name in names:
             try:
-                found.append(params_json(self._plane.info(name)))
+                found.append(params_json(self._server.info(name)))
             except ServingError:  # deleted a moment ago, or no version of it is the default
                 continue
         return json_response(found)
 
     async def params(self, request: Request) -> Response:
         """The params of one model."""
-        return json_response(params_json(self._plane.info(request.path_params["model"])))
+        return json_response(params_json(self._server.info(request.path_params["model"])))
 
     async def set_params(self, request: Request) -> Response:
         """Set the model of requests that name none, from a params object with ``name`` (or else ``model``)."""
@@ -101,8 +100,8 @@ class _TFaaS:
         name = data.get("name") or data.get("model")
         if not isinstance(name, str):
             raise BadRequestError("the body must hold the name of a model")
-        await self._management.set_default(name)
-        return json_response(params_json(self._plane.info(name)))
+        await self._server.set_default(name)
+        return json_response(params_json(self._server.info(name)))
 
     async def status(self, _: Request) -> Response:
         """Memory in bytes, load, CPU in percent, uptime in seconds, and counters of this process."""
@@ -112,7 +111,7 @@ class _TFaaS:
         process = psutil.Process()
         memory = psutil.virtual_memory()
         states: dict[str, int] = {}
-        for info in self._plane.models():
+        for info in self._server.models():
             states[info.state] = states.get(info.state, 0) + 1
         return json_response(
             {
@@ -140,7 +139,7 @@ class _TFaaS:
         )
 
 
-async def receive_model(request: Request, management: Management, settings: Settings) -> dict[str, Any]:
+async def receive_model(request: Request, server: Server, settings: Settings) -> dict[str, Any]:
     """Take a model from a form or a plain body to the repository; the version that came of it.
 
     Query: ``name``, ``version`` and ``filename`` for a plain body.
@@ -152,7 +151,7 @@ async def receive_model(request: Request, management: Management, settings: Sett
             name = form.text("name") or query.get("name")
             if set(form.files) == {"file"}:
                 version = form.text("version") or query.get("version")
-                info = await management.upload(form.files["file"], name=name, version=version)
+                info = await server.upload(form.files["file"], name=name, version=version)
             else:
                 if "model" not in form.files:
                     raise BadRequestError("the form has no file called model")
@@ -161,7 +160,7 @@ async def receive_model(request: Request, management: Management, settings: Sett
                 if not name:
                     raise BadRequestError("the form has no name, and neither have its params")
                 files = {role: path for role, path in form.files.items() if role in ("model", "labels")}
-                info = await management.upload_parts(name, files, params)
+                info = await server.upload_parts(name, files, params)
         return version_json(info)
     with staging(settings.repository) as place:
         path = place / "body"
@@ -170,7 +169,7 @@ async def receive_model(request: Request, management: Management, settings: Sett
         with path.open("rb") as file:
             start = file.read(264)
         named = path.rename(place / _file_name(start, query.get("filename")))
-        info = await management.upload(named, name=query.get("name"), version=query.get("version"))
+        info = await server.upload(named, name=query.get("name"), version=query.get("version"))
     return version_json(info)
 
 

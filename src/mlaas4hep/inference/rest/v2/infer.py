@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 
 from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.dataplane import DataPlane, Inferred
+from mlaas4hep.inference.answers import Inferred
 from mlaas4hep.inference.protocol.classification import classified
 from mlaas4hep.inference.protocol.datatypes import Array
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, JSON, V2, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.v2 import json as v2_json
 from mlaas4hep.inference.rest.v2.json import Request
+from mlaas4hep.inference.server import Server
 from mlaas4hep.web.bodies import Buffer
 from mlaas4hep.web.encodings import WORTH, packed
 from mlaas4hep.web.errors import error_reply
@@ -27,7 +28,7 @@ _DIGITS = 18
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the infer calls, with and without a version."""
-    handler = Fast(_Infer(resources.plane).answer, resources.settings.limits.body, _header)
+    handler = Fast(_Infer(resources.server).answer, resources.settings.limits.body, _header)
     described = operation(
         V2,
         "Run a model",
@@ -43,8 +44,8 @@ def calls(resources: Resources) -> Sequence[Call]:
 
 
 class _Infer:
-    def __init__(self, plane: DataPlane) -> None:
-        self.plane = plane
+    def __init__(self, server: Server) -> None:
+        self.server = server
 
     def answer(self, path: Mapping[str, str], fields: Mapping[bytes, bytes], body: Buffer) -> PendingReply:
         """Return the reply to a body; see `Fast`."""
@@ -52,12 +53,12 @@ class _Infer:
         try:
             header = _header(fields)
             if header == 0:
-                request = v2_json.read_raw(body, self.plane.info(model, version).inputs, model)
+                request = v2_json.read_raw(body, self.server.info(model, version).inputs, model)
             else:
                 request = v2_json.read(body, header)
             wanted = request.wanted
             names = None if wanted is None else [output.name for output in wanted]
-            inferred = self.plane.infer_soon(model, request.inputs, names, version)
+            inferred = self.server.infer_soon(model, request.inputs, names, version)
             if not isinstance(inferred, Inferred):
                 return self._later(request, inferred, fields)
             reply = self._encoded(request, inferred)
@@ -88,7 +89,7 @@ class _Infer:
         for wanted in request.wanted:
             array = inferred.outputs[wanted.name]
             if wanted.classification is not None:
-                array = classified(self.plane, inferred, wanted.name, wanted.classification)
+                array = classified(self.server, inferred, wanted.name, wanted.classification)
             outputs.append((wanted.name, array, wanted.binary))
         return outputs
 

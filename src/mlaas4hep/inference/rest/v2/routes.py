@@ -10,13 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.dataplane import DataPlane
 from mlaas4hep.inference.protocol import description
-from mlaas4hep.inference.protocol.checksums import checksums
-from mlaas4hep.inference.repository.base import Management
 from mlaas4hep.inference.repository.triton_config import config_text
 from mlaas4hep.inference.rest.openapi import JSON, TEXT, V2, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.server import Server
 from mlaas4hep.web.bodies import read_json
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
@@ -29,7 +27,7 @@ _SMALL_BODY = 2**20
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls under ``/v2`` but for health and inference."""
-    own = _Calls(resources.plane, resources.management)
+    own = _Calls(resources.server)
     counts = ref("V2Statistics")
     index = operation(V2, "All versions", body={JSON: ref("V2IndexRequest")}, answer=ref("V2Index"), optional=True)
     all_counts = operation(V2, "Counts and times of all models", answer=counts)
@@ -64,9 +62,8 @@ def calls(resources: Resources) -> Sequence[Call]:
 class _Calls:
     """Everything but inference."""
 
-    def __init__(self, plane: DataPlane, management: Management) -> None:
-        self.plane = plane
-        self.management = management
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     async def server(self, _request: Request) -> Response:
         """Name, version and extensions."""
@@ -74,7 +71,7 @@ class _Calls:
 
     async def model_ready(self, request: Request) -> Response:
         """200 if the model is ready, 503 if not, 404 if there is none."""
-        info = self.plane.info(*_named(request))
+        info = self._server.info(*_named(request))
         ready = description.is_ready(info)
         answer = {"name": info.name, "ready": ready}
         return _json(answer if ready else {**answer, "error": info.reason or info.state}, 200 if ready else _UNREADY)
@@ -82,15 +79,12 @@ class _Calls:
     async def metadata(self, request: Request) -> Response:
         """Tensors of a model."""
         model, version = _named(request)
-        await description.make_known(self.plane, self.management, model, version)
-        return _json(description.metadata(self.plane, model, version))
+        return _json(await description.metadata(self._server, model, version))
 
     async def config(self, request: Request) -> Response:
         """Triton's configuration of a model; with ``?format=pbtxt`` as the text that its clients keep."""
         model, version = _named(request)
-        await description.make_known(self.plane, self.management, model, version)
-        sums = await checksums(self.plane, self.management, model, version)
-        config = description.config(self.plane, model, version, sums)
+        config = await description.config(self._server, model, version)
         wanted = request.query_params.get("format", "json")
         if wanted == "pbtxt":
             return Response(config_text(config), media_type="text/plain")
@@ -101,14 +95,14 @@ class _Calls:
     async def statistics(self, request: Request) -> Response:
         """Counts and times of one version, one model, or all."""
         model, version = _named(request)
-        return _json({"model_stats": self.plane.statistics(model or None, version)})
+        return _json({"model_stats": self._server.statistics(model or None, version)})
 
     async def index(self, request: Request) -> Response:
         """All versions of all models, or with ``{"ready": true}`` those that are ready."""
         ready = (await read_json(request, _SMALL_BODY)).get("ready", False)
         if not isinstance(ready, bool):
             raise BadRequestError("ready must be true or false", where="ready")
-        return _json(description.index(self.plane, ready=ready))
+        return _json(description.index(self._server, ready=ready))
 
     async def load(self, request: Request) -> Response:
         """Load a model, or the version named in the parameters."""
@@ -118,7 +112,7 @@ class _Calls:
                 f"a load cannot change the model; unknown parameters {', '.join(sorted(others))}",
                 hint="upload a new version",
             )
-        await self.management.load(model, version)
+        await self._server.load(model, version)
         return _json({})
 
     async def unload(self, request: Request) -> Response:
@@ -126,7 +120,7 @@ class _Calls:
         model, version, others = await _managed(request)
         if others - {"unload_dependents"}:
             raise BadRequestError(f"unknown parameters {', '.join(sorted(others))}")
-        await self.management.unload(model, version)
+        await self._server.unload(model, version)
         return _json({})
 
 

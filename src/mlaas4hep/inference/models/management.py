@@ -16,7 +16,7 @@ from mlaas4hep.errors.serving import (
     ModelUnavailableError,
     TooLargeError,
 )
-from mlaas4hep.inference.dataplane import ModelInfo
+from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.models.incoming import Incoming
 from mlaas4hep.inference.models.looking import Looking
 from mlaas4hep.inference.models.memory import Memory
@@ -26,13 +26,17 @@ from mlaas4hep.inference.repository.names import LATEST, is_label, model_name, n
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.settings import Settings
 
-__all__ = ["Manager"]
+__all__ = ["Management"]
 
 SETTINGS = ("batching", "canary")
 
 
-class Manager:
-    """Implements `Management`.
+class Management:
+    """Changes to the models, each whole or not at all, survives kill -9 at any moment. All errors are `ServingError`.
+
+    On disk: ``<root>/<model>/<version>/`` (a bundle folder, or a converted foreign model with its original), written
+    beside and renamed; ``<root>/<model>/model.json`` with labels and settings (batching, canary). Names starting with a
+    dot are work in progress and removed at the next start.
 
     Args:
         settings: limits.
@@ -50,7 +54,11 @@ class Manager:
         self._upload_limit = settings.limits.upload
 
     async def upload(self, archive: Path, *, name: str | None = None, version: str | None = None) -> ModelInfo:
-        """See `Management.upload`."""
+        """Add a version from an uploaded file (a bundle tar.gz, or a tar.gz / single file of a foreign model).
+
+        Unpacked safely, recognised, converted in a process of its own, checked, then published. ``version`` default:
+        the next number.
+        """
         self._check_size([archive])
         number = number_of(version) if version else None
         if name is not None:
@@ -65,7 +73,7 @@ class Manager:
             await asyncio.to_thread(remove, stage)
 
     async def upload_parts(self, name: str, files: Mapping[str, Path], params: Mapping[str, Any]) -> ModelInfo:
-        """See `Management.upload_parts`."""
+        """TFaaS's form: files by role (``model``, ``labels``) and the content of params.json."""
         self._check_size(files.values())
         await asyncio.to_thread(self._store.check_room, name)
         stage = await asyncio.to_thread(self._store.stage)
@@ -76,13 +84,13 @@ class Manager:
             await asyncio.to_thread(remove, stage)
 
     async def delete(self, name: str, version: str = "") -> None:
-        """See `Management.delete`."""
+        """Remove a version, or the whole model. Requests in flight finish first."""
         number = self._number(name, version) if version else ""
         await asyncio.to_thread(self._store.delete, name, number)
         await self._looking.at(name)
 
     async def load(self, name: str, version: str = "") -> ModelInfo:
-        """See `Management.load`."""
+        """Bring into memory, warm up; ready afterwards."""
         await self._looking.at(model_name(name))
         number = self._number(name, version) if version else ""
         model = self._model(name)
@@ -96,7 +104,7 @@ class Manager:
         return model.info(slot)
 
     async def unload(self, name: str, version: str = "") -> None:
-        """See `Management.unload`."""
+        """Take out of memory once nothing is in flight; stays in the repository, not loaded again until asked for."""
         model = self._model(name)
         numbers = [self._number(name, version)] if version else list(model.slots)
         await self._change(
@@ -104,7 +112,7 @@ class Manager:
         )
 
     async def label(self, name: str, label: str, version: str | None) -> ModelInfo:
-        """See `Management.label`."""
+        """Point a label (stable, canary, ...) to a version; None removes it. ``latest`` follows by itself."""
         if not is_label(label) or label == LATEST:
             reason = "follows by itself" if label == LATEST else "cannot be a label"
             raise BadRequestError(f"{label[:64]!a} {reason}", hint="stable, canary, or a name of your own")
@@ -124,7 +132,7 @@ class Manager:
         return model.info(slot)
 
     async def configure(self, name: str, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See `Management.configure`."""
+        """Change settings of a model: ``batching`` {max_size, max_delay_ms} or null, ``canary`` share in percent."""
         unknown = [key for key in changes if key not in SETTINGS]
         if unknown:
             raise BadRequestError(f"there is no setting {str(unknown[0])[:64]!a}", hint=", ".join(SETTINGS))
@@ -133,13 +141,13 @@ class Manager:
         return {key: after.model_dump(mode="json")[key] for key in SETTINGS}
 
     async def set_default(self, name: str) -> None:
-        """See `Management.set_default`."""
+        """Model of requests that name none."""
         self._model(name)
         await asyncio.to_thread(self._store.set_default_model, name)
         self._looking.default_model = name
 
     def files(self, name: str, version: str = "") -> Path:
-        """See `Management.files`."""
+        """Folder of a version, for downloads."""
         return self._model(name).shown(version).entry.folder
 
     async def _publish(self, folder: Path, name: str, number: int | None) -> ModelInfo:
