@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fastavro
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,6 +43,10 @@ def write(path: Path, name: str, ending: str) -> None:
     if name == "root":
         with uproot.recreate(path) as file:
             file.mktree("Events", {"x": "f8"}).extend({"x": X})
+        return
+    if name == "hdf5":
+        with h5py.File(path, "w") as file:
+            file["Events/x"] = X
         return
     if name == "parquet":
         pq.write_table(pa.table({"x": X}), path)
@@ -86,6 +91,23 @@ def test_the_table_is_what_users_may_write() -> None:
 def test_every_format_has_a_reader(name: str) -> None:
     module, _, opener = FORMATS[name].reader.partition(":")
     assert callable(getattr(importlib.import_module(module), opener))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.magic])
+@pytest.mark.parametrize("ending", ["", ".dat", ".2024"])
+def test_a_file_without_suffix_is_recognised_by_its_content(tmp_path: Path, name: str, ending: str) -> None:
+    written, path = tmp_path / f"a{FORMATS[name].suffixes[0]}", tmp_path / f"events{ending}"
+    write(written, name, FORMATS[name].suffixes[0])
+    written.rename(path)
+    np.testing.assert_array_equal(open_source(str(path), None).read(["x"], 5, 40)["x"], X[5:])
+    assert inspect(str(path)).format == name
+
+
+def test_text_without_suffix_is_not_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "events.dat"
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(FileReadError, match=r"unknown suffix '.dat'"):
+        open_source(str(path), None)
 
 
 @pytest.mark.parametrize("name", ["files.txt", "root", ".gz", "a.root.gz", "a.parquet.zst", "notes", "csv"])

@@ -28,6 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "netron",
         "PIL",
     ),
+    "hdf5": ("h5py",),
     "xrootd": ("XRootD", "fsspec_xrootd"),
     "simulate": ("fastjet", "pythia8mc", "vector"),
 }

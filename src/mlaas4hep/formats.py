@@ -1,11 +1,21 @@
-"""The one table of formats of data files: the name on the command line and in configurations, suffixes, compression."""
+"""The one table of formats of data files: name on the command line and in configurations, suffixes, first bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["COMPRESSIONS", "FORMATS", "Format", "compression_of", "format_of_name", "stem_of"]
+__all__ = [
+    "COMPRESSIONS",
+    "FORMATS",
+    "LONGEST_MAGIC",
+    "Format",
+    "compression_of",
+    "format_of_content",
+    "format_of_name",
+    "names_trees",
+    "stem_of",
+]
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz")
 """Suffixes of compressed text, which is unpacked while it is read."""
@@ -21,7 +31,11 @@ class Format:
         compressed: whether a suffix of `COMPRESSIONS` may follow; other formats compress their content themselves.
         reader: module and what opens a file, with a colon between; called with the path, and with the name of the
             tree where there are trees.
-        trees: whether a file may hold several trees.
+        contents: where a file may hold several trees, module and function, with a colon between, that lists them:
+            called with the path, it gives name and class of the trees, and of what else is in the file.
+        header: whether a file may lack a line that names its columns; then `reader` is called with the path, the names
+            of the columns (none: the first line has them) and the separator (None: found out).
+        magic: bytes that every file of the format begins with; empty: there are none.
         writer: module and class that writes scores, with a colon between, to files with the first of the suffixes;
             called with the path and the type of each column. None: scores are not written in this format.
     """
@@ -30,8 +44,15 @@ class Format:
     suffixes: tuple[str, ...]
     compressed: bool
     reader: str
-    trees: bool = False
+    contents: str | None = None
+    header: bool = False
+    magic: bytes = b""
     writer: str | None = None
+
+    @property
+    def trees(self) -> bool:
+        """Whether a file may hold several trees."""
+        return self.contents is not None
 
     def endings(self) -> Iterator[str]:
         """Give all endings of a file's name that mean this format, lower case."""
@@ -52,7 +73,8 @@ FORMATS: dict[str, Format] = {
             (".root",),
             compressed=False,
             reader=f"{_READERS}.root_file:open_root",
-            trees=True,
+            contents=f"{_READERS}.root_file:contents",
+            magic=b"root",
             writer=f"{_WRITERS}.output_root:RootFile",
         ),
         Format(
@@ -60,6 +82,7 @@ FORMATS: dict[str, Format] = {
             (".csv", ".tsv"),
             compressed=True,
             reader=f"{_READERS}.tables.csv:CsvSource",
+            header=True,
             writer=f"{_WRITERS}.output_table:CsvFile",
         ),
         Format("json", (".json", ".jsonl", ".ndjson"), compressed=True, reader=f"{_READERS}.tables.json:JsonSource"),
@@ -68,11 +91,40 @@ FORMATS: dict[str, Format] = {
             (".parquet", ".pq"),
             compressed=False,
             reader=f"{_READERS}.tables.parquet:ParquetSource",
+            magic=b"PAR1",
             writer=f"{_WRITERS}.output_table:ParquetFile",
         ),
-        Format("avro", (".avro",), compressed=True, reader=f"{_READERS}.tables.avro:AvroSource"),
+        Format("avro", (".avro",), compressed=True, reader=f"{_READERS}.tables.avro:AvroSource", magic=b"Obj\x01"),
+        Format(
+            "hdf5",
+            (".h5", ".hdf5", ".hdf"),
+            compressed=False,
+            reader=f"{_READERS}.tables.hdf5:Hdf5Source",
+            contents=f"{_READERS}.tables.hdf5:contents",
+            magic=b"\x89HDF\r\n\x1a\n",
+        ),
     )
 }
+
+
+LONGEST_MAGIC = max(len(entry.magic) for entry in FORMATS.values())
+"""Bytes of a file that `format_of_content` needs."""
+
+
+def format_of_content(begin: bytes) -> Format | None:
+    """Return the format that the first bytes of a file tell, or None; text has no such bytes.
+
+    Example:
+        >>> format_of_content(b"PAR1...").name
+        'parquet'
+    """
+    return next((entry for entry in FORMATS.values() if entry.magic and begin.startswith(entry.magic)), None)
+
+
+def names_trees(name: str) -> bool:
+    """Whether the name of a file or its path is one of a format with trees, so that ``file:tree`` names one of them."""
+    found = format_of_name(name.rpartition("/")[2])
+    return found is not None and found.trees
 
 
 def format_of_name(name: str) -> Format | None:

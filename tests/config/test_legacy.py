@@ -87,8 +87,8 @@ def test_formats(folder: Path, format: str) -> None:
 
 def test_an_unknown_format(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_legacy("files.txt", "1,0", params(folder), MODEL, dtype="hdf5")
-    assert str(caught.value) == "--dtype: unknown format 'hdf5'; it can be root, csv, json, parquet, avro"
+        read_legacy("files.txt", "1,0", params(folder), MODEL, dtype="pdf")
+    assert str(caught.value) == "--dtype: unknown format 'pdf'; it can be root, csv, json, parquet, avro, hdf5"
 
 
 def test_labels_in_a_branch(folder: Path) -> None:

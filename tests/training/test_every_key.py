@@ -71,6 +71,8 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "reading.cache_limit": ({"reading.cache": "cache", "reading.cache_limit": 10}, "said"),
     "reading.redirector": ({"reading.redirector": "file:///nowhere", "samples.0.files": "/store/a.root"}, "error"),
     "reading.format": ({"reading.format": "csv"}, "error"),
+    "reading.names": ({"reading.names": ["x", "y"]}, "error"),
+    "reading.separator": ({"reading.separator": ";"}, "error"),
     "training.model": ({"training.model": "tree.py"}, "metrics"),
     "training.task": ({"training.task": "regression"}, "error"),
     "training.signal": ({"training.signal": "b"}, "manifest"),

@@ -18,6 +18,7 @@ __all__ = [
     "Json",
     "Labels",
     "Model",
+    "Names",
     "Overwrite",
     "Params",
     "Preproc",
@@ -44,6 +45,9 @@ Params = Annotated[
 Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branches and cuts.")]
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
+Names = Annotated[
+    str | None, typer.Option(help="Names of the columns of CSV files without a header line, commas between.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Show no progress and no remarks: results, warnings and errors only.")

@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.formats import names_trees
 
 __all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote", "split_tree"]
 
@@ -16,8 +17,8 @@ __all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote", "split_
 def split_tree(name: str) -> tuple[str, str | None]:
     """Split ``file.root:folder/tree`` into the file and its tree; the tree is None where none is named.
 
-    What follows a colon is a tree if a file, local or ending in ``.root``, stands before it, and no file has the whole
-    as its name.
+    What follows a colon is a tree if a local file, or a name that ends like ``.root``, stands before it, and no file
+    has the whole as its name.
 
     Example:
         >>> split_tree("root://host:1094//store/a.root:signal"), split_tree("root://host:1094//store/a.root")
@@ -26,7 +27,7 @@ def split_tree(name: str) -> tuple[str, str | None]:
     file, colon, tree = name.rpartition(":")
     if not (colon and file and tree) or tree.startswith("//") or is_file(name):
         return name, None
-    return (file, tree) if file.lower().endswith(".root") or is_file(file) else (name, None)
+    return (file, tree) if names_trees(file) or is_file(file) else (name, None)
 
 
 def is_remote(name: str, redirector: str | None = None) -> bool:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.findings import few
+from mlaas4hep.formats import FORMATS
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
+from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.readers.room import ROOM
 from mlaas4hep.streaming.remote.location import resolve, split_tree
 
@@ -55,23 +57,30 @@ def open_files(
     Args:
         samples: the files. One that is named with its tree (``file.root:tree``) has that, else that of its sample.
         tree: path of the tree in all other ROOT files.
-        reading: redirector and format.
+        reading: redirector and format, and how CSV is to be read.
         twins: two files may have the same content.
         note: told what was chosen to read them.
 
     Raises:
         FileReadError: a file cannot be opened.
         TreeNotFoundError: a file has no such tree.
-        ConfigError: a file is named twice.
+        ConfigError: a file is named twice, or a setting of CSV is given and no file is CSV.
     """
     ROOM.fit(reading.memory_limit)
+    _refuse_idle(samples, reading)
     files: list[DataFile] = []
     try:
         for sample in samples:
             for path in sample.files:
                 name, own = split_tree(path)
                 own = own or sample.tree
-                source = open_source(resolve(name, reading.redirector), own or tree, format=reading.format)
+                source = open_source(
+                    resolve(name, reading.redirector),
+                    own or tree,
+                    format=reading.format,
+                    names=reading.names,
+                    separator=reading.separator,
+                )
                 files.append(DataFile(len(files), sample, source, own_tree=own is not None))
         if not twins:
             _refuse_twins(files)
@@ -104,6 +113,14 @@ def close_files(files: Iterable[DataFile]) -> None:
     """Release all files."""
     for file in files:
         file.source.close()
+
+
+def _refuse_idle(samples: Sequence[Sample], reading: Reading) -> None:
+    """Refuse settings of CSV that would have no effect."""
+    given = "reading.names" if reading.names else "reading.separator" if reading.separator else None
+    paths = (split_tree(path)[0] for sample in samples for path in sample.files)
+    if given and not any(FORMATS[format_of(path, reading.format)].header for path in paths):
+        raise ConfigError(f"{given} is for CSV files, and there are none", hint="leave it out")
 
 
 def _told_apart(files: Sequence[DataFile]) -> tuple[DataFile, ...]:

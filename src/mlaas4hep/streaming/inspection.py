@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlaas4hep.errors import FileReadError, TreeNotFoundError, without_credentials
 from mlaas4hep.errors.findings import few
+from mlaas4hep.formats import FORMATS
 from mlaas4hep.streaming.readers import Branch, open_source
 from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.remote.location import is_remote, local_path, split_tree
@@ -43,7 +45,7 @@ class TreeInfo:
 
     Attributes:
         name: path in the file.
-        class_name: TTree, ROOT::RNTuple, or table.
+        class_name: TTree, ROOT::RNTuple, group, compound data set, or table.
         entries: number of entries.
         identity: identifies the content.
         clusters: number of ranges at whose ends reading is cheap.
@@ -68,7 +70,7 @@ class Inspection:
 
     Attributes:
         path: as given.
-        format: root, parquet, csv, json or avro.
+        format: see `mlaas4hep.formats`.
         size: bytes; None for a remote file.
         trees: all of them.
         objects: what else a ROOT file holds: (path, class name).
@@ -103,14 +105,13 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
     tree = own or tree
     kind = format_of(path)
     size = None if is_remote(path) else _size(path)
-    if kind != "root":
+    opener = FORMATS[kind].contents
+    if opener is None:
         return Inspection(without_credentials(path), kind, size, (_describe(path, None, "", "table"),))
-    from mlaas4hep.streaming.readers.root_file import is_tree, list_objects
-
-    objects = list_objects(path)
-    trees = [(name, class_name) for name, class_name in objects if is_tree(class_name)]
+    module, _, function = opener.partition(":")
+    trees, others = getattr(importlib.import_module(module), function)(path)
     names = [name for name, _ in trees]
-    wanted = None if tree is None else tree.strip("/").split(";")[0]
+    wanted = None if tree is None else tree.strip("/").split(";")[0] or "/"
     if wanted is not None and wanted not in names:
         open_source(path, tree).close()
         raise TreeNotFoundError(f"no tree {tree!r}", where=path, hint=f"trees in the file: {few(names)}")
@@ -125,8 +126,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
             if wanted == name or len(failed) == len(trees):
                 raise
             found.append(TreeInfo(name, class_name, 0, why=error.what))
-    others = tuple(item for item in objects if item[0] not in names)
-    return Inspection(without_credentials(path), kind, size, tuple(found), others)
+    return Inspection(without_credentials(path), kind, size, tuple(found), tuple(others))
 
 
 def render(inspection: Inspection) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Overwrite, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Names, Overwrite, Quiet, Workers, names_of
 
 if TYPE_CHECKING:
     from mlaas4hep.config.sections.data import Reading, Sample
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
         report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
+        names: Names = None,
         workers: Workers = None,
         overwrite: Overwrite = False,
         trust_code: Annotated[
@@ -56,7 +57,11 @@ def register(app: typer.Typer) -> None:
 
         samples, label_branch, reading = _data(files, labels, configuration, redirector)
         reading = reading.model_copy(
-            update={"workers": workers, **({"format": dtype.value} if dtype else {})},
+            update={
+                "workers": workers,
+                **({"format": dtype.value} if dtype else {}),
+                **({"names": tuple(names_of(names))} if names else {}),
+            },
         )
         outputs = [Output("--report", report, "report")] if report else []
         paths = [path for sample in samples for path in sample.files]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers
+from mlaas4hep.cli.options import Dtype, Json, Names, Overwrite, Quiet, Workers
 
 __all__ = ["register"]
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
+        names: Names = None,
         workers: Workers = None,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Overwrite = False,
@@ -45,12 +46,14 @@ def register(app: typer.Typer) -> None:
         from mlaas4hep.bundle.read import load_bundle
         from mlaas4hep.cli.console import Terminal
         from mlaas4hep.cli.outputs import Output, check_outputs
+        from mlaas4hep.cli.workflows import validated
         from mlaas4hep.config.sections.data import Reading
         from mlaas4hep.prediction.output import check_output
         from mlaas4hep.prediction.predict import predict_files
 
-        reading = Reading.model_validate(
-            {"redirector": redirector, "format": dtype.value if dtype else None, "workers": workers}
+        form = dtype.value if dtype else None
+        reading = validated(
+            Reading, {"redirector": redirector, "format": form, "names": names or (), "workers": workers}
         )
         check_output(output, overwrite=True)  # its suffix
         check_outputs([Output("--output", output, "scores")], [bundle, files], overwrite=overwrite)

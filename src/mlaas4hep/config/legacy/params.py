@@ -48,6 +48,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "cache": ("reading", "cache"),
     "cache_limit": ("reading", "cache_limit"),
     "redirector": ("reading", "redirector"),
+    "names": ("reading", "names"),
+    "separator": ("reading", "separator"),
     "epochs": ("training", "epochs"),
     "batch_size": ("training", "batch_size"),
     "shuffle": ("training", "shuffle"),
@@ -65,7 +67,17 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Each key of params.json and where its value goes in `Workflow`."""
 
 _DEFAULTS: dict[str, Any] = {"split": 0.3, "test": 0.2, "chunk_size": 1000, "batch_size": 256}
-_EMPTY_IS_ABSENT = {"branch", "name", "redirector", "hist", "weight_branch", "label_branch", "task", "signal"}
+_EMPTY_IS_ABSENT = {
+    "branch",
+    "name",
+    "redirector",
+    "separator",
+    "hist",
+    "weight_branch",
+    "label_branch",
+    "task",
+    "signal",
+}
 
 Value: TypeAlias = dict[tuple[str, ...], Any]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mlaas4hep.config.fields import Bytes, Count, Files, FormatName, LabelValue, Name, Real, Whole
+from mlaas4hep.config.fields import Bytes, Count, Files, FormatName, LabelValue, Name, Names, Real, Whole
 from mlaas4hep.config.sections.section import Section
 
 __all__ = ["Reading", "Sample"]
@@ -52,6 +53,20 @@ class Reading(Section):
     cache_limit: Bytes = Field(default=20_000_000_000, description="Bytes that the folder may hold, or `50 GB`.")
     redirector: str | None = Field(default=None, description="Prefix for logical names (/store/...), e.g. root://host.")
     format: FormatName | None = Field(default=None, description="Format of the files; default: by their suffix.")
+    names: Names = Field(
+        default=(), description="Names of the columns of CSV files without a header line. Default: the first line."
+    )
+    separator: Literal[",", ";", "\t", "|", " "] | None = Field(
+        default=None, description="What stands between the columns of CSV files. Default: it is found out."
+    )
+
+    @model_validator(mode="after")
+    def _different_names(self) -> Reading:
+        twice = next((name for name in self.names if self.names.count(name) > 1), None)
+        if twice is not None:
+            msg = f"two columns are named {twice}"
+            raise ValueError(msg)
+        return self
 
     @property
     def threads(self) -> int:

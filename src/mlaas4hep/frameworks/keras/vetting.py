@@ -48,7 +48,7 @@ def read_config(path: Path, kind: str = "keras") -> Any:
                 what = "the configuration of the Keras model is too large"
                 raise ModelRefusedError(what)
             return json.loads(archive.read("config.json"))
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     with h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")

@@ -1,4 +1,4 @@
-"""The right reader for a file: by the format asked for, else by its suffix."""
+"""The right reader for a file: by the format asked for, else by its suffix, else by its first bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlaas4hep.errors import FileReadError
-from mlaas4hep.formats import FORMATS, format_of_name
+from mlaas4hep.formats import FORMATS, LONGEST_MAGIC, Format, format_of_content, format_of_name
+from mlaas4hep.streaming.readers.files import open_raw
 from mlaas4hep.streaming.remote.location import name_of
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ def format_of(path: str, format: str | None = None) -> str:
     """Name of a file's format, see `mlaas4hep.formats`.
 
     Raises:
-        FileReadError: the suffix, or the format asked for, is unknown.
+        FileReadError: the format asked for is unknown, or neither suffix nor content tells one.
     """
     if format is not None:
         if format not in FORMATS:
             raise FileReadError(f"unknown format {format!r}", where=path, hint=f"known are {', '.join(FORMATS)}")
         return format
     name = name_of(path)
-    found = format_of_name(name)
+    found = format_of_name(name) or _by_content(path)
     if found is None:
         suffix = PurePosixPath(name).suffix
         what = f"unknown suffix {suffix!r}" if suffix else "a name without suffix does not tell the format"
@@ -36,13 +37,23 @@ def format_of(path: str, format: str | None = None) -> str:
     return found.name
 
 
-def open_source(path: str, tree: str | None, *, format: str | None = None) -> LabelSource:
+def open_source(
+    path: str,
+    tree: str | None,
+    *,
+    format: str | None = None,
+    names: tuple[str, ...] = (),
+    separator: str | None = None,
+) -> LabelSource:
     """Open a file for reading.
 
     Args:
         path: a local path or URL, see `mlaas4hep.streaming.remote.location.resolve`.
-        tree: path of the tree in a ROOT file, e.g. ``folder/events``; None: the only one there is. Not used for tables.
-        format: name of the format; None: by the suffix.
+        tree: path of the tree in a ROOT or HDF5 file, e.g. ``folder/events``; None: the only one there is. Not used for
+            other tables.
+        format: name of the format; None: by the suffix, else by the content.
+        names: of the columns of a CSV file without a header line.
+        separator: what stands between the columns of a CSV file; None: it is found out.
 
     Raises:
         FileReadError: no such file, not of this format, damaged, or out of reach.
@@ -52,15 +63,27 @@ def open_source(path: str, tree: str | None, *, format: str | None = None) -> La
     known = FORMATS[format_of(path, format)]
     module, _, opener = known.reader.partition(":")
     open_it = getattr(importlib.import_module(module), opener)
-    source: LabelSource = open_it(path, tree) if known.trees else open_it(path)
-    source.reopened = _reopened, (path, source.tree, known.name, source.identity)
+    given: tuple[object, ...] = (tree,) if known.trees else (names, separator) if known.header else ()
+    source: LabelSource = open_it(path, *given)
+    source.reopened = _reopened, (path, source.tree, known.name, names, separator, source.identity)
     return source
 
 
+def _by_content(path: str) -> Format | None:
+    """Return the format that the content of a file tells; None also if it cannot be read."""
+    try:
+        with open_raw(path) as file:
+            return format_of_content(file.read(LONGEST_MAGIC))
+    except FileReadError:
+        return None
+
+
 @lru_cache(maxsize=64)
-def _reopened(path: str, tree: str | None, format: str, identity: str) -> LabelSource:
+def _reopened(
+    path: str, tree: str | None, format: str, names: tuple[str, ...], separator: str | None, identity: str
+) -> LabelSource:
     """The file of an unpickled source; each process opens it once."""
-    source = open_source(path, tree, format=format)
+    source = open_source(path, tree, format=format, names=names, separator=separator)
     if source.identity != identity:
         hint = "start again when nobody writes to it"
         raise FileReadError("changed while it was in use", where=source.path, hint=hint)

@@ -22,7 +22,7 @@ from mlaas4hep.streaming.readers.root.directory import damage, open_directory
 if TYPE_CHECKING:
     from mlaas4hep.streaming.readers.ttree.metadata import PlainTree
 
-__all__ = ["is_tree", "list_objects", "list_trees", "open_root"]
+__all__ = ["contents", "is_tree", "list_objects", "list_trees", "open_root"]
 
 _TTREES = ("TTree", "TNtuple", "TNtupleD", "TChain")
 _RNTUPLE = "ROOT::RNTuple"
@@ -89,6 +89,12 @@ def list_objects(path: str) -> list[tuple[str, str]]:
     """All objects of a ROOT file but folders: (path in the file, class name), the newest cycle of each."""
     with open_directory(path) as directory:
         return [(name, kind) for name, kind in _objects(directory, path) if not kind.startswith("TDirectory")]
+
+
+def contents(path: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Trees of a ROOT file, and its other objects but folders, as `list_objects` gives them."""
+    objects = list_objects(path)
+    return [item for item in objects if is_tree(item[1])], [item for item in objects if not is_tree(item[1])]
 
 
 def list_trees(path: str) -> list[tuple[str, str, int]]:

@@ -87,7 +87,7 @@ def test_missing_values_are_nan(path: Path) -> None:
         ("a,b\n1,2\n3\n", "is not valid CSV: row 3 has 1 value, the header 2, with commas (,) between columns"),
         ("a,b\n1,2,3\n", "is not valid CSV: row 2 has 3 values, the header 2, with commas (,) between columns"),
         ("a,a\n1,2\n", "two columns are named 'a' (with commas (,) between columns); rename one in the header"),
-        ("\n1,2\n", "has no header line; the first line must name the columns"),
+        ("\n1,2\n", "has no header line; the first line must name the columns, or `reading.names` does"),
     ],
 )
 def test_errors(path: Path, text: str, words: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +125,45 @@ def test_commas_in_text_are_not_decimal(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "a.csv", "x;label\n1.5;1,5\n2.5;x\n"), None)
     np.testing.assert_array_equal(source.read(["x"], 0, 2)["x"], [1.5, 2.5])
     assert list(source.read_labels("label", 0, 2)) == ["1,5", "x"]
+
+
+GIVEN = ("n", "x", "label")
+
+
+@pytest.mark.parametrize("separator", list(SEPARATORS))
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_without_a_header_line(tmp_path: Path, separator: str, suffix: str, stated: bool) -> None:
+    path = tmp_path / f"a.{suffix}"
+    text = "".join(f"{i}{separator}{i / 4}{separator}s{i % 2}\n" for i in range(3000)).encode()
+    path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    source = open_source(str(path), None, names=GIVEN, separator=separator if stated else None)
+    assert (source.entries, tuple(source.branches)) == (3000, GIVEN)
+    found = source.read(["n", "x"], 0, 3000)
+    np.testing.assert_array_equal(found["n"], np.arange(3000))
+    np.testing.assert_array_equal(found["x"], np.arange(3000) / 4)
+    assert source.read_labels("label", 0, 3).tolist() == ["s0", "s1", "s0"]
+    again = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(again.read(["n"], 0, 3)["n"], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "error"),
+    [
+        ("1,2\n3,4\n", ("a",), "has 2 columns (with commas (,) between columns), but 1 names are given"),
+        ("a,b\n3,4\n", ("a", "b"), "its first line has the names of the columns, which are given, too"),
+        ("1,2\n3\n", ("a", "b"), "is not valid CSV: row 2 has 1 value, 2 are named, with commas"),
+        ("1,2\n", (), "has no header line: the first one holds numbers"),
+    ],
+)
+def test_names_that_do_not_fit(tmp_path: Path, text: str, names: tuple[str, ...], error: str) -> None:
+    path = write(tmp_path / "a.csv", text)
+    with pytest.raises(FileReadError) as caught:
+        open_source(path, None, names=names)
+    assert error in str(caught.value)
+
+
+def test_a_separator_is_taken_as_it_is_given(tmp_path: Path) -> None:
+    """Found out, it would be the comma, which makes two columns."""
+    path = write(tmp_path / "a.csv", "a,b;c,d\n1,2;3,4\n")
+    assert list(open_source(path, None, separator=";").branches) == ["a,b", "c,d"]

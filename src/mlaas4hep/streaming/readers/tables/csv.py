@@ -1,4 +1,4 @@
-"""CSV with a header line, also compressed, through pyarrow.
+"""CSV with a header line or names that are given, also compressed, through pyarrow.
 
 One pass at opening counts the rows and decides the type of each column on the whole file (integers, else floats, else
 text); a range is then read by going on from where the last one ended.
@@ -36,15 +36,20 @@ _BOOLEANS = ["true", "false", "True", "False", "TRUE", "FALSE"]
 class CsvSource(Reader):
     """A CSV file.
 
+    Args:
+        path: a local path or URL.
+        names: of the columns, if the file has no header line.
+        separator: what stands between the columns; None: it is found out.
+
     Raises:
         FileReadError: no such file, no header, a row with too few or too many values, or damaged compression.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: tuple[str, ...] = (), separator: str | None = None) -> None:
         self._path = path
         self._identity = digest(path)
-        self._header = _header(path)
-        if self._header.separator != ",":
+        self._header = _header(path, names, separator)
+        if self._header.separator != "," and separator is None:
             self._remark = self._header.between
         types, self._clusters, nullable, texts = _scan(path, self._header)
         self._entries = self._clusters[-1]
@@ -89,14 +94,16 @@ def _batches(path: str, header: Header, types: dict[str, Any], columns: list[str
 
     def ragged(row: Any) -> str:
         count = f"{row.actual_columns} value{'' if row.actual_columns == 1 else 's'}"
-        bad.append(f"row {row.number + 1} has {count}, the header {row.expected_columns}, with {header.between}")
+        wanted = f"the header {row.expected_columns}" if header.lines else f"{row.expected_columns} are named"
+        bad.append(f"row {row.number + header.lines} has {count}, {wanted}, with {header.between}")
         return "error"
 
     if not columns:
         return
     nulls = csv.ConvertOptions().null_values
     with open_bytes(path) as file:
-        file.readline()  # the header, which is read already
+        for _ in range(header.lines):
+            file.readline()  # the header, which is read already
         if not file.peek(1):
             return
         reader = _guarded(
@@ -136,10 +143,10 @@ def _guarded(step: Callable[[], T], path: str, bad: Sequence[str] = ()) -> T:
         raise FileReadError(f"is not valid CSV: {what}", where=path) from error
 
 
-def _header(path: str) -> Header:
+def _header(path: str, names: tuple[str, ...], separator: str | None) -> Header:
     with open_bytes(path) as file:
         lines = _guarded(lambda: [file.readline(_LONGEST).decode("utf-8-sig") for _ in range(LINES)], path)
-    return read_header([line for line in lines if line], path)
+    return read_header([line for line in lines if line], path, names, separator)
 
 
 def _scan(path: str, header: Header) -> tuple[dict[str, Any], tuple[int, ...], set[str], dict[str, str | None]]:

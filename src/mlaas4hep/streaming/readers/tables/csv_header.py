@@ -16,17 +16,27 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 
 _COMMA, _POINT = (re.compile(rf"\s*[-+]?\d*{sign}\d+(?:[eE][-+]?\d+)?\s*") for sign in (",", r"\."))
 
+_NAME_THEM = "the first line must name the columns, or `reading.names` does"
+
 LINES = 20
 """Lines that are looked at for the separator."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Names of the columns, without blanks around them, the character between them, and the decimal sign of numbers."""
+    """How the lines of a file are to be read.
+
+    Attributes:
+        names: of the columns, without blanks around them.
+        separator: the character between them.
+        decimal: the sign in numbers.
+        lines: that stand before the first event: 1, or 0 where the names were given.
+    """
 
     names: tuple[str, ...]
     separator: str
     decimal: str = "."
+    lines: int = 1
 
     @property
     def between(self) -> str:
@@ -36,8 +46,8 @@ class Header:
         return f"{SEPARATORS[self.separator]} ({shown}) between columns{decimal}"
 
 
-def read_header(lines: Iterable[str], path: str) -> Header:
-    """Find the separator and read the names.
+def read_header(lines: Iterable[str], path: str, given: tuple[str, ...] = (), separator: str | None = None) -> Header:
+    """Find the separator and read the names, unless they are given.
 
     The separator is the one that splits the first lines into the same number of columns, at least two; of several,
     the one that gives most columns, then the first of `SEPARATORS`. A file of one column has commas.
@@ -45,26 +55,49 @@ def read_header(lines: Iterable[str], path: str) -> Header:
     Args:
         lines: the first lines of the file, the header first.
         path: for messages.
+        given: names of the columns of a file without a header; empty: the first line has them.
+        separator: that of the file; None: it is found.
 
     Raises:
-        FileReadError: there is no header, or it names two columns alike.
+        FileReadError: there is no header, or it names two columns alike; or there is one although names are given, or
+            there are more or fewer columns than names.
     """
     found = [line.rstrip("\r\n") for line in lines]
+    if given:
+        return _without_header(found, path, given, separator)
     found = [found[0].lstrip("#").lstrip(), *found[1:]] if found else [""]
-    separator = max(SEPARATORS, key=lambda sign: _columns(found, sign))  # the first of the largest
+    separator = separator or _separator(found)
     names = [name.strip() for name in _split(found[0], separator)]
     if not any(names):
-        raise FileReadError("has no header line", where=path, hint="the first line must name the columns")
+        raise FileReadError("has no header line", where=path, hint=_NAME_THEM)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(names)]  # as pandas calls them
     header = Header(tuple(names), separator, _decimal(found[1:], separator))
     if all(map(is_number, names)):
         what = f"has no header line: the first one holds numbers (with {header.between})"
-        raise FileReadError(what, where=path, hint="the first line must name the columns")
+        raise FileReadError(what, where=path, hint=_NAME_THEM)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         what = f"two columns are named {twice!r} (with {header.between})"
         raise FileReadError(what, where=path, hint="rename one in the header")
     return header
+
+
+def _without_header(lines: list[str], path: str, names: tuple[str, ...], separator: str | None) -> Header:
+    separator = separator or _separator(lines)
+    header = Header(names, separator, _decimal(lines, separator), lines=0)
+    first = [cell.strip() for cell in _split(lines[0], separator)] if lines else list(names)
+    if len(first) != len(names):
+        what = f"has {len(first)} columns (with {header.between}), but {len(names)} names are given"
+        raise FileReadError(what, where=path, hint="give one name a column")
+    if first == list(names) and lines:
+        what = "its first line has the names of the columns, which are given, too"
+        raise FileReadError(what, where=path, hint="leave out `reading.names`")
+    return header
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the separator that makes most columns of every line alike, the first of several."""
+    return max(SEPARATORS, key=lambda sign: _columns(lines, sign))
 
 
 def _decimal(lines: list[str], separator: str) -> str:
