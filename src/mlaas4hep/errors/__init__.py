@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 __all__ = [
     "BranchNotFoundError",
@@ -16,6 +17,7 @@ __all__ = [
     "ConversionError",
     "CredentialError",
     "ExpressionError",
+    "FileError",
     "FileReadError",
     "FrameworkMissingError",
     "LabelError",
@@ -101,8 +103,31 @@ class CredentialError(MLaaS4HEPError):
     """A proxy, token or key that servers may ask for has expired; the hint says how to renew it."""
 
 
-class FileReadError(MLaaS4HEPError):
-    """A file does not exist, cannot be reached, is not of the expected format, or is damaged."""
+class FileError(MLaaS4HEPError):
+    """One file cannot be used, whatever the others are like.
+
+    Attributes:
+        kind: class of the failure in reports.
+        file: number of the file among those that the user named; None: not known.
+        attempts: how often it was tried.
+        others: what is wrong with other files, where that was found out at the same time.
+    """
+
+    kind: ClassVar[str] = "unusable"
+    file: int | None = None
+    attempts: int = 1
+    others: tuple[FileError, ...] = ()
+
+
+class FileReadError(FileError):
+    """A file cannot be read; `mlaas4hep.errors.reading` has a class for each known reason.
+
+    Attributes:
+        may_heal: true if another attempt may succeed.
+    """
+
+    kind = "unreadable"
+    may_heal: bool = False
 
 
 class BranchReadError(FileReadError):
@@ -121,17 +146,25 @@ class BranchReadError(FileReadError):
         super().__init__(what, where=where, hint=hint)
         self.branches = dict(branches)
 
+    kind = "corrupt"
 
-class TreeNotFoundError(MLaaS4HEPError):
+
+class TreeNotFoundError(FileError):
     """The file has no such tree; the hint lists those there are."""
 
+    kind = "no such tree"
 
-class BranchNotFoundError(MLaaS4HEPError):
+
+class BranchNotFoundError(FileError):
     """A branch is missing in a file."""
 
+    kind = "no such branch"
 
-class UnsupportedBranchError(MLaaS4HEPError):
+
+class UnsupportedBranchError(FileError):
     """The branch holds something that cannot be a feature: strings, objects, nested vectors."""
+
+    kind = "unsupported branch"
 
 
 class ExpressionError(MLaaS4HEPError):

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors.reading import CorruptFileError, FolderError, MissingFileError, PermissionDeniedError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.formats import COMPRESSIONS, compression_of
 from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
+from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.remote.schemes import scheme_of
-from mlaas4hep.streaming.remote.xrootd import read_error
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
 
@@ -47,19 +48,17 @@ def check_local(local: Path, path: str) -> int:
     """
     try:
         if not local.exists():
-            raise FileReadError("no such file", where=path, hint=_nearest(local))
+            raise MissingFileError(where=path, hint=_nearest(local))
         if local.is_dir():
-            raise FileReadError("is a folder, not a file", where=path, hint="name the files in it")
+            raise FolderError(where=path)
         file = LocalFile(str(local))
         file.close()
     except PermissionError as error:
-        raise FileReadError(
-            "permission denied", where=path, hint="check the rights of the file and its folder"
-        ) from error
+        raise PermissionDeniedError(where=path) from error
     except OSError as error:
         raise FileReadError(too_many_open(error) or f"cannot be read: {error.strerror}", where=path) from error
     if file.size == 0:
-        raise FileReadError("is empty (0 bytes)", where=path, hint="copy the file again")
+        raise CorruptFileError("is empty (0 bytes)", where=path)
     return file.size
 
 

@@ -1,4 +1,4 @@
-"""Access through XRootD: time-outs that fail within half a minute, and errors in plain words.
+"""Access through XRootD: time-outs that fail within half a minute.
 
 The client's own defaults let a refused port wait 8 minutes. The figures here make every failure known within half a
 minute; whoever sets an ``XRD_*`` variable keeps their own value.
@@ -13,11 +13,10 @@ import warnings
 from functools import cache
 from typing import Any, Final
 
-from mlaas4hep.errors import FileReadError, FrameworkMissingError
-from mlaas4hep.errors.text import first_line
+from mlaas4hep.errors import FrameworkMissingError
 from mlaas4hep.extras import install_hint
 
-__all__ = ["NAMES", "TIMEOUTS", "configure", "facts", "is_xrootd", "read_error"]
+__all__ = ["NAMES", "TIMEOUTS", "configure", "facts", "is_xrootd"]
 
 NAMES: Final = ("root", "roots", "xroot", "xroots")
 
@@ -30,29 +29,6 @@ TIMEOUTS: Final[dict[str, int]] = {
     "TimeoutResolution": 1,
 }
 """Names of the client's settings, in seconds (`ConnectionRetry`: a number of attempts)."""
-
-_HINTS: Final = (
-    ("[3011]", "no such file", "check the path; it follows the host after a double slash"),
-    ("no such file", "no such file", "check the path; it follows the host after a double slash"),
-    ("returned 404", "no such file", "check the path"),
-    ("rather than 206", "the server ignores requests for parts of a file", "download the file"),
-    ("refused", "the server cannot be reached", "check host and port, and whether the server is up"),
-    ("name or service", "the host is unknown", "check the name of the host"),
-    ("name resolution", "the host is unknown", "check the name of the host"),
-    ("timed out", "the server does not answer in time", "try again later or use another redirector"),
-    ("[3010]", "permission denied", "check your token or proxy certificate"),
-    ("permission denied", "permission denied", "check your token or proxy certificate"),
-    ("auth failed", "the server refused your identity", "renew your token or proxy certificate"),
-    ("invalid address", "the host is unknown", "check the name of the host"),
-    ("connection error", "the server cannot be reached", "check host and port, and whether the server is up"),
-    ("socket", "the server cannot be reached", "check host and port, and whether the server is up"),
-    ("operation expired", "the server does not answer in time", "try again later or use another redirector"),
-    ("timeout", "the server does not answer in time", "try again later or use another redirector"),
-    ("tls", "no secure connection could be made", "check X509_CERT_DIR and the server's certificate"),
-    ("invalid redirect", "the redirector sent to a place that does not exist", "use another redirector"),
-    ("not a regular file", "is a folder, not a file", "name a file"),
-    ("is a directory", "is a folder, not a file", "name a file"),
-)
 
 
 def is_xrootd(path: str) -> bool:
@@ -101,19 +77,3 @@ def facts(location: str) -> dict[str, Any]:
 def _quieten() -> None:
     """At its end the client asks every object for its class, and one of torch's answers with a warning."""
     warnings.filterwarnings("ignore", r"`torch\.distributed\.reduce_op` is deprecated", FutureWarning)
-
-
-def read_error(path: str, error: BaseException) -> FileReadError:
-    """A client's failure in plain words.
-
-    The client tells its failures apart by text only, so this looks for known words in it.
-
-    Args:
-        path: the URL.
-        error: what the client, fsspec or uproot raised.
-    """
-    text = str(error).lower()
-    for words, what, hint in _HINTS:
-        if words in text:
-            return FileReadError(what, where=path, hint=hint)
-    return FileReadError(f"cannot be read: {first_line(error)}", where=path)

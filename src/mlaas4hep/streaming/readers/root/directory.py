@@ -11,12 +11,13 @@ from typing import Any
 
 from mlaas4hep.errors import BranchReadError, FileReadError, FrameworkMissingError
 from mlaas4hep.errors.findings import few
+from mlaas4hep.errors.reading import CorruptFileError, NoRangeRequestsError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.files import check_local
 from mlaas4hep.streaming.readers.open_local import LocalBytes, too_many_open
+from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import is_remote, local_path
 from mlaas4hep.streaming.remote.schemes import scheme_of
-from mlaas4hep.streaming.remote.xrootd import read_error
 
 __all__ = ["damage", "open_directory", "unreadable"]
 
@@ -65,6 +66,8 @@ def open_directory(path: str) -> Any:
 
 def damage(path: str, error: BaseException, what: str = "cannot be read") -> FileReadError:
     """A failure of uproot below it (wrong checksum, short read, unknown structure, lost connection) in one line."""
+    if isinstance(error, FileReadError):
+        return error
     if is_remote(path) and isinstance(error, OSError | HTTPException):
         return read_error(path, error)
     if crowded := too_many_open(error):
@@ -75,12 +78,12 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
     if "expected Chunk of length" in text:
         text = "the data ends too early: truncated or damaged"
     elif "not a ROOT file" in text:
-        return FileReadError("is not a ROOT file", where=path, hint="it does not begin with the word root")
+        return CorruptFileError("is not a ROOT file", where=path, hint="it does not begin with the word root")
     elif "checksum" in text or isinstance(error, AssertionError):
         text = "a checksum is wrong: damaged"
     elif type(error).__name__ not in {"OSError", "ValueError"}:
         text = f"{text} ({type(error).__name__})"
-    return FileReadError(f"{what}: {text}", where=path, hint="copy the file again")
+    return CorruptFileError(f"{what}: {text}", where=path)
 
 
 def unreadable(place: str, failed: Mapping[str, BaseException], entries: str) -> FileReadError:
@@ -92,6 +95,8 @@ def unreadable(place: str, failed: Mapping[str, BaseException], entries: str) ->
         entries: which of them, in words.
     """
     name, error = next(iter(failed.items()))
+    if isinstance(error, FileReadError):
+        return error
     if is_remote(place) and isinstance(error, OSError | HTTPException):
         return read_error(place, error)
     what = damage(place, error, f"entries {entries} of branch {name} cannot be read").what
@@ -114,13 +119,13 @@ def _check_header(local: Path, path: str) -> None:
     except OSError as error:
         raise damage(path, error) from error
     if not header.startswith(_MAGIC[: len(header)]):
-        raise FileReadError("is not a ROOT file", where=path, hint="it does not begin with the word root")
+        raise CorruptFileError("is not a ROOT file", where=path, hint="it does not begin with the word root")
     if len(header) < _SMALLEST_HEADER:
-        raise FileReadError(f"is truncated: only {size} bytes are there", where=path, hint="copy the file again")
+        raise CorruptFileError(f"is truncated: only {size} bytes are there", where=path)
     version = struct.unpack_from(">i", header, 4)[0]
     end = struct.unpack_from(">q" if version >= _LARGE else ">i", header, 12)[0]
     if size < end:
-        raise FileReadError(f"is truncated: {size} of {end} bytes are there", where=path, hint="copy the file again")
+        raise CorruptFileError(f"is truncated: {size} of {end} bytes are there", where=path)
 
 
 def _check_remote(directory: Any, path: str) -> None:
@@ -134,8 +139,6 @@ def _check_remote(directory: Any, path: str) -> None:
             raise
         last = 0
     if last == 0:
-        raise FileReadError(
-            f"is truncated: not all of its {end} bytes are there", where=path, hint="copy the file again"
-        )
+        raise CorruptFileError(f"is truncated: not all of its {end} bytes are there", where=path)
     if source.chunk(4, 8).raw_data.tobytes() == _MAGIC:
-        raise FileReadError("the server ignores requests for parts of a file", where=path, hint="download the file")
+        raise NoRangeRequestsError(where=path)
