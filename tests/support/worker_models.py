@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlaas4hep.inference.execution import TensorSpec
-from mlaas4hep.inference.execution.served import Served, write_served
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 
 __all__ = ["Bessel", "bessel", "script", "served_bessel"]
 
@@ -45,7 +45,7 @@ def served_bessel(folder: Path) -> Path:
     script(Bessel(), folder / "original" / "model.pt")
     spec = TensorSpec("x", "float32", (-1, 3))
     out = TensorSpec("output", "float32", (-1, 3))
-    served = Served(
+    served = ServedModel(
         "worker", "pytorch_libtorch", "TorchScript", "torchscript", "original/model.pt", (spec,), (out,), True
     )
     write_served(folder, served)

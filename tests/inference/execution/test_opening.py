@@ -13,7 +13,7 @@ from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.inference.execution import Runtime, TensorSpec, open_runtime
-from mlaas4hep.inference.execution.served import Served, write_served
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.settings import Limits
 from tests.support.onnx_graphs import linear, model_of
 
@@ -88,7 +88,7 @@ def test_converted_model(tmp_path: Path) -> None:
     onnx.save(linear(), tmp_path / "model.onnx")
     inputs = (TensorSpec("x", "float32", (-1, 2), ("pt", "eta")),)
     outputs = (TensorSpec("y", "float32", (-1, 2), ("a", "b")),)
-    served = Served("onnx", "onnxruntime_onnx", "ONNX", "onnx", "original/m.onnx", inputs, outputs, batched=False)
+    served = ServedModel("onnx", "onnxruntime_onnx", "ONNX", "onnx", "original/m.onnx", inputs, outputs, batched=False)
     write_served(tmp_path, served)
     runtime = opened(tmp_path)
     assert (runtime.inputs, runtime.outputs, runtime.batched) == (inputs, outputs, False)

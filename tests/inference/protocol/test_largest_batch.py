@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from mlaas4hep.bundle.clients import BODY, MAX_BATCH, largest_batch
-from mlaas4hep.inference.protocol import description
+from mlaas4hep.inference.protocol import responses
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits, Settings
 from tests.support.foreign_models import convert
@@ -37,7 +37,7 @@ def advertised(root: Path, limits: Limits | None = None) -> dict[str, Any]:
         try:
             await server.look()  # files without checksums count once they stayed the same between two looks
             await server.loaded()
-            return await description.config(server, "wide", "")
+            return await responses.config(server, "wide", "")
         finally:
             await server.stop()
 

@@ -17,6 +17,7 @@ from mlaas4hep.inference.repository.verify import CHECKSUMS
 WORK = """
 import random, sys
 from pathlib import Path
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.repository.verify import write_checksums
 
@@ -32,7 +33,7 @@ while True:
         for i in range(4):
             (folder / f"part{i}").write_bytes(bytes([i]) * rng.randrange(20_000))
         (folder / "model.onnx").write_bytes(b"x" * 1000)
-        (folder / "served.json").write_text("{}")
+        write_served(folder, ServedModel("onnx", "onnxruntime_onnx", "ONNX", "onnx", "model.onnx", (), (), True))
         write_checksums(folder)
         store.publish(folder, name)
     elif name in store.names():

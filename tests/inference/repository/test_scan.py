@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.repository.model_json import ModelSettings
 from mlaas4hep.inference.repository.scan import ModelEntry, Scanner
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.repository.verify import write_checksums
 from tests.support.serving import make_bundle, put, save, scaler
@@ -37,17 +38,10 @@ def twice(scanner: Scanner, name: str) -> ModelEntry | None:
 
 def converted(folder: Path) -> Path:
     save(scaler(2.0), folder / "model.onnx")
-    spec = {"dtype": "float32", "shape": [-1, 2], "columns": []}
-    served = {
-        "platform": "onnxruntime_onnx",
-        "framework": "torch",
-        "inputs": [{"name": "x", **spec}],
-        "outputs": [{"name": "y", **spec}],
-        "batched": True,
-        "classes": ["a", "b"],
-        "params": {"name": "other"},
-    }
-    (folder / "served.json").write_text(json.dumps(served))
+    inputs, outputs = ((TensorSpec(name, "float32", (-1, 2)),) for name in "xy")
+    files = ("onnxruntime_onnx", "torch", "torchscript", "original/m.pt")
+    served = ServedModel("onnx", *files, inputs, outputs, batched=True, classes=("a", "b"), params={"name": "other"})
+    write_served(folder, served)
     write_checksums(folder)
     return folder
 
@@ -75,7 +69,7 @@ def test_a_converted_model_is_there_at_once(scanner: Scanner, root: Path) -> Non
     assert entry.facts.params == {"name": "other"}
     metadata = dict(entry.facts.metadata or {})
     assert metadata.pop("created").startswith("20")
-    assert metadata == {"framework": "torch"}
+    assert (metadata["framework"], metadata["kind"], metadata["rows"]) == ("torch", "torchscript", 0)
 
 
 @pytest.mark.parametrize("place", ["1/model.onnx", "model.onnx"])

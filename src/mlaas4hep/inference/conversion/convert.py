@@ -13,7 +13,7 @@ from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
 from mlaas4hep.inference.conversion.judge import judge
-from mlaas4hep.inference.execution.served import Served, write_served
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.repository.triton_config import TritonConfig
 
 __all__ = ["convert", "run"]
@@ -50,7 +50,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, sandboxed: boo
     classes = native.classes or source.labels
     write_served(
         out,
-        Served(
+        ServedModel(
             runtime=verdict.runtime,
             platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
             framework=known.maker,

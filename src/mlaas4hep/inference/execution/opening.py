@@ -10,6 +10,7 @@ from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.registry import format_of_kind
 from mlaas4hep.frameworks.tensors import Runtime
 from mlaas4hep.frameworks.user_code.build import CODE_FILE
+from mlaas4hep.inference.repository.served_json import read_served
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.sandbox import confinement
 
@@ -32,8 +33,6 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
     if (folder / "manifest.json").is_file():
         return _bundle(folder, threads, limits)
     if (folder / "served.json").is_file():
-        from mlaas4hep.inference.execution.served import read_served
-
         served = read_served(folder)
         if served.runtime == "worker":
             if format_of_kind(served.kind).worker == "sandboxed" and confinement.method() != "bubblewrap":

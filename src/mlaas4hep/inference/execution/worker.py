@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from mlaas4hep.errors.serving import (
     BadRequestError,
@@ -23,6 +24,7 @@ from mlaas4hep.sandbox.process import ChildError, ChildProcess
 
 __all__ = ["WorkerRuntime"]
 
+SPECS = TypeAdapter(tuple[TensorSpec, ...])
 LOAD: Final = "mlaas4hep.inference.execution.worker_model:load"
 
 
@@ -65,8 +67,7 @@ class WorkerRuntime:
         _, about = self._start()
         self.platform = str(about["platform"])
         self.batched = bool(about["batched"])
-        self.inputs = tuple(_spec(item) for item in about["inputs"])
-        self.outputs = tuple(_spec(item) for item in about["outputs"])
+        self.inputs, self.outputs = (SPECS.validate_python(about[side]) for side in ("inputs", "outputs"))
 
     @property
     def pid(self) -> int | None:
@@ -148,7 +149,3 @@ class WorkerRuntime:
         if self._process is not None:
             self._process.kill()
             self._process = None
-
-
-def _spec(item: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(str(item["name"]), str(item["dtype"]), tuple(item["shape"]), tuple(item.get("columns", ())))

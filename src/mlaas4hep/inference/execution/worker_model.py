@@ -13,7 +13,7 @@ from mlaas4hep.bundle import load_bundle
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.loading import load_native
 from mlaas4hep.frameworks.tensors import FEATURES, SCORES, Tensors
-from mlaas4hep.inference.execution.served import read_served
+from mlaas4hep.inference.repository.served_json import read_served
 from mlaas4hep.sandbox.child import Loaded
 from mlaas4hep.sandbox.messages import Arrays
 

@@ -15,7 +15,7 @@ from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, Servin
 from mlaas4hep.inference.answers import Inferred
 from mlaas4hep.inference.grpc.codec import inputs_of, response_of, wanted_of
 from mlaas4hep.inference.grpc.turns import Turns
-from mlaas4hep.inference.protocol import description
+from mlaas4hep.inference.protocol import responses
 from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 
@@ -69,7 +69,7 @@ class _Calls:
 
     async def server_metadata(self, _request: Any) -> Any:
         """Name, version and extensions."""
-        return pb.ServerMetadataResponse(**description.server_metadata())
+        return pb.ServerMetadataResponse(**responses.server_metadata())
 
     async def model_ready(self, request: Any) -> Any:
         """Whether a model is ready; a model that does not exist is not."""
@@ -77,19 +77,19 @@ class _Calls:
             info = self.server.info(request.name, request.version)
         except ModelNotFoundError:
             return pb.ModelReadyResponse(ready=False)
-        return pb.ModelReadyResponse(ready=description.is_ready(info))
+        return pb.ModelReadyResponse(ready=responses.is_ready(info))
 
     async def model_metadata(self, request: Any) -> Any:
         """Tensors of a model."""
         return json_format.ParseDict(
-            await description.metadata(self.server, request.name, request.version),
+            await responses.metadata(self.server, request.name, request.version),
             pb.ModelMetadataResponse(),
             ignore_unknown_fields=True,
         )
 
     async def model_config(self, request: Any) -> Any:
         """Triton's configuration of a model."""
-        config = await description.config(self.server, request.name, request.version)
+        config = await responses.config(self.server, request.name, request.version)
         return json_format.ParseDict({"config": config}, pb.ModelConfigResponse())
 
     async def model_statistics(self, request: Any) -> Any:
@@ -101,7 +101,7 @@ class _Calls:
 
     async def repository_index(self, request: Any) -> Any:
         """All versions of all models, or those that are ready."""
-        entries = description.index(self.server, ready=request.ready)
+        entries = responses.index(self.server, ready=request.ready)
         return json_format.ParseDict({"models": entries}, pb.RepositoryIndexResponse())
 
     async def repository_load(self, request: Any) -> Any:

@@ -16,8 +16,8 @@ from mlaas4hep.errors import BundleError, MLaaS4HEPError
 from mlaas4hep.errors.serving import BadRequestError, ModelRefusedError
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.models.loading import OpenRuntime, load_version
-from mlaas4hep.inference.repository.describe import describe
 from mlaas4hep.inference.repository.disk import read_object
+from mlaas4hep.inference.repository.facts import facts_of
 from mlaas4hep.inference.repository.folders import kind_of
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.repository.verify import write_checksums
@@ -95,7 +95,7 @@ class Incoming:
         kind = kind_of(folder)
 
         def load() -> None:
-            entry = VersionEntry(name, "0", folder, kind, (), "", describe(folder, kind))
+            entry = VersionEntry(name, "0", folder, kind, (), "", facts_of(folder, kind))
             load_version(entry, self._settings, VersionStatistics(), self._open).execution.close()
 
         try:

@@ -19,7 +19,7 @@ from mlaas4hep.inference.execution.execution import Execution, blank
 from mlaas4hep.inference.execution.pace import SHORT, Pace
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.models.served import Served
-from mlaas4hep.inference.repository.describe import with_runtime
+from mlaas4hep.inference.repository.facts import with_runtime
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.settings import Limits, Settings
 

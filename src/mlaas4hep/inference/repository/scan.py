@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.inference.model_info import Facts
-from mlaas4hep.inference.repository.describe import describe
+from mlaas4hep.inference.repository.facts import facts_of
 from mlaas4hep.inference.repository.folders import Kind, Signature, has_bare, kind_of, numbers, signature
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings
 from mlaas4hep.inference.repository.store import Store
@@ -118,7 +118,7 @@ class Scanner:
         problem, facts = problem_of(folder, kind), Facts()
         if not problem:
             try:
-                facts = describe(folder, kind)
+                facts = facts_of(folder, kind)
             except (MLaaS4HEPError, OSError, ValueError, TypeError, KeyError) as error:
                 problem = f"its description is damaged ({error})"
         if problem and not settled:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError
 from mlaas4hep.inference.model_info import ModelInfo
-from mlaas4hep.inference.rest.describe import metadata_json, version_json
+from mlaas4hep.inference.rest.metadata import metadata_json, version_json
 from mlaas4hep.inference.rest.openapi import JSON, TAR, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.routes import json_response, receive_model

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ServingError
-from mlaas4hep.inference.rest.describe import params_json, version_json
+from mlaas4hep.inference.rest.metadata import params_json, version_json
 from mlaas4hep.inference.rest.openapi import FORM, JSON, TAR, TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.uploads import Form, receive_file, receive_form, staging

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.protocol import description
+from mlaas4hep.inference.protocol import responses
 from mlaas4hep.inference.repository.triton_config import config_text
 from mlaas4hep.inference.rest.openapi import JSON, TEXT, V2, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
@@ -67,24 +67,24 @@ class _Calls:
 
     async def server(self, _request: Request) -> Response:
         """Name, version and extensions."""
-        return _json(description.server_metadata())
+        return _json(responses.server_metadata())
 
     async def model_ready(self, request: Request) -> Response:
         """200 if the model is ready, 503 if not, 404 if there is none."""
         info = self._server.info(*_named(request))
-        ready = description.is_ready(info)
+        ready = responses.is_ready(info)
         answer = {"name": info.name, "ready": ready}
         return _json(answer if ready else {**answer, "error": info.reason or info.state}, 200 if ready else _UNREADY)
 
     async def metadata(self, request: Request) -> Response:
         """Tensors of a model."""
         model, version = _named(request)
-        return _json(await description.metadata(self._server, model, version))
+        return _json(await responses.metadata(self._server, model, version))
 
     async def config(self, request: Request) -> Response:
         """Triton's configuration of a model; with ``?format=pbtxt`` as the text that its clients keep."""
         model, version = _named(request)
-        config = await description.config(self._server, model, version)
+        config = await responses.config(self._server, model, version)
         wanted = request.query_params.get("format", "json")
         if wanted == "pbtxt":
             return Response(config_text(config), media_type="text/plain")
@@ -102,7 +102,7 @@ class _Calls:
         ready = (await read_json(request, _SMALL_BODY)).get("ready", False)
         if not isinstance(ready, bool):
             raise BadRequestError("ready must be true or false", where="ready")
-        return _json(description.index(self._server, ready=ready))
+        return _json(responses.index(self._server, ready=ready))
 
     async def load(self, request: Request) -> Response:
         """Load a model, or the version named in the parameters."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Kind
 from mlaas4hep.frameworks.tensors import TensorSpec
 
-__all__ = ["FILE", "Served", "read_served", "write_served"]
+__all__ = ["FILE", "ServedModel", "read_served", "write_served"]
 
 FILE = "served.json"
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """Content of ``served.json``.
 
     Attributes:
@@ -54,27 +55,25 @@ class Served:
     max_batch_size: int | None = None
 
 
-def write_served(folder: Path, served: Served) -> None:
+_JSON = TypeAdapter(ServedModel)
+
+
+def write_served(folder: Path, served: ServedModel) -> None:
     """Write the file into a version's folder."""
-    (folder / FILE).write_text(json.dumps(asdict(served), indent=1) + "\n", encoding="utf-8")
+    (folder / FILE).write_bytes(_JSON.dump_json(served, indent=1) + b"\n")
 
 
-def read_served(folder: Path) -> Served:
-    """Read it again.
+def read_served(folder: Path) -> ServedModel:
+    """Return the content of the file in a version's folder.
 
     Raises:
         ModelRefusedError: it is damaged.
     """
     try:
-        data = json.loads((folder / FILE).read_bytes())
-        for side in ("inputs", "outputs"):
-            data[side] = tuple(
-                TensorSpec(str(s["name"]), str(s["dtype"]), tuple(map(int, s["shape"])), tuple(map(str, s["columns"])))
-                for s in data[side]
-            )
-        for names in ("classes", "labels"):
-            data[names] = tuple(map(str, data[names]))
-        return Served(**data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"{FILE} cannot be read ({error})"
-        raise ModelRefusedError(what) from error
+        return _JSON.validate_json((folder / FILE).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelRefusedError(f"{FILE} cannot be read ({where}: {first['msg']})") from error
+    except OSError as error:
+        raise ModelRefusedError(f"{FILE} cannot be read ({error})") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,44 +20,47 @@ from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
 from mlaas4hep.inference.model_info import Facts
 from mlaas4hep.inference.repository.disk import read_object
 from mlaas4hep.inference.repository.folders import Kind
+from mlaas4hep.inference.repository.served_json import read_served
 from mlaas4hep.inference.repository.triton_config import parse_config
 from mlaas4hep.inference.settings import Limits
 
-__all__ = ["batch_for", "classes_of", "describe", "with_runtime"]
+__all__ = ["batch_for", "classes_of", "facts_of", "with_runtime"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 SOME, TEXT = 128, 64
 """Assumed for an axis of any size, and for the bytes of a text."""
-DESCRIBED = frozenset({"framework", "kind", "difference", "rows", "reason", "max_batch_size"})
+DESCRIBED = ("framework", "kind", "difference", "rows", "reason", "max_batch_size")
 
 
-def describe(folder: Path, kind: Kind) -> Facts:
-    """The facts in a verified folder.
+def facts_of(folder: Path, kind: Kind) -> Facts:
+    """Return the facts in a verified folder.
 
     Raises:
-        BundleError, ValueError, OSError: a description is damaged.
+        BundleError, ModelRefusedError, ValueError, OSError: a description is damaged.
     """
     params = read_object(folder / "params.json") or None
     if kind == "bundle":
         text = (folder / "manifest.json").read_bytes()
         return _of_bundle(read_manifest(text, folder.name), params, hashlib.sha256(text).hexdigest())
-    served = read_object(folder / "served.json")
-    found = served.get("params")
-    params = found if isinstance(found, dict) and found else params
-    classes = served.get("classes") or labels_in(folder)
-    size = served.get("max_batch_size") if served else _size_in(folder)
+    created = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    if kind != "converted":
+        return Facts(
+            platform="onnxruntime_onnx",
+            classes=labels_in(folder),
+            params=params,
+            metadata={"created": created},
+            max_batch_size=_size_in(folder),
+        )
+    served = read_served(folder)
     return Facts(
-        platform=str(served.get("platform") or "onnxruntime_onnx"),
-        inputs=tuple(_spec(entry) for entry in served.get("inputs") or ()),
-        outputs=tuple(_spec(entry) for entry in served.get("outputs") or ()),
-        batched=bool(served.get("batched", True)),
-        classes=tuple(str(name) for name in classes),
-        params=params,
-        metadata={
-            **{key: value for key, value in served.items() if key in DESCRIBED},
-            "created": datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds"),
-        },
-        max_batch_size=size if isinstance(size, int) else None,
+        platform=served.platform,
+        inputs=served.inputs,
+        outputs=served.outputs,
+        batched=served.batched,
+        classes=served.classes or labels_in(folder),
+        params=served.params or params,
+        metadata={**{key: getattr(served, key) for key in DESCRIBED}, "created": created},
+        max_batch_size=served.max_batch_size,
     )
 
 
@@ -68,13 +71,13 @@ def classes_of(manifest: Manifest) -> tuple[str, ...]:
     return manifest.classes or ((manifest.target,) if manifest.target else ())
 
 
-def labels_in(folder: Path) -> list[str]:
-    """The lines of ``labels.txt``, none if there is no such file."""
+def labels_in(folder: Path) -> tuple[str, ...]:
+    """Return the lines of ``labels.txt``, none if there is no such file."""
     try:
         text = (folder / "labels.txt").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip()]
+        return ()
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def with_runtime(facts: Facts, runtime: Runtime, limits: Limits) -> Facts:
@@ -140,13 +143,4 @@ def _of_bundle(manifest: Manifest, params: dict[str, Any] | None, checksum: str)
             "optional_branches": [entry.name for entry in given if entry.selection_only],
             "bundle": {"name": manifest.name, "version": manifest.version},
         },
-    )
-
-
-def _spec(entry: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(
-        str(entry["name"]),
-        str(entry["dtype"]),
-        tuple(int(size) for size in entry["shape"]),
-        tuple(str(name) for name in entry.get("columns") or ()),
     )

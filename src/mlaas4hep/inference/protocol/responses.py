@@ -10,7 +10,7 @@ from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.model_info import ModelInfo
 from mlaas4hep.inference.protocol.checksums import checksums
 from mlaas4hep.inference.protocol.datatypes import datatype_of_spec
-from mlaas4hep.inference.repository.describe import batch_for
+from mlaas4hep.inference.repository.facts import batch_for
 from mlaas4hep.inference.server import Server
 
 __all__ = ["EXTENSIONS", "READY", "config", "index", "is_ready", "metadata", "server_metadata"]
