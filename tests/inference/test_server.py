@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlaas4hep.atomic.owners import is_work
 from mlaas4hep.errors.serving import ModelUnavailableError, ServingError
-from mlaas4hep.inference.repository.owners import is_work
 from mlaas4hep.inference.server import Server
 from tests.support.serving import looping, make_bundle, put, save, settings
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.repository.owners import is_work
+from mlaas4hep.atomic.owners import is_work
 from mlaas4hep.inference.repository.scan import Scanner
 from mlaas4hep.inference.repository.store import Store
 from tests.support.serving import make_bundle

@@ -158,7 +158,7 @@ def test_uploads_go_to_disk_and_are_not_counted(models: Path, tmp_path: Path) ->
 
 def test_messages_of_grpc_count(models: Path) -> None:
     async def test(parts: Parts) -> None:
-        gate = GrpcGate(parts.state)
+        gate = GrpcGate(parts.state, parts.admission)
         server = await serve_grpc(parts.server, "127.0.0.1", 0, around=gate.around)
         request = service_pb2.ModelInferRequest(
             model_name="scorer", raw_input_contents=[np.ones((1, 3), np.float32).tobytes()]
@@ -170,7 +170,7 @@ def test_messages_of_grpc_count(models: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await stub.ModelInfer(request)
             assert error.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert error.value.details() == "the server holds too many bytes of other requests"
+            assert error.value.details() == "the server holds too many bytes of other requests; try again later"
             parts.state.bodies.give(LIMIT)
             assert (await stub.ModelInfer(request)).model_name == "scorer"
         assert parts.state.bodies.bytes == 0

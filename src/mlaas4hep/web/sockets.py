@@ -15,7 +15,7 @@ import sys
 
 from mlaas4hep.errors import ConfigError
 
-__all__ = ["bind", "hold", "is_loopback", "last_connections", "refuse_connections"]
+__all__ = ["bind", "hold", "is_loopback", "keep_port", "last_connections", "refuse_connections"]
 
 BACKLOG = 2048
 
@@ -74,6 +74,13 @@ def hold(host: str, port: int, *, shared: bool = False) -> socket.socket:
         place.close()
         raise ConfigError(_reason(error), where=f"{host}:{port}", hint=_hint(error)) from error
     return place
+
+
+def keep_port(host: str, port: int) -> socket.socket:
+    """Return a socket that keeps a port for processes which listen there together; errors as for `bind`."""
+    if port:  # others that listen there with SO_REUSEPORT would not be noticed below
+        hold(host, port).close()
+    return hold(host, port, shared=True)
 
 
 def refuse_connections(place: socket.socket) -> None:

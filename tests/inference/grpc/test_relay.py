@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import re
 import socket
 import struct
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from mlaas4hep.inference.grpc.relay import Frames, remove_leftovers
+from mlaas4hep.inference.grpc.frames import Frames
 from mlaas4hep.web.http.request_head import LARGEST
 from mlaas4hep.web.http.write_stall import WriteStall
 from tests.support.serve_process import ServeProcess, eventually
@@ -220,19 +217,6 @@ def test_a_client_that_reads_nothing_is_dropped_and_one_that_reads_slowly_is_not
 def test_the_inner_socket_is_in_a_folder_of_this_user_alone(serving: ServeProcess) -> None:
     """Whoever reached it would come past TLS and the limits, under any address."""
     names = Path("/proc/net/unix").read_text()
-    inner = re.search(rf"\S*/mlaas4hep-grpc-{serving.process.pid}-\S+/grpc", names)
+    inner = re.search(rf"\S*/mlaas4hep-grpc-\S+@{serving.process.pid}@\S+/grpc", names)
     assert inner is not None
     assert Path(inner[0]).parent.stat().st_mode & 0o077 == 0
-
-
-def test_folders_of_killed_servers_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    dead, alive = (tmp_path / f"mlaas4hep-grpc-{pid}-x" for pid in (gone.pid, os.getpid()))
-    for folder in (dead, alive):
-        folder.mkdir()
-        (folder / "grpc").touch()
-    remove_leftovers()
-    assert not dead.exists()
-    assert alive.exists()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlaas4hep.inference.repository.owners import is_work
+from mlaas4hep.atomic.owners import is_work
 from mlaas4hep.inference.repository.scan import Scanner
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.repository.verify import CHECKSUMS

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mlaas4hep.atomic.owners import is_work
 from mlaas4hep.errors.serving import (
     BadRequestError,
     ModelConflictError,
@@ -18,7 +19,6 @@ from mlaas4hep.errors.serving import (
     TooLargeError,
 )
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings, write_settings
-from mlaas4hep.inference.repository.owners import is_work
 from mlaas4hep.inference.repository.store import Store
 from tests.support.serving import save, scaler
 

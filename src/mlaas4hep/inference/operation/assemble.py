@@ -10,6 +10,7 @@ from mlaas4hep.inference.rest.app import create_app
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.access.admission import Admission
 from mlaas4hep.web.access.rate_limit import RateLimit
 from mlaas4hep.web.access.tokens import Authenticator
 from mlaas4hep.web.body_budget import BodyBudget
@@ -31,7 +32,7 @@ class Parts:
         state: what they share.
         shares: the counters, added up over the processes.
         authenticator: None: everybody may do everything.
-        rate: None: without limit.
+        admission: decides who may call, over HTTP and gRPC.
     """
 
     server: Server
@@ -39,16 +40,16 @@ class Parts:
     state: State
     shares: SharedCounters
     authenticator: Authenticator | None
-    rate: RateLimit | None
+    admission: Admission
 
 
 def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") -> Parts:
-    """The parts, nothing of them started.
+    """Make the parts; nothing of them is started.
 
     Args:
         settings: of the server.
         folder: what the processes of a server share; None: there is only this one.
-        worker: name of this process's place.
+        worker: name of this process.
     """
     state = State(bodies=BodyBudget(settings.limits.bodies))
     server = Server(settings, metrics=state.metrics)
@@ -65,5 +66,6 @@ def build(settings: Settings, *, folder: Path | None = None, worker: str = "0") 
     authenticator = Authenticator(settings.security) if settings.security.issuers else None
     rate = RateLimit(settings.limits.rate, folder / "rate" if folder else None) if settings.limits.rate else None
     routes = create_app(Resources(server, settings, state, lambda: exposition(shares.all())))
-    gate = Gate(routes, settings, state, authenticator, rate)
-    return Parts(server, gate, state, shares, authenticator, rate)
+    admission = Admission(settings, authenticator, rate)
+    gate = Gate(routes, settings, state, admission)
+    return Parts(server, gate, state, shares, authenticator, admission)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mlaas4hep.atomic.files import flush_file, flush_folder, remove
+from mlaas4hep.atomic.owners import work_name
 from mlaas4hep.errors.serving import ModelConflictError, ServingError
-from mlaas4hep.inference.repository.owners import work_name
 
 __all__ = ["disk_error", "flush_tree", "link_tree", "locked", "read_object", "write_object"]
 

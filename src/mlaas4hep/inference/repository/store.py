@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlaas4hep.atomic.files import flush_folder, remove
+from mlaas4hep.atomic.owners import clean, work_name
 from mlaas4hep.errors.serving import ModelConflictError, ModelNotFoundError, ServingError, TooLargeError
 from mlaas4hep.inference.repository.disk import disk_error, flush_tree, link_tree, locked, read_object, write_object
 from mlaas4hep.inference.repository.folders import BESIDE, has_bare, numbers, version_folder
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings, write_settings
 from mlaas4hep.inference.repository.names import is_model, model_name, number_of
-from mlaas4hep.inference.repository.owners import clean, work_name
 
 __all__ = ["Store"]
 

@@ -18,8 +18,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from mlaas4hep.atomic.files import remove
+from mlaas4hep.atomic.owners import work_name
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
-from mlaas4hep.inference.repository.owners import work_name
 from mlaas4hep.web.bodies import read_body, read_parts
 
 if TYPE_CHECKING:

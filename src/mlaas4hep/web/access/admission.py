@@ -58,7 +58,14 @@ class Admission:
         if self._rate is not None:
             self._rate.count(caller.key if caller is not None else client_key(client[0] if client else ""))
 
-    def allow(self, method: str, right: Right, caller: Caller | None, host: bytes | None, origin: bytes | None) -> None:
+    def allow(
+        self,
+        method: str,
+        right: Right,
+        caller: Caller | None,
+        host: bytes | None = None,
+        origin: bytes | None = None,
+    ) -> None:
         """Check that the caller has the right, or without tokens the headers Host and Origin; None: not sent."""
         if caller is not None and self._authenticator is not None:
             self._authenticator.permit(caller, right)

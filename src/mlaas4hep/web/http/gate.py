@@ -11,9 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.web.access.admission import Admission
-from mlaas4hep.web.access.rate_limit import RateLimit
 from mlaas4hep.web.access.refusal import refuse
-from mlaas4hep.web.access.tokens import Authenticator
 from mlaas4hep.web.body_budget import BudgetedBody
 from mlaas4hep.web.errors import UnreadBodyError
 from mlaas4hep.web.http.fast_path import FastPath
@@ -36,8 +34,7 @@ class Gate:
         routes: answer what may go on.
         settings: of the server.
         state: of this process.
-        authenticator: None: everybody may do everything.
-        rate: None: without limit.
+        admission: decides who may call.
 
     Attributes:
         fast_path: answers small predictions without ASGI; None: behind proxies, whose headers name the client.
@@ -48,12 +45,11 @@ class Gate:
         routes: Routes,
         settings: WebSettings,
         state: State,
-        authenticator: Authenticator | None = None,
-        rate: RateLimit | None = None,
+        admission: Admission,
     ) -> None:
         self._routes = routes
         self._state = state
-        self._admission = Admission(settings, authenticator, rate)
+        self._admission = admission
         self._body, self._upload = settings.limits.body, max(settings.limits.upload, settings.limits.body)
         self._request_log = RequestLog(state, settings.log_requests)
         self.fast_path = (

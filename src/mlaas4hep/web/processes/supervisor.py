@@ -1,4 +1,4 @@
-"""Several server processes on the same ports: started, restarted when they die, stopped together."""
+"""Several processes of one server: started, started again when they die, stopped together."""
 
 from __future__ import annotations
 
@@ -6,100 +6,71 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import signal
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mlaas4hep.errors import ConfigError
-from mlaas4hep.inference.operation.process import addresses
-from mlaas4hep.inference.repository.owners import is_dead, work_name
-from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.sockets import hold
-from mlaas4hep.web.telemetry.logs import start_logs
+from mlaas4hep.web.processes.signals import Signals
 
-__all__ = ["supervise"]
+__all__ = ["Supervisor"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
-PREFIX = "mlaas4hep-serve-"
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 STEADY = 60.0
-AFTER = 10.0
+"""Seconds of life after which the end of a process is a first one again."""
 
 
-def supervise(settings: Settings, say: Callable[[str], None]) -> int:
-    """Serve with several processes until a signal says to stop; the exit code.
+class Supervisor:
+    """Keeps processes running until a signal says to stop.
 
-    Raises:
-        ConfigError: a port is taken, or a process cannot start.
+    Args:
+        module: what each runs, as ``python -m``; it calls `worker.run_worker`.
+        settings: of the server, as JSON can hold them.
+        number: of processes.
+        folder: what they share.
+        patience: seconds that they have for a stop before they are killed.
+        ready: called when all are ready for the first time.
+        reopen: opens the log of this process anew.
     """
-    kept = []
-    ports: list[int | None] = []
-    for port in (settings.port, settings.grpc_port):
-        if port is None:
-            ports.append(None)
-            continue
-        if port:  # others with SO_REUSEPORT would not be noticed below
-            hold(settings.host, port).close()
-        kept.append(hold(settings.host, port, shared=True))
-        ports.append(kept[-1].getsockname()[1])
-    logs = start_logs(settings)
-    folder = _own_folder()
-    chosen = settings.model_copy(update={"port": ports[0], "grpc_port": ports[1]})
-    try:
-        return asyncio.run(_Supervisor(chosen, folder, say, logs.reopen).run())
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        logs.close()
-        for place in kept:
-            place.close()
 
-
-def _own_folder() -> Path:
-    """A new folder for what the processes share; those that killed supervisors of this user left behind are removed."""
-    place = Path(tempfile.gettempdir())
-    for other in place.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            facts = other.lstat()
-            own = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
-            if own and is_dead(other.name.removeprefix(PREFIX)):
-                shutil.rmtree(other, ignore_errors=True)
-    folder = place / f"{PREFIX}{work_name()}"
-    folder.mkdir(mode=0o700)
-    return folder
-
-
-class _Supervisor:
     def __init__(
-        self, settings: Settings, folder: Path, say: Callable[[str], None], reopen: Callable[[], None]
+        self,
+        module: str,
+        settings: dict[str, Any],
+        number: int,
+        folder: Path,
+        patience: float,
+        ready: Callable[[], None],
+        reopen: Callable[[], None],
     ) -> None:
+        self._module = module
         self._settings = settings
+        self._names = [str(index) for index in range(number)]
         self._folder = folder
-        self._say = say
+        self._patience = patience
+        self._tell_ready = ready
         self._reopen = reopen
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._ready: set[str] = set()
         self._announced = False
-        self._stop = asyncio.Event()
         self._failure: str | None = None
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        names = [str(number) for number in range(self._settings.workers)]
-        tasks = [asyncio.create_task(self._keep(name)) for name in names]
+        """Run them, and return the exit code.
+
+        Raises:
+            ConfigError: a process could not start.
+        """
+        self._stop = Signals(self._hang_up, at_once=lambda: self._send(signal.SIGKILL)).stop
+        tasks = [asyncio.create_task(self._keep(name)) for name in self._names]
         await self._stop.wait()
         self._send(signal.SIGTERM)
-        limit = self._settings.notice + 2 * self._settings.drain + AFTER
-        _, late = await asyncio.wait(tasks, timeout=limit)
+        _, late = await asyncio.wait(tasks, timeout=self._patience)
         if late:
             LOG.error("%d processes did not end in time", len(late))
             self._send(signal.SIGKILL)
@@ -128,7 +99,7 @@ class _Supervisor:
                 continue
 
     async def _once(self, name: str) -> int:
-        """Start a process and wait for its end; its code."""
+        """Start a process, wait for its end and return its code."""
         receiving, sending = os.pipe()
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -138,7 +109,7 @@ class _Supervisor:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "mlaas4hep.inference.operation.worker",
+                self._module,
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(sending,),
                 start_new_session=True,  # Ctrl+C is for the supervisor, which tells the others
@@ -146,12 +117,7 @@ class _Supervisor:
         finally:
             os.close(sending)
         self._processes[name] = process
-        told = {
-            "settings": self._settings.model_dump(mode="json"),
-            "worker": name,
-            "folder": str(self._folder),
-            "messages": sending,
-        }
+        told = {"settings": self._settings, "name": name, "folder": str(self._folder), "messages": sending}
         if process.stdin is not None:
             process.stdin.write(json.dumps(told).encode() + b"\n")
         if self._stop.is_set():
@@ -164,21 +130,15 @@ class _Supervisor:
         del self._processes[name]
         return code
 
-    def _told(self, name: str, message: dict[str, str]) -> None:
+    def _told(self, name: str, message: dict[str, Any]) -> None:
         if "failed" in message:
             LOG.error("process %s: %s", name, message["failed"])
             self._failure = self._failure if self._announced else message["failed"]
             return
         self._ready.add(name)
-        if not self._announced and len(self._ready) == self._settings.workers:
+        if not self._announced and len(self._ready) == len(self._names):
             self._announced = True
-            self._say(addresses(self._settings, self._settings.port, self._settings.grpc_port))
-
-    def _signalled(self, number: int) -> None:
-        if self._stop.is_set():
-            self._send(signal.SIGKILL)
-            os._exit(128 + number)
-        self._stop.set()
+            self._tell_ready()
 
     def _hang_up(self) -> None:
         self._reopen()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas4hep.inference.repository.owners import PREFIX, clean, is_work, work_name
+from mlaas4hep.atomic.owners import PREFIX, clean, is_work, work_name
 
 
 def test_names_are_hidden_and_never_the_same() -> None:
@@ -27,7 +27,7 @@ def test_own_work_stays(tmp_path: Path) -> None:
 def test_work_of_a_process_that_ended_goes_and_nothing_else(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from mlaas4hep.inference.repository.owners import work_name
+from mlaas4hep.atomic.owners import work_name
 folder = Path({str(tmp_path)!r})
 place = folder / work_name()
 place.mkdir()

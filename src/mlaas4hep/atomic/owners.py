@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -21,23 +22,23 @@ FOREIGN_AGE = 24 * 3600.0
 
 
 def work_name() -> str:
-    """A new hidden name: host, process, its start time, and a random part."""
+    """Return a new hidden name: a digest of the host, the process, its start time, and a random part."""
     return f"{PREFIX}{_host()}@{os.getpid()}@{_start_of(os.getpid())}@{secrets.token_hex(6)}"
 
 
 def is_work(name: str) -> bool:
-    """True for names made by `work_name`."""
+    """Return whether `work_name` made the name."""
     return PATTERN.fullmatch(name) is not None
 
 
 def is_dead(name: str) -> bool:
-    """True if the process of this host that made the name with `work_name` lives no more."""
+    """Return whether the process that made the name with `work_name`, on this host, has ended."""
     found = PATTERN.fullmatch(name)
     return found is not None and found["host"] == _host() and _start_of(int(found["pid"])) != int(found["start"])
 
 
 def clean(folder: Path, *, now: float | None = None) -> list[str]:
-    """Remove what dead processes left in a folder; the names removed.
+    """Remove what dead processes left in a folder, and return the names removed.
 
     Work of a live process of this host, and of other hosts if it is younger than a day, stays.
     """
@@ -55,10 +56,8 @@ def clean(folder: Path, *, now: float | None = None) -> list[str]:
 
 def _left_behind(path: Path, now: float) -> bool:
     found = PATTERN.fullmatch(path.name)
-    if found is None:
-        return False
-    if found["host"] == _host():
-        return _start_of(int(found["pid"])) != int(found["start"])
+    if found is None or found["host"] == _host():
+        return is_dead(path.name)
     try:
         return now - path.stat(follow_symlinks=False).st_mtime > FOREIGN_AGE
     except OSError:
@@ -67,16 +66,16 @@ def _left_behind(path: Path, now: float) -> bool:
 
 @cache
 def _host() -> str:
-    """The host's name and, where there is one, a part of the boot's identity, as many hosts are called localhost."""
+    """Return a digest of the host's name and, where there is one, of its boot, as many hosts are called localhost."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:
         boot = ""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname())[:64] + (f"+{boot}" if boot else "")
+    return hashlib.blake2b(f"{socket.gethostname()} {boot}".encode(), digest_size=6).hexdigest()
 
 
 def _start_of(pid: int) -> int:
-    """Start time of a process in clock ticks since the boot; 0 if it does not live."""
+    """Return the start of a process in clock ticks since the boot; 0 if it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
