@@ -28,10 +28,10 @@ Start = Callable[..., ServeProcess]
 BODY = b'{"model": "scorer", "rows": [[1.0, 2.0, 3.0]]}'
 
 
-def serve(*options: str) -> subprocess.CompletedProcess[str]:
+def serve(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A server that is expected not to start."""
     command = [sys.executable, "-m", "mlaas4hep.cli.main", "serve", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **variables}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
 
@@ -78,6 +78,19 @@ def test_refuses_to_be_open_to_everybody(models: Path, workers: str) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: 0.0.0.0: only loopback addresses are served without authentication")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_for_temporary_files_with_a_long_name(models: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    done = serve("--repository", str(models), "--port", "0", "--grpc-port", "0", TMPDIR=str(long))
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert line == (
+        f"error: {long}: the name of the folder for temporary files is too long for a local socket; "
+        "set TMPDIR to another folder"
+    )
+    assert list(long.iterdir()) == []
 
 
 def test_addresses_that_cannot_be_bound() -> None:

@@ -19,7 +19,7 @@ from mlaas4hep.inference.grpc.rights import right_of
 from mlaas4hep.inference.grpc.service import METHODS, SERVICE
 from mlaas4hep.web.rights import Right
 from tests.support.issuer import AUDIENCE, SCOPES, Issuer
-from tests.support.serve_process import ServeProcess
+from tests.support.serve_process import ServeProcess, eventually
 from tests.support.table import table
 
 OPEN = {"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
@@ -250,3 +250,16 @@ def _token(issuer: Issuer, scope: str) -> str:
     if (issuer.url, scope) not in _TOKENS:
         _TOKENS[issuer.url, scope] = issuer.token(scope)
     return _TOKENS[issuer.url, scope]
+
+
+def test_the_log_names_who_changed_something_over_grpc(
+    guarded: ServeProcess, channel: grpc.Channel, issuer: Issuer
+) -> None:
+    for _ in range(2):  # with a token that is verified, and with one that is remembered
+        call(channel, "RepositoryModelLoad", f"Bearer {_token(issuer, 'models.manage')}")
+
+    def subjects() -> list[str]:
+        lines = [line for line in guarded.lines("request") if line["path"].endswith("/RepositoryModelLoad")]
+        return [line["subject"] for line in lines if line["status"] not in ("UNAUTHENTICATED", "PERMISSION_DENIED")]
+
+    assert eventually(lambda: len(found := subjects()) >= 2 and set(found) == {"physicist"})

@@ -93,6 +93,25 @@ def test_the_subject_of_a_token_is_limited_and_so_are_guesses(start: Start, issu
     serving.stop()
 
 
+def test_the_same_over_grpc(start: Start, issuer: Issuer) -> None:
+    serving = start({"limits": {"rate": "2-H"}, "security": {"issuers": [issuer.url], "audience": [AUDIENCE]}})
+    good = f"Bearer {issuer.token('models.read')}"
+    with grpc.insecure_channel(serving.grpc) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+        def status(text: str) -> str:
+            try:
+                stub.ServerMetadata(service_pb2.ServerMetadataRequest(), metadata=[("authorization", text)])
+            except grpc.RpcError as error:
+                return str(error.code().name)
+            return "OK"
+
+        guesses = [status("Bearer x") for _ in range(3)]
+        assert guesses == ["UNAUTHENTICATED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"]
+        assert [status(good) for _ in range(3)] == ["OK", "OK", "RESOURCE_EXHAUSTED"]
+    serving.stop()
+
+
 def exchange(port: int, *parts: bytes) -> bytes:
     """Send, and read until the other side closes."""
     with socket.create_connection(("127.0.0.1", port), 30) as client:
