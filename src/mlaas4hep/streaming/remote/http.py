@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["TIMEOUT", "facts"]
+__all__ = ["NAMES", "SECURE", "facts", "prepare"]
 
-TIMEOUT = 20
-"""Seconds that a server may take to answer."""
+NAMES: Final = ("http", "dav")
+SECURE: Final = ("https", "davs")
 
 _STEP = 2.0
 """Seconds after which a time of change in whole seconds tells one version from the next (RFC 9110, 8.8.2.2)."""
 
 
+def prepare() -> None:
+    """Have fsspec read as we do."""
+    from mlaas4hep.streaming.remote.http_filesystem import register
+
+    register()
+
+
 def facts(location: str) -> dict[str, Any]:
     """Return entity tag, time of change, digest and size; see `Scheme`."""
-    import httpx
+    from mlaas4hep.streaming.remote.http_client import describe
 
-    answer = httpx.head(location, follow_redirects=True, timeout=TIMEOUT)
-    answer.raise_for_status()
-    found = {name: answer.headers.get(name) for name in ("etag", "last-modified", "digest", "repr-digest")}
-    changed, now = (_seconds(answer.headers.get(name)) for name in ("last-modified", "date"))
+    headers = describe(location)
+    found = {name: headers.get(name) for name in ("etag", "last-modified", "digest", "repr-digest")}
+    changed, now = (_seconds(headers.get(name)) for name in ("last-modified", "date"))
     if changed is None or now is None or now - changed < _STEP:  # it may change again within the same second
         found["last-modified"] = None
-    return {**found, "size": answer.headers.get("content-length")} if any(found.values()) else {}
+    return {**found, "size": headers.get("content-length")} if any(found.values()) else {}
 
 
 def _seconds(date: str | None) -> float | None:

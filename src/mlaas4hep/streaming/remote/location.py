@@ -36,8 +36,17 @@ def local_path(path: str) -> Path:
 
 
 def name_of(path: str) -> str:
-    """Return the name of a file without its folder; of a URL without what follows a question mark."""
-    return urlsplit(path).path.rsplit("/", 1)[-1] if is_remote(path) else local_path(path).name
+    """Return the name of a file without its folder; of a URL without what follows a question mark.
+
+    Raises:
+        FileReadError: it is not a URL, such as ``http://[host/``.
+    """
+    if not is_remote(path):
+        return local_path(path).name
+    try:
+        return urlsplit(path).path.rsplit("/", 1)[-1]
+    except ValueError as error:
+        raise FileReadError(f"is not a URL ({error})", where=path, hint="check the name of the host") from error
 
 
 def resolve(path: str, redirector: str | None) -> str:

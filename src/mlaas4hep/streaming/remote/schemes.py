@@ -57,14 +57,19 @@ def _prepare_xrootd() -> None:
     refuse_expired(_XROOTD_CREDENTIALS)
 
 
+_HTTPS_CREDENTIALS = (bearer.KIND, x509.KIND)
+_WEB_SOURCE = "mlaas4hep.streaming.readers.root.web:WebSource"
+
+
+def _prepare_https() -> None:
+    http.prepare()
+    refuse_expired(_HTTPS_CREDENTIALS)
+
+
 SCHEMES = (
     Scheme(xrootd.NAMES, xrootd.facts, prepare=_prepare_xrootd, credentials=_XROOTD_CREDENTIALS),
-    Scheme(
-        ("http", "https"),
-        http.facts,
-        root_source="mlaas4hep.streaming.readers.root.web:WebSource",
-        root_options=(("timeout", http.TIMEOUT),),
-    ),
+    Scheme(http.NAMES, http.facts, prepare=http.prepare, root_source=_WEB_SOURCE),
+    Scheme(http.SECURE, http.facts, prepare=_prepare_https, credentials=_HTTPS_CREDENTIALS, root_source=_WEB_SOURCE),
 )
 _OTHER = Scheme((), _filesystem_facts)
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlaas4hep.errors import without_credentials
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
+from mlaas4hep.streaming.remote.http_client import restrict
 
 __all__ = ["allowed_url", "final_url", "only_allowed"]
 
@@ -63,26 +64,36 @@ def only_allowed(prefixes: Sequence[str]) -> None:
     """From now on this process asks over HTTP for what is below the prefixes, and for nothing else.
 
     A server can answer the check of `final_url` in one way and the reader in another. So every connection and every
-    request is looked at. There is no way back. What other protocols are told by their servers, such as XRootD's
-    redirectors, is not seen here.
+    request is looked at, of our own reader and of what uses Python's. There is no way back. What other protocols are
+    told by their servers, such as XRootD's redirectors, is not seen here.
     """
     places = [_place(prefix) for prefix in prefixes]
+
+    def check(scheme: str, host: str, port: int | None, target: str | None) -> None:
+        paths = [path for *place, path in places if tuple(place) == (scheme, host.lower(), port)]
+        if target is not None:
+            paths = [path for path in paths if _is_below(target, path) and not _climbs(target)]
+        if not paths:
+            raise ForbiddenError(ELSEWHERE, where=ascii(host[:200]))
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in ("http.client.connect", "http.client.send"):
             return
         connection = arguments[0]
         scheme = "https" if isinstance(connection, http.client.HTTPSConnection) else "http"
-        server = (scheme, connection.host.lower(), connection.port)
-        paths = [path for *place, path in places if tuple(place) == server]
+        target = None
         if event == "http.client.send":
             words = bytes(arguments[1]).split(b" ", 2)
             target = words[1].decode("latin-1") if len(words) == 3 else ""
-            paths = [path for path in paths if _is_below(target, path) and not _climbs(target)]
-        if not paths:
-            raise ForbiddenError(ELSEWHERE, where=ascii(connection.host[:200]))
+        check(scheme, connection.host, connection.port, target)
+
+    def look_at(url: str) -> None:
+        scheme, host, port, _ = _place(url)
+        parts = urlsplit(url)
+        check(scheme, host, port, f"{parts.path}?{parts.query}" if parts.query else parts.path)
 
     sys.addaudithook(look)
+    restrict(look_at)
 
 
 def _place(prefix: str) -> tuple[str, str, int | None, str]:

@@ -12,10 +12,9 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 __all__ = ["old_sklearn_names"]
 
@@ -47,10 +46,16 @@ def old_sklearn_names(source: Path, warn: Callable[[str], None]) -> Iterator[Non
             importlib.import_module(f"sklearn.{name}")
         except ImportError:
             continue
-    with ExitStack() as stack:
+    undo: list[tuple[type, Any]] = []
+    try:
         for kind in _estimators():
-            stack.enter_context(patch.object(kind, "__init__", _with_old_names(kind, kind.__dict__["__init__"], warn)))
+            original = kind.__dict__["__init__"]
+            undo.append((kind, original))
+            kind.__init__ = _with_old_names(kind, original, warn)  # type: ignore[misc]
         yield
+    finally:
+        for kind, original in undo:
+            kind.__init__ = original  # type: ignore[misc]
 
 
 def _estimators() -> list[type]:
