@@ -58,6 +58,7 @@ docs: $(VENV)/.stamp
 
 validation: $(VENV)/.stamp
 	$(VENV)/bin/python validation/run.py
+	$(VENV)/bin/python validation/challenge.py
 
 clean:
 	rm -rf $(DEMO) $(VENV) demo site validation/work
