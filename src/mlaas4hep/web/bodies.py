@@ -15,13 +15,25 @@ from mlaas4hep.errors.serving import BadRequestError, TooLargeError
 from mlaas4hep.web.encodings import Unpacker, unpack
 from mlaas4hep.web.errors import UnreadBodyError
 
-__all__ = ["SMALL_JSON", "Buffer", "check_json", "decode_json", "read_body", "read_json", "read_parts", "too_large"]
+__all__ = [
+    "SMALL_BODY",
+    "SMALL_JSON",
+    "Buffer",
+    "check_json",
+    "decode_json",
+    "read_body",
+    "read_json",
+    "read_parts",
+    "too_large",
+]
 
 Buffer: TypeAlias = bytes | memoryview
 """A body, and where raw tensors lie."""
 
 JSON_MEMORY = 512 * 2**20
 """Bytes that the Python objects of one JSON body may take."""
+SMALL_BODY = 2**20
+"""Bytes of a JSON body that carries no events."""
 SMALL_JSON = 2 * 2**20
 """Bytes up to which nothing is counted."""
 COSTS = ((b",", 40), (b'"', 20), (b":", 80), (b"[", 100), (b"{", 200))
@@ -112,7 +124,7 @@ def _aligned(parts: Sequence[bytes], total: int, header: int) -> Buffer:
     return body.data
 
 
-async def read_json(request: Request, limit: int) -> dict[str, Any]:
+async def read_json(request: Request, limit: int = SMALL_BODY) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object."""
     body = bytes(await read_body(request.scope, request.receive, limit))
     return decode_json(body) if body.strip() else {}
@@ -148,7 +160,10 @@ def check_json(body: bytes) -> None:
 def _lenient(body: bytes, error: orjson.JSONDecodeError) -> Any:
     if b"NaN" in body or b"Infinity" in body:
         try:
-            return json.loads(body)
+            data = json.loads(body)
+            if b"\\ud" in body.lower():  # halves of characters, which orjson refuses too
+                json.dumps(data, ensure_ascii=False).encode()
+            return data
         except (ValueError, RecursionError):
             pass
     raise BadRequestError(f"the body is not valid JSON: {error}") from None

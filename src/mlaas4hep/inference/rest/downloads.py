@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import tarfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from mlaas4hep.errors.serving import ModelNotFoundError
+from mlaas4hep.inference.rest.forms import staging
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, TFAAS, operation
 from mlaas4hep.inference.rest.resources import Resources
-from mlaas4hep.inference.rest.uploads import staging
-from mlaas4hep.inference.server import Server
-from mlaas4hep.inference.settings import Settings
+from mlaas4hep.inference.rest.responses import file_response
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
-__all__ = ["calls", "file_response", "inside"]
-
-BLOCK = 1 << 20
+__all__ = ["calls", "inside"]
 
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that give out versions and their files."""
-    own = _Downloads(resources.server, resources.settings)
+    own = _Downloads(resources)
     archive = operation(TFAAS, "Download a version", answer={"application/gzip": BINARY})
     file = operation(TFAAS, "Download a file of a version", answer={BYTES: BINARY})
     return [
@@ -40,17 +35,14 @@ def calls(resources: Resources) -> Sequence[Call]:
 
 
 class _Downloads:
-    """``GET /download/{model}/{version}``: a version as a tar.gz, or one file of it."""
-
-    def __init__(self, server: Server, settings: Settings) -> None:
-        self._server = server
-        self._settings = settings
+    def __init__(self, resources: Resources) -> None:
+        self._server = resources.server
+        self._repository = resources.settings.repository
 
     async def archive(self, request: Request) -> Response:
-        """A whole version, by default the one that answers predictions."""
         info = self._server.info(request.path_params["model"], request.path_params.get("version", ""))
         folder = self._server.files(info.name, info.version)
-        with staging(self._settings.repository) as place:
+        with staging(self._repository) as place:
             path = place / "archive"
             try:
                 await asyncio.to_thread(_pack, folder, path, info.name)
@@ -59,7 +51,6 @@ class _Downloads:
             return file_response(path, "application/gzip", f"{info.name}-{info.version}.tar.gz")
 
     async def file(self, request: Request) -> Response:
-        """One file of a version."""
         model, version, name = (request.path_params[key] for key in ("model", "version", "path"))
         info = self._server.info(model, version)
         path = inside(self._server.files(info.name, info.version), name)
@@ -78,44 +69,6 @@ def inside(folder: Path, name: str) -> Path | None:
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
     except OSError:
         return None
-
-
-def file_response(path: Path, media_type: str, filename: str, headers: dict[str, str] | None = None) -> Response:
-    """Stream a file that may be removed as soon as this returns.
-
-    Raises:
-        ModelNotFoundError: it was removed before.
-    """
-    try:
-        file = path.open("rb")
-    except OSError:
-        raise ModelNotFoundError(f"{filename} is gone") from None
-    size = os.fstat(file.fileno()).st_size
-    plain = filename.encode("ascii", "replace").decode().replace('"', "_")
-    fields = {"content-length": str(size), "content-disposition": f'attachment; filename="{plain}"', **(headers or {})}
-    return _FileResponse(file, media_type, fields)
-
-
-class _FileResponse(StreamingResponse):
-    """Closes the file whatever happens; sends nothing for HEAD."""
-
-    def __init__(self, file: IO[bytes], media_type: str, headers: dict[str, str]) -> None:
-        super().__init__(_blocks(file), media_type=media_type, headers=headers)
-        self._file = file
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["method"] == "HEAD":
-                await Response(None, 200, dict(self.headers), self.media_type)(scope, receive, send)
-            else:
-                await super().__call__(scope, receive, send)
-        finally:
-            self._file.close()
-
-
-async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while block := await asyncio.to_thread(file.read, BLOCK):
-        yield block
 
 
 def _plain(folder: Path, entry: Path) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.telemetry.state import State
 
-__all__ = ["Resources"]
+__all__ = ["Resources", "named"]
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,8 @@ class Resources:
     settings: Settings
     state: State = field(default_factory=State)
     metrics: Callable[[], bytes] = bytes
+
+
+def named(request: Request) -> tuple[str, str]:
+    """Return the model and the version in the path of a request, "" where there is none."""
+    return request.path_params.get("model", ""), request.path_params.get("version", "")

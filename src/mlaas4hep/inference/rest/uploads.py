@@ -1,230 +1,76 @@
-"""Uploads go to disk as they come, within their limits, never through memory."""
+"""Models that are uploaded: from the body of a request to the repository."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
-import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
-from urllib.parse import parse_qsl
+from typing import Any
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from mlaas4hep.atomic.files import remove
-from mlaas4hep.atomic.owners import work_name
-from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
-from mlaas4hep.web.bodies import read_body, read_parts
+from mlaas4hep.errors.serving import BadRequestError
+from mlaas4hep.inference.rest.forms import Form, receive_file, receive_form, staging
+from mlaas4hep.inference.rest.metadata import version_json
+from mlaas4hep.inference.server import Server
+from mlaas4hep.inference.settings import Settings
+from mlaas4hep.web.bodies import decode_json
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
-
-__all__ = ["Form", "receive_file", "receive_form", "staging"]
-
-MAX_PARTS = 1000
-MAX_FIELD = 1 << 20
-MAX_NAME = 200
-UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
+__all__ = ["receive_model"]
 
 
-@dataclass
-class Form:
-    """A form that was sent.
+async def receive_model(request: Request, server: Server, settings: Settings) -> dict[str, Any]:
+    """Take a model from a form or a plain body to the repository; the version that came of it.
 
-    Attributes:
-        fields: texts by name; the last of several.
-        files: where the files lie, by name of the field.
-        names: what the client calls the files, by name of the field; plain names without folders.
+    Query: ``name``, ``version`` and ``filename`` for a plain body.
     """
+    limit, query = settings.limits.upload, request.query_params
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with receive_form(request, settings.repository, limit) as form:
+            name = form.text("name") or query.get("name")
+            if set(form.files) == {"file"}:
+                version = form.text("version") or query.get("version")
+                info = await server.upload(form.files["file"], name=name, version=version)
+            else:
+                if "model" not in form.files:
+                    raise BadRequestError("the form has no file called model")
+                params = _params(form)
+                name = name or _text(params.get("name"))
+                if not name:
+                    raise BadRequestError("the form has no name, and neither have its params")
+                files = {role: path for role, path in form.files.items() if role in ("model", "labels")}
+                info = await server.upload_parts(name, files, params)
+        return version_json(info)
+    with staging(settings.repository) as place:
+        path = place / "body"
+        if await receive_file(request, path, limit, unpacked=False) == 0:
+            raise BadRequestError("the body is empty", hint="send a form, or a tar.gz of the model's folder")
+        with path.open("rb") as file:
+            start = file.read(264)
+        named = path.rename(place / _file_name(start, query.get("filename")))
+        info = await server.upload(named, name=query.get("name"), version=query.get("version"))
+    return version_json(info)
 
-    fields: dict[str, str] = field(default_factory=dict)
-    files: dict[str, Path] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
 
-    def text(self, name: str, limit: int = MAX_FIELD) -> str | None:
-        """A field's text, whether it was sent as a text or as a file; None if it is not there."""
-        if name in self.fields:
-            return self.fields[name]
-        if name not in self.files:
-            return None
-        if self.files[name].stat().st_size > limit:
-            raise TooLargeError(f"the part {name} is larger than {limit} bytes")
-        try:
-            return self.files[name].read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise BadRequestError(f"the part {name} is not text") from None
-
-
-@contextmanager
-def staging(folder: Path) -> Iterator[Path]:
-    """A temporary folder in the repository, hidden, removed in the end, or at the next start if the process dies."""
-    place = folder / work_name()
-    place.mkdir(parents=True)
+def _params(form: Form) -> dict[str, Any]:
+    text = form.text("params")
+    if text is None or not text.strip():
+        return {}
     try:
-        yield place
-    finally:
-        remove(place)
+        return decode_json(text.encode())
+    except BadRequestError as error:
+        raise BadRequestError(str(error).replace("the body", "params")) from None
 
 
-async def receive_file(request: Request, path: Path, limit: int, *, unpacked: bool = True) -> int:
-    """Write a body to a file; its size in bytes. Raises as `read_parts`."""
-    size = 0
-    with path.open("wb") as file:
-        async for part in read_parts(request, limit, unpacked=unpacked):
-            size += len(part)
-            await asyncio.to_thread(file.write, part) if len(part) > 1 << 20 else file.write(part)
-    return size
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
-@asynccontextmanager
-async def receive_form(request: Request, folder: Path, limit: int) -> AsyncIterator[Form]:
-    """A form's fields and files, the files in a temporary folder inside `folder` that is removed in the end.
-
-    A part, or the whole request, with ``Content-Encoding: base64`` has its files decoded (TFaaS; of a whole request
-    only the part ``model``).
-
-    Raises:
-        BadRequestError: the form or its base64 is damaged.
-        TooLargeError: the body is larger than `limit`, a text than 1 MiB, or there are more than 1000 parts.
-        UnsupportedMediaError: it is not a form.
-    """
-    content_type, options = parse_options_header(request.headers.get("content-type", ""))
-    if content_type == b"application/x-www-form-urlencoded":
-        body = bytes(await read_body(request.scope, request.receive, MAX_FIELD))
-        try:
-            fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS))
-        except ValueError as error:
-            raise BadRequestError(f"the form is damaged ({error})") from None
-        yield Form(fields)
-        return
-    if content_type != b"multipart/form-data":
-        raise UnsupportedMediaError("the body must be a form (multipart/form-data)")
-    if not options.get(b"boundary"):
-        raise BadRequestError("the form has no boundary")
-    with staging(folder) as place:
-        whole = request.headers.get("content-encoding", "").lower() == "base64"
-        receiver = _Receiver(place, {"model"} if whole else set())
-        try:
-            parser = MultipartParser(options[b"boundary"], receiver.callbacks())
-            async for part in read_parts(request, limit, unpacked=not whole):
-                parser.write(part)
-            parser.finalize()
-        except FormParserError as error:
-            raise BadRequestError(f"the form is damaged ({error})") from None
-        finally:
-            receiver.close()
-        if not receiver.ended:
-            raise BadRequestError("the form is truncated")
-        yield receiver.form
-
-
-class _Receiver:
-    """Takes what the parser finds."""
-
-    def __init__(self, folder: Path, encoded: set[str]) -> None:
-        self.form = Form()
-        self.ended = False
-        self._folder = folder
-        self._encoded = encoded
-        self._parts = 0
-        self._header, self._value = bytearray(), bytearray()
-        self._headers: dict[bytes, bytes] = {}
-        self._name = ""
-        self._file: IO[bytes] | None = None
-        self._base64: _Base64 | None = None
-        self._text = bytearray()
-
-    def callbacks(self) -> MultipartCallbacks:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._open,
-            "on_part_data": self._data,
-            "on_part_end": self._end,
-            "on_end": self._finish,
-        }
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def _begin(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise TooLargeError(f"the form has more than {MAX_PARTS} parts")
-        self._headers.clear()
-        self._text.clear()
-
-    def _header_end(self) -> None:
-        self._headers[bytes(self._header).lower()] = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def _open(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
-        if not name:
-            raise BadRequestError("a part of the form has no name")
-        self._name = name
-        if b"filename" not in options:
-            return
-        if name in self.form.files:
-            raise BadRequestError(f"the form holds the file {name} twice")
-        given = options[b"filename"].decode("utf-8", "replace")
-        plain = UNSAFE.sub("_", PurePosixPath(given.replace("\\", "/")).name)[-MAX_NAME:].lstrip(".") or "file"
-        place = self._folder / str(self._parts)
-        place.mkdir()
-        path = place / plain
-        self.form.files[name], self.form.names[name] = path, plain
-        self._file = path.open("wb")
-        encoding = self._headers.get(b"content-encoding", b"") + self._headers.get(b"content-transfer-encoding", b"")
-        self._base64 = _Base64() if name in self._encoded or encoding.strip().lower() == b"base64" else None
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        part = data[start:end]
-        if self._file is not None:
-            self._file.write(self._base64.decode(part) if self._base64 else part)
-            return
-        if len(self._text) + len(part) > MAX_FIELD:
-            raise TooLargeError(f"the field {self._name} is larger than {MAX_FIELD} bytes")
-        self._text.extend(part)
-
-    def _end(self) -> None:
-        if self._file is not None:
-            if self._base64:
-                self._base64.finish()
-            self._file.close()
-            self._file = None
-            return
-        self.form.fields[self._name] = self._text.decode("utf-8", "replace")
-
-    def _finish(self) -> None:
-        self.ended = True
-
-
-class _Base64:
-    """Decodes a stream."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def decode(self, part: bytes) -> bytes:
-        text = self._rest + part.translate(None, b" \t\r\n")
-        whole = len(text) // 4 * 4
-        self._rest = text[whole:]
-        try:
-            return base64.b64decode(text[:whole], validate=True)
-        except binascii.Error as error:
-            raise BadRequestError(f"the base64 of a file is damaged ({error})") from None
-
-    def finish(self) -> None:
-        if self._rest:
-            raise BadRequestError("the base64 of a file is truncated")
+def _file_name(start: bytes, given: str | None) -> str:
+    """A name that tells what a plain body is: as the client says, else by its first bytes."""
+    if given:
+        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in given.replace("\\", "/").split("/")[-1])[-200:]
+        return plain.lstrip(".") or "model"
+    if start[:2] == b"\x1f\x8b":
+        return "model.tar.gz"
+    if start[257:262] == b"ustar":
+        return "model.tar"
+    return "model.zip" if start[:4] == b"PK\x03\x04" else "model"

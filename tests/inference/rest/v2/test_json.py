@@ -11,7 +11,8 @@ import pytest
 
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.frameworks.tensors import TensorSpec
-from mlaas4hep.inference.rest.v2.json import Wanted, answer, parse, read, read_raw
+from mlaas4hep.inference.rest.v2.json import Wanted, answer, read, read_raw
+from mlaas4hep.web.bodies import decode_json
 
 GOOD: dict[str, Any] = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]}
 
@@ -63,8 +64,8 @@ BINARY = {**GOOD, "data": None}
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        ([], "the request must be a JSON object"),
-        (3, "the request must be a JSON object"),
+        ([], "must be a JSON object"),
+        (3, "must be a JSON object"),
         ({}, "the request has no inputs"),
         ({"inputs": []}, "the request has no inputs"),
         ({"inputs": {"x": 1}}, "the request has no inputs"),
@@ -113,12 +114,12 @@ def test_what_is_no_request(document: Any, problem: str) -> None:
     [b"", b"{", b"\xff", b'{"a": NaN', b"[" * 3000 + b"NaN", b'{"inputs": "\xffNaN"}', rb'{"id": "\uD800", "x": NaN}'],
 )
 def test_what_is_no_json(body: bytes) -> None:
-    with pytest.raises(BadRequestError, match="the body is not JSON"):
+    with pytest.raises(BadRequestError, match="the body is not valid JSON"):
         read(body, None)
 
 
 def test_whole_characters_beside_nan() -> None:
-    assert parse(rb'{"id": "\ud83d\ude00", "x": Infinity}') == {"id": "\U0001f600", "x": math.inf}
+    assert decode_json(rb'{"id": "\ud83d\ude00", "x": Infinity}') == {"id": "\U0001f600", "x": math.inf}
 
 
 def test_lengths_that_do_not_fit() -> None:

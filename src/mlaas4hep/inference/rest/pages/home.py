@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mlaas4hep.inference.rest.openapi import HTML, document, operation
 from mlaas4hep.inference.rest.pages.html import PAGES, docs_page, home_page
 from mlaas4hep.inference.rest.resources import Resources
-from mlaas4hep.inference.rest.tfaas.routes import json_response
+from mlaas4hep.inference.rest.responses import json_response
 from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
@@ -42,15 +42,12 @@ class _Home:
         self._base = base
 
     async def openapi(self, _: Request) -> Response:
-        """The OpenAPI document."""
         return json_response(self.document)
 
     async def docs(self, _: Request) -> Response:
-        """The OpenAPI document for people."""
         return docs_page(self.document)
 
     async def home(self, _: Request) -> Response:
-        """The models."""
         return home_page(self._server.models())
 
     async def enter(self, _: Request) -> Response:

@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
-from mlaas4hep.inference.rest.downloads import file_response, inside
+from mlaas4hep.inference.rest.downloads import inside
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, HTML, REASONS, operation
 from mlaas4hep.inference.rest.pages.html import PAGES, choose_page
 from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.rest.responses import file_response
 from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call

@@ -21,9 +21,9 @@ from mlaas4hep.bundle.picture import FORMATS, MAX_PIXELS, MODES, SCALE, pixels_o
 from mlaas4hep.errors.serving import BadRequestError, TooLargeError, UnsupportedMediaError
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.model_info import ModelInfo
+from mlaas4hep.inference.rest.forms import receive_form
 from mlaas4hep.inference.rest.openapi import FORM, TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
-from mlaas4hep.inference.rest.uploads import receive_form
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.rights import Right

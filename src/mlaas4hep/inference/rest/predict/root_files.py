@@ -18,11 +18,11 @@ from mlaas4hep.errors.serving import (
     TooManyRequestsError,
 )
 from mlaas4hep.inference.model_info import ModelInfo
-from mlaas4hep.inference.rest.downloads import file_response
+from mlaas4hep.inference.rest.forms import receive_file, receive_form, staging
 from mlaas4hep.inference.rest.openapi import BINARY, BYTES, FORM, JSON, TFAAS, operation, ref
 from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
 from mlaas4hep.inference.rest.resources import Resources
-from mlaas4hep.inference.rest.uploads import receive_file, receive_form, staging
+from mlaas4hep.inference.rest.responses import file_response
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.sandbox.process import ChildError, ask_once
@@ -77,7 +77,7 @@ class _PredictRoot:
         with staging(self._settings.repository.absolute()) as place:  # for a process that starts elsewhere
             source = place / "input.root"
             if kind == "application/json":
-                options |= await read_json(request, 1 << 20)
+                options |= await read_json(request)
                 url = allowed_url(options.get("url"), self._settings.root_urls)
                 url = await final_url(url, self._settings.root_urls)
                 return await self._answer(url, place, options, request)

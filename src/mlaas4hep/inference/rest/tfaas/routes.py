@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mlaas4hep.errors.serving import BadRequestError, ServingError
-from mlaas4hep.inference.rest.metadata import params_json, version_json
+from mlaas4hep.inference.rest.forms import receive_form
+from mlaas4hep.inference.rest.metadata import params_json
 from mlaas4hep.inference.rest.openapi import FORM, JSON, TAR, TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
-from mlaas4hep.inference.rest.uploads import Form, receive_file, receive_form, staging
-from mlaas4hep.inference.server import Server
-from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.bodies import decode_json, read_json
+from mlaas4hep.inference.rest.responses import json_response
+from mlaas4hep.inference.rest.uploads import receive_model
+from mlaas4hep.web.bodies import SMALL_BODY, read_json
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
-__all__ = ["calls", "json_response", "receive_model"]
-
-SMALL = 1 << 20
+__all__ = ["calls"]
 
 
 def calls(resources: Resources) -> Sequence[Call]:
@@ -55,24 +51,20 @@ def calls(resources: Resources) -> Sequence[Call]:
 
 
 class _TFaaS:
-    """Handlers of the calls."""
-
     def __init__(self, resources: Resources) -> None:
         self._server = resources.server
         self._settings = resources.settings
         self._state = resources.state
 
     async def upload(self, request: Request) -> Response:
-        """A form (``name``, ``params``, ``model``, ``labels``), or the body itself is a tar or tar.gz."""
         return json_response(await receive_model(request, self._server, self._settings))
 
     async def delete(self, request: Request) -> Response:
-        """Remove a model: the one in the path, or in the form's field ``model``."""
         name = request.path_params.get("model") or request.query_params.get("model")
         if not name and "content-type" not in request.headers:
             raise BadRequestError("name the model", hint="in the path, or in the form's field model")
         if not name:
-            async with receive_form(request, self._settings.repository, SMALL) as form:
+            async with receive_form(request, self._settings.repository, SMALL_BODY) as form:
                 name = form.text("model") or form.text("name")
         if not name:
             raise BadRequestError("the form has no field model")
@@ -80,7 +72,6 @@ class _TFaaS:
         return json_response({"deleted": name})
 
     async def models(self, _: Request) -> Response:
-        """The params of all models, each in its default version."""
         names = dict.fromkeys(info.name for info in self._server.models())
         found = []
         for name in names:
@@ -91,12 +82,10 @@ class _TFaaS:
         return json_response(found)
 
     async def params(self, request: Request) -> Response:
-        """The params of one model."""
         return json_response(params_json(self._server.info(request.path_params["model"])))
 
     async def set_params(self, request: Request) -> Response:
-        """Set the model of requests that name none, from a params object with ``name`` (or else ``model``)."""
-        data = await read_json(request, SMALL)
+        data = await read_json(request)
         name = data.get("name") or data.get("model")
         if not isinstance(name, str):
             raise BadRequestError("the body must hold the name of a model")
@@ -104,7 +93,6 @@ class _TFaaS:
         return json_response(params_json(self._server.info(name)))
 
     async def status(self, _: Request) -> Response:
-        """Memory in bytes, load, CPU in percent, uptime in seconds, and counters of this process."""
         import psutil
 
         requests = self._state.metrics.by_method()
@@ -137,69 +125,3 @@ class _TFaaS:
                 "models": states,
             }
         )
-
-
-async def receive_model(request: Request, server: Server, settings: Settings) -> dict[str, Any]:
-    """Take a model from a form or a plain body to the repository; the version that came of it.
-
-    Query: ``name``, ``version`` and ``filename`` for a plain body.
-    """
-    limit, query = settings.limits.upload, request.query_params
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        async with receive_form(request, settings.repository, limit) as form:
-            name = form.text("name") or query.get("name")
-            if set(form.files) == {"file"}:
-                version = form.text("version") or query.get("version")
-                info = await server.upload(form.files["file"], name=name, version=version)
-            else:
-                if "model" not in form.files:
-                    raise BadRequestError("the form has no file called model")
-                params = _params(form)
-                name = name or _text(params.get("name"))
-                if not name:
-                    raise BadRequestError("the form has no name, and neither have its params")
-                files = {role: path for role, path in form.files.items() if role in ("model", "labels")}
-                info = await server.upload_parts(name, files, params)
-        return version_json(info)
-    with staging(settings.repository) as place:
-        path = place / "body"
-        if await receive_file(request, path, limit, unpacked=False) == 0:
-            raise BadRequestError("the body is empty", hint="send a form, or a tar.gz of the model's folder")
-        with path.open("rb") as file:
-            start = file.read(264)
-        named = path.rename(place / _file_name(start, query.get("filename")))
-        info = await server.upload(named, name=query.get("name"), version=query.get("version"))
-    return version_json(info)
-
-
-def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON; what has no form in it becomes text."""
-    body = orjson.dumps(content, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    return Response(body, status, headers, media_type="application/json")
-
-
-def _params(form: Form) -> dict[str, Any]:
-    text = form.text("params")
-    if text is None or not text.strip():
-        return {}
-    try:
-        return decode_json(text.encode())
-    except BadRequestError as error:
-        raise BadRequestError(str(error).replace("the body", "params")) from None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _file_name(start: bytes, given: str | None) -> str:
-    """A name that tells what a plain body is: as the client says, else by its first bytes."""
-    if given:
-        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in given.replace("\\", "/").split("/")[-1])[-200:]
-        return plain.lstrip(".") or "model"
-    if start[:2] == b"\x1f\x8b":
-        return "model.tar.gz"
-    if start[257:262] == b"ustar":
-        return "model.tar"
-    return "model.zip" if start[:4] == b"PK\x03\x04" else "model"

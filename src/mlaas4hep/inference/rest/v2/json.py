@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.protocol import raw, values
 from mlaas4hep.inference.protocol.datatypes import Array, datatype_of, datatype_of_spec
-from mlaas4hep.web.bodies import SMALL_JSON, Buffer, check_json
+from mlaas4hep.web.bodies import Buffer, decode_json
 
-__all__ = ["Request", "Wanted", "answer", "parse", "read", "read_raw"]
+__all__ = ["Request", "Wanted", "answer", "read", "read_raw"]
 
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -42,30 +41,6 @@ class Request:
     binary: bool
 
 
-def parse(body: Buffer) -> Any:
-    """JSON, with the NaN and Infinity that Python's clients write.
-
-    Raises:
-        BadRequestError: it is not JSON.
-        TooLargeError: it holds too many values.
-    """
-    if len(body) > SMALL_JSON:
-        check_json(bytes(body))
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        text = bytes(body)
-        if b"NaN" in text or b"Infinity" in text:
-            try:
-                document = json.loads(text)
-                if b"\\ud" in text.lower():  # halves of characters, which orjson refuses too
-                    json.dumps(document, ensure_ascii=False).encode()
-                return document
-            except (ValueError, RecursionError):
-                pass
-        raise BadRequestError(f"the body is not JSON: {error}") from error
-
-
 def read(body: Buffer, header: int | None) -> Request:
     """Decode a request.
 
@@ -77,15 +52,13 @@ def read(body: Buffer, header: int | None) -> Request:
         BadRequestError: says which tensor or key is wrong.
     """
     if header is None:
-        end = len(body)
-        document = parse(body)
+        end, text = len(body), body
     else:
         end = header
         if end > len(body):
             raise BadRequestError(f"inference-header-content-length is {end}, but the body has {len(body)} bytes")
-        document = parse(memoryview(body)[:end])
-    if not isinstance(document, dict):
-        raise BadRequestError("the request must be a JSON object")
+        text = memoryview(body)[:end]
+    document = decode_json(bytes(text))
     tensors = document.get("inputs")
     if not isinstance(tensors, list) or not tensors:
         raise BadRequestError(

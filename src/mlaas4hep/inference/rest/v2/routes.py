@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,16 +11,14 @@ from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.protocol import responses
 from mlaas4hep.inference.repository.triton_config import config_text
 from mlaas4hep.inference.rest.openapi import JSON, TEXT, V2, operation, ref
-from mlaas4hep.inference.rest.resources import Resources
+from mlaas4hep.inference.rest.resources import Resources, named
+from mlaas4hep.inference.rest.responses import json_response
 from mlaas4hep.inference.server import Server
 from mlaas4hep.web.bodies import read_json
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
 __all__ = ["calls"]
-
-_UNREADY = 503
-_SMALL_BODY = 2**20
 
 
 def calls(resources: Resources) -> Sequence[Call]:
@@ -60,52 +56,44 @@ def calls(resources: Resources) -> Sequence[Call]:
 
 
 class _Calls:
-    """Everything but inference."""
-
     def __init__(self, server: Server) -> None:
         self._server = server
 
     async def server(self, _request: Request) -> Response:
-        """Name, version and extensions."""
-        return _json(responses.server_metadata())
+        return json_response(responses.server_metadata())
 
     async def model_ready(self, request: Request) -> Response:
         """200 if the model is ready, 503 if not, 404 if there is none."""
-        info = self._server.info(*_named(request))
+        info = self._server.info(*named(request))
         ready = responses.is_ready(info)
         answer = {"name": info.name, "ready": ready}
-        return _json(answer if ready else {**answer, "error": info.reason or info.state}, 200 if ready else _UNREADY)
+        return json_response(answer if ready else {**answer, "error": info.reason or info.state}, 200 if ready else 503)
 
     async def metadata(self, request: Request) -> Response:
-        """Tensors of a model."""
-        model, version = _named(request)
-        return _json(await responses.metadata(self._server, model, version))
+        model, version = named(request)
+        return json_response(await responses.metadata(self._server, model, version))
 
     async def config(self, request: Request) -> Response:
-        """Triton's configuration of a model; with ``?format=pbtxt`` as the text that its clients keep."""
-        model, version = _named(request)
+        model, version = named(request)
         config = await responses.config(self._server, model, version)
         wanted = request.query_params.get("format", "json")
         if wanted == "pbtxt":
             return Response(config_text(config), media_type="text/plain")
         if wanted != "json":
             raise BadRequestError(f"there is no format {wanted!r}", where="format", hint="json or pbtxt")
-        return _json(config)
+        return json_response(config)
 
     async def statistics(self, request: Request) -> Response:
-        """Counts and times of one version, one model, or all."""
-        model, version = _named(request)
-        return _json({"model_stats": self._server.statistics(model or None, version)})
+        model, version = named(request)
+        return json_response({"model_stats": self._server.statistics(model or None, version)})
 
     async def index(self, request: Request) -> Response:
-        """All versions of all models, or with ``{"ready": true}`` those that are ready."""
-        ready = (await read_json(request, _SMALL_BODY)).get("ready", False)
+        ready = (await read_json(request)).get("ready", False)
         if not isinstance(ready, bool):
             raise BadRequestError("ready must be true or false", where="ready")
-        return _json(responses.index(self._server, ready=ready))
+        return json_response(responses.index(self._server, ready=ready))
 
     async def load(self, request: Request) -> Response:
-        """Load a model, or the version named in the parameters."""
         model, version, others = await _managed(request)
         if others:
             raise BadRequestError(
@@ -113,28 +101,19 @@ class _Calls:
                 hint="upload a new version",
             )
         await self._server.load(model, version)
-        return _json({})
+        return json_response({})
 
     async def unload(self, request: Request) -> Response:
-        """Unload a model, or the version named in the parameters."""
         model, version, others = await _managed(request)
         if others - {"unload_dependents"}:
             raise BadRequestError(f"unknown parameters {', '.join(sorted(others))}")
         await self._server.unload(model, version)
-        return _json({})
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json")
-
-
-def _named(request: Request) -> tuple[str, str]:
-    return request.path_params.get("model", ""), request.path_params.get("version", "")
+        return json_response({})
 
 
 async def _managed(request: Request) -> tuple[str, str, set[str]]:
     """Model, version, and names of further parameters."""
-    parameters = (await read_json(request, _SMALL_BODY)).get("parameters") or {}
+    parameters = (await read_json(request)).get("parameters") or {}
     if not isinstance(parameters, dict):
         raise BadRequestError("the parameters must be an object", where="parameters")
     version = parameters.pop("version", "")

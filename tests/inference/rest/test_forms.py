@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mlaas4hep.inference.rest.uploads import receive_form, staging
+from mlaas4hep.inference.rest.forms import receive_form, staging
 from mlaas4hep.web.errors import Failures
 
 LIMIT = 4 * 2**20
