@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -14,6 +16,10 @@ _STEP = 2.0
 """Seconds after which a time of change in whole seconds tells one version from the next (RFC 9110, 8.8.2.2)."""
 
 
+_SKEW = 60.0
+"""Seconds by which the clock of a server that does not tell its time may differ from ours."""
+
+
 def prepare() -> None:
     """Have fsspec read as we do."""
     from mlaas4hep.streaming.remote.http_filesystem import register
@@ -24,13 +30,22 @@ def prepare() -> None:
 def facts(location: str) -> dict[str, Any]:
     """Return entity tag, time of change, digest and size; see `Scheme`."""
     from mlaas4hep.streaming.remote.http_client import describe
+    from mlaas4hep.streaming.remote.webdav import properties
 
     headers = describe(location)
-    found = {name: headers.get(name) for name in ("etag", "last-modified", "digest", "repr-digest")}
-    changed, now = (_seconds(headers.get(name)) for name in ("last-modified", "date"))
-    if changed is None or now is None or now - changed < _STEP:  # it may change again within the same second
-        found["last-modified"] = None
+    found = _versions(headers)
+    if not any(found.values()):
+        found = _versions(properties(location))
     return {**found, "size": headers.get("content-length")} if any(found.values()) else {}
+
+
+def _versions(headers: Mapping[str, str]) -> dict[str, str | None]:
+    found = {name: headers.get(name) for name in ("etag", "last-modified", "digest", "repr-digest")}
+    changed, date = (_seconds(headers.get(name)) for name in ("last-modified", "date"))
+    age = 0.0 if changed is None else (time.time() - _SKEW if date is None else date) - changed
+    if age < _STEP:  # it may change again within the same second
+        found["last-modified"] = None
+    return found
 
 
 def _seconds(date: str | None) -> float | None:

@@ -59,7 +59,7 @@ def describe(url: str, timeout: float = TIMEOUT) -> dict[str, str]:
     Raises:
         OSError: there is no such file, or it is out of reach.
     """
-    with request("GET", url, {"range": "bytes=0-0"}, timeout=timeout, also=(416,)) as answer:
+    with request("GET", url, {"Range": "bytes=0-0"}, timeout=timeout, also=(416,)) as answer:
         found = {name.lower(): value for name, value in answer.headers.items()}
         total = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
         partial = answer.status_code in {206, 416}
@@ -78,7 +78,7 @@ def read(url: str, start: int, stop: int, timeout: float = TIMEOUT) -> bytes:
     """
     if stop <= start:
         return b""
-    with request("GET", url, {"range": f"bytes={start}-{stop - 1}"}, timeout=timeout, also=(416,)) as answer:
+    with request("GET", url, {"Range": f"bytes={start}-{stop - 1}"}, timeout=timeout, also=(416,)) as answer:
         if answer.status_code == 416:  # behind the end
             return b""
         if answer.status_code != 206:
@@ -106,7 +106,7 @@ def request(
     Args:
         method: of HTTP or WebDAV.
         url: ``http``, ``https``, ``dav`` or ``davs``.
-        headers: besides those with credentials.
+        headers: besides those with credentials; in capitals as XRootD 5.5 wants them.
         timeout: seconds for each step.
         also: statuses above 399 that are no error.
 
@@ -117,7 +117,7 @@ def request(
     for _ in range(_REDIRECTS):
         for check in _checks:
             check(at)
-        sent = {"accept-encoding": "identity", **(headers or {}), **(_credentials(at) if _same(at, first) else {})}
+        sent = {"Accept-Encoding": "identity", **(headers or {}), **(_credentials(at) if _same(at, first) else {})}
         with _answered(method, at, sent, timeout) as answer:
             status = answer.status_code
             target = answer.headers.get("location") if status in {301, 302, 303, 307, 308} else None
@@ -153,7 +153,7 @@ def _credentials(url: str) -> dict[str, str]:
     if parts.scheme != "https" or parts.username is not None or "authz=" in parts.query.lower():
         return {}
     token = bearer.find_token()
-    return {"authorization": f"Bearer {token}"} if token and re.fullmatch(r"[\x21-\x7e]+", token) else {}
+    return {"Authorization": f"Bearer {token}"} if token and re.fullmatch(r"[\x21-\x7e]+", token) else {}
 
 
 def _same(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from mlaas4hep.streaming.remote.http_client import HTTPStatusError, plain_url, request
 
-__all__ = ["listing"]
+__all__ = ["listing", "properties"]
 
 _BODY_LIMIT: Final = 1 << 26
 _DAV: Final = "{DAV:}"
@@ -26,13 +26,30 @@ def listing(url: str) -> list[dict[str, Any]]:
         OSError: there is no such folder, or the server does not say what is in it.
     """
     folder = url.rstrip("/") + "/"
-    with request("PROPFIND", folder, {"depth": "1"}, also=_NO_DAV) as answer:
+    with request("PROPFIND", folder, {"Depth": "1"}, also=_NO_DAV) as answer:
         if answer.status_code == 207:
             return list(_entries(folder, _body(folder, answer)))
     with request("GET", folder) as answer:
         if "html" not in answer.headers.get("content-type", ""):
             raise HTTPStatusError(folder, answer.status_code, ", but does not list its folders")
         return list(_links(folder, _body(folder, answer).decode(answer.encoding or "utf-8", "replace")))
+
+
+def properties(url: str) -> dict[str, str]:
+    """Return what a server with WebDAV says of a file besides its size: ``etag``, ``last-modified``, ``date`` (of now).
+
+    Empty if it knows no WebDAV.
+
+    Raises:
+        OSError: there is no such file, or it is out of reach.
+    """
+    with request("PROPFIND", url, {"Depth": "0"}, also=_NO_DAV) as answer:
+        if answer.status_code != 207:
+            return {}
+        root = _parsed(_body(url, answer))
+        found = {"etag": root.iter(f"{_DAV}getetag"), "last-modified": root.iter(f"{_DAV}getlastmodified")}
+        texts = {name: next((entry.text for entry in entries if entry.text), "") for name, entries in found.items()}
+        return {**{name: text for name, text in texts.items() if text}, "date": answer.headers.get("date", "")}
 
 
 def _body(folder: str, answer: Any) -> bytes:
@@ -46,13 +63,7 @@ def _body(folder: str, answer: Any) -> bytes:
 
 
 def _entries(folder: str, body: bytes) -> Iterator[dict[str, Any]]:
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise OSError("the list of files that the server sent is not plain XML")
-    try:
-        root = ET.fromstring(body)
-    except ET.ParseError as error:
-        raise OSError(f"the list of files that the server sent is not XML: {error}") from error
-    for entry in root.iter(f"{_DAV}response"):
+    for entry in _parsed(body).iter(f"{_DAV}response"):
         name = _child(folder, entry.findtext(f"{_DAV}href", ""))
         if name is None:
             continue
@@ -60,6 +71,15 @@ def _entries(folder: str, body: bytes) -> Iterator[dict[str, Any]]:
         is_folder = next(entry.iter(f"{_DAV}collection"), None) is not None
         known = int(size) if size and size.isdecimal() and not is_folder else None
         yield {"name": name, "type": "directory" if is_folder else "file", "size": known}
+
+
+def _parsed(body: bytes) -> ET.Element:
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:  # which may grow without end
+        raise OSError("the answer of the server is not plain XML")
+    try:
+        return ET.fromstring(body)
+    except ET.ParseError as error:
+        raise OSError(f"the answer of the server is not XML: {error}") from error
 
 
 def _links(folder: str, page: str) -> Iterator[dict[str, Any]]:
