@@ -42,7 +42,7 @@ def load(source: Source) -> Native:
     chain = isinstance(model, keras.Sequential)  # one that was read knows no ``input`` and ``output``
     given, made = (model.inputs[0], model.outputs[0]) if chain else (model.input, model.output)
     keys = sorted(made) if isinstance(made, dict) else []
-    outputs = _specs(model.outputs, keys or [_maker(tensor) for tensor in model.outputs])
+    outputs = _specs(model.outputs, keys or ([model.layers[-1].name] if chain else model.output_names))
 
     def call(tensors: Sequence[Any]) -> list[Any]:
         structured = keras.tree.pack_sequence_as(given, list(tensors))
@@ -118,11 +118,6 @@ def _linked(path: Path, suffix: str) -> Path:
     link = Path(tempfile.mkdtemp()) / f"model{suffix}"
     link.symlink_to(path)
     return link
-
-
-def _maker(tensor: Any) -> str:
-    """Name of the layer that gives an output."""
-    return str(getattr(getattr(tensor, "_keras_history", None), "operation", tensor).name)
 
 
 def _specs(tensors: Sequence[Any], names: list[str]) -> tuple[TensorSpec, ...]:

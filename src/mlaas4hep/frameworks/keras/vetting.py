@@ -106,10 +106,10 @@ def strange_classes(node: object, keras: Any) -> Iterator[str]:
 
 
 def _is_operation(name: str) -> bool:
-    """True for a class of ``keras.ops``: an .h5 file has their names, but Keras finds only layers by these."""
-    operations = importlib.import_module("keras.src.ops")
-    modules = (getattr(operations, place, None) for place in ("numpy", "core", "math", "nn", "linalg", "image"))
-    return bool(NAME.fullmatch(name)) and any(isinstance(getattr(module, name, None), type) for module in modules)
+    """Return true for a class of ``keras.ops``: an .h5 file has their names, but Keras finds only layers by these."""
+    import keras
+
+    return any(kind.__name__ == name for kind in keras.Operation.__subclasses__() if OWN.match(kind.__module__))
 
 
 def _is_own(name: str, node: dict[str, Any], keras: Any) -> bool:

@@ -25,7 +25,6 @@ def load(source: Source) -> Native:
     """
     vet(source.path)
     import torch
-    from torch.utils import _pytree as pytree  # the structure of arguments that torch.export keeps is of its kind
 
     torch.set_num_threads(source.threads)
     program = torch.export.load(str(source.path))
@@ -38,7 +37,7 @@ def load(source: Source) -> Native:
     def call(given: list[Any]) -> Any:
         tensors = iter(given)
         flat_arguments = [slot.constant if slot.tensor is None else next(tensors) for slot in slots]
-        arguments, named = pytree.tree_unflatten(flat_arguments, program.call_spec.in_spec)
+        arguments, named = program.call_spec.in_spec.unflatten(flat_arguments)
         return module(*arguments, **named)
 
     shapes = {slot.name: _shape(slot.tensor, program.range_constraints) for slot in slots if slot.tensor is not None}
