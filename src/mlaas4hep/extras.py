@@ -30,6 +30,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "hdf5": ("h5py",),
     "xrootd": ("XRootD", "fsspec_xrootd"),
+    "s3": ("s3fs",),
+    "webhdfs": ("requests",),
     "simulate": ("fastjet", "pythia8mc", "vector"),
 }
 """Names under which the libraries of each extra are imported, those that only one extra has before the others."""

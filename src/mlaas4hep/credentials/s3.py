@@ -9,9 +9,12 @@ from pathlib import Path
 
 from mlaas4hep.credentials.found import Credential
 
-__all__ = ["KIND", "find"]
+__all__ = ["FILES", "KIND", "find"]
 
 KIND = "S3 keys"
+FILES = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
+"""Variables that name a file of profiles, and the file without them."""
+
 _RENEW = "renew them where you got them"
 
 
@@ -24,11 +27,8 @@ def find() -> Credential | None:
         expires = _seconds(os.environ.get("AWS_CREDENTIAL_EXPIRATION"))
         return Credential(KIND, "AWS_ACCESS_KEY_ID", expires, _RENEW, about, problem)
     profile = os.environ.get("AWS_PROFILE", "default")
-    files = [
-        (Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")), profile),
-        (Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")), _section(profile)),
-    ]
-    for path, section in files:
+    paths = [Path(os.environ.get(name, usual)) for name, usual in FILES]
+    for path, section in zip(paths, (profile, _section(profile)), strict=True):
         if _has(path, section):
             return Credential(KIND, f"{path} (profile {profile})", renew=_RENEW, about=about)
     if "AWS_PROFILE" in os.environ:

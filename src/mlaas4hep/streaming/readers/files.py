@@ -84,6 +84,10 @@ def open_raw(path: str) -> IO[bytes]:
         ) from error
     except Exception as error:
         raise read_error(path, error) from error
+    if getattr(file, "size", None) == 0:
+        kind = file.details.get("type")  # type: ignore[attr-defined]
+        file.close()
+        raise FolderError(where=path) if kind == "directory" else CorruptFileError("is empty (0 bytes)", where=path)
     return file
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.credentials import bearer, x509
+from mlaas4hep.credentials import bearer, kerberos, x509
+from mlaas4hep.credentials import s3 as s3_keys
 from mlaas4hep.credentials.check import refuse_expired
-from mlaas4hep.streaming.remote import http, xrootd
+from mlaas4hep.streaming.remote import hadoop, http, s3, xrootd
 
 __all__ = ["SCHEMES", "Scheme", "scheme_of"]
 
@@ -66,10 +67,18 @@ def _prepare_https() -> None:
     refuse_expired(_HTTPS_CREDENTIALS)
 
 
+def _prepare_s3() -> None:
+    s3.prepare()
+    refuse_expired([s3_keys.KIND])
+
+
 SCHEMES = (
     Scheme(xrootd.NAMES, xrootd.facts, prepare=_prepare_xrootd, credentials=_XROOTD_CREDENTIALS),
     Scheme(http.NAMES, http.facts, prepare=http.prepare, root_source=_WEB_SOURCE),
     Scheme(http.SECURE, http.facts, prepare=_prepare_https, credentials=_HTTPS_CREDENTIALS, root_source=_WEB_SOURCE),
+    Scheme(s3.NAMES, s3.facts, prepare=_prepare_s3, credentials=(s3_keys.KIND,)),
+    Scheme(hadoop.WEB, hadoop.facts, prepare=hadoop.prepare_web, credentials=(kerberos.KIND,)),
+    Scheme(hadoop.NATIVE, hadoop.facts, prepare=hadoop.prepare_native, credentials=(kerberos.KIND,)),
 )
 _OTHER = Scheme((), _filesystem_facts)
 
