@@ -110,7 +110,7 @@ def test_prediction_server_and_onnx_agree(
         physics.columns({key: values[some] for key, values in events.items()}),
         physics.columns(lists),
         physics.records(rows),
-        np.concatenate([physics.row(row) for row in rows]),
+        np.concatenate([physics.records([row]) for row in rows]),
         np.concatenate([physics.keys_values(list(row), list(row.values())) for row in rows]),
     ):
         np.testing.assert_array_equal(found, raw[some])

@@ -100,7 +100,7 @@ def every_form(physics: Physics, rows: list[dict[str, Any]]) -> list[NDArray[np.
     """The same events in every form there is."""
     columns = {name: [row[name] for row in rows] for name in physics.branches}
     turned = [dict(reversed(row.items())) for row in rows]
-    singles = [physics.row(row) for row in rows]
+    singles = [physics.records([row]) for row in rows]
     pairs = [physics.keys_values(list(row), list(row.values())) for row in turned]
     return [
         physics.records(rows),
@@ -162,7 +162,7 @@ GOOD: dict[str, Any] = {"met": 1.5, "charge": 1, "Jet_pt": [1.0, 2.0], "Jet_eta"
 
 def test_what_only_cuts_need_may_be_given(computed: Physics) -> None:
     row = {**GOOD, "extra": 1}
-    assert_same_bits(computed.row({**row, "only_cuts": 3, "run": 1, "event": 2}), computed.row(row))
+    assert_same_bits(computed.records([{**row, "only_cuts": 3, "run": 1, "event": 2}]), computed.records([row]))
 
 
 def test_feature_columns_as_keys(plain: Physics) -> None:
@@ -178,11 +178,11 @@ def test_feature_columns_as_keys(plain: Physics) -> None:
 
 def test_missing_and_unknown_keys_are_named(plain: Physics) -> None:
     with pytest.raises(BadRequestError, match=r"^keys are missing: Jet_pt; keys are unknown: jet_pt; did you mean"):
-        plain.row({"met": 1, "charge": 1, "jet_pt": [], "Jet_eta": []})
+        plain.records([{"met": 1, "charge": 1, "jet_pt": [], "Jet_eta": []}])
     with pytest.raises(BadRequestError, match=r"^event 1: keys are missing: met, Jet_eta$"):
         plain.records([GOOD, {"charge": 1, "Jet_pt": []}])
     with pytest.raises(BadRequestError, match=r"^keys are unknown: k0, k1, .*, k19 \(and 5 more\)$"):
-        plain.row({**GOOD, **{f"k{i}": 1 for i in range(25)}})
+        plain.records([{**GOOD, **{f"k{i}": 1 for i in range(25)}}])
     with pytest.raises(BadRequestError, match=r"^keys are missing: met"):
         plain.columns({})
 
@@ -206,9 +206,9 @@ def test_missing_and_unknown_keys_are_named(plain: Physics) -> None:
 )
 def test_values_that_do_not_fit(plain: Physics, computed: Physics, change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequestError, match=f"^{message}"):
-        plain.row(GOOD | change)
+        plain.records([GOOD | change])
     with pytest.raises(BadRequestError, match=f"^{message}"):
-        computed.row(GOOD | {"extra": 1} | change)
+        computed.records([GOOD | {"extra": 1} | change])
     many = message.replace("event 0", "event 1")
     with pytest.raises(BadRequestError, match=f"^{many}"):
         plain.records([GOOD, GOOD | change])
@@ -217,9 +217,9 @@ def test_values_that_do_not_fit(plain: Physics, computed: Physics, change: dict[
 
 
 def test_what_is_missing(plain: Physics) -> None:
-    row = plain.row({"met": None, "charge": math.nan, "Jet_pt": None, "Jet_eta": [None, 2.0, 3.0]})
+    row = plain.records([{"met": None, "charge": math.nan, "Jet_pt": None, "Jet_eta": [None, 2.0, 3.0]}])
     np.testing.assert_array_equal(row, np.array([[np.nan] * 6 + [2.0]], np.float32))
-    row = plain.row({"met": math.inf, "charge": True, "Jet_pt": [-math.inf], "Jet_eta": []})
+    row = plain.records([{"met": math.inf, "charge": True, "Jet_pt": [-math.inf], "Jet_eta": []}])
     np.testing.assert_array_equal(row, np.array([[np.inf, 1, -np.inf] + [np.nan] * 4], np.float32))
 
 
@@ -227,7 +227,7 @@ def test_lists_that_an_expression_cannot_combine(computed: Physics) -> None:
     row = {**GOOD, "extra": 1, "Jet_eta": [1.0]}
     message = "event 0: Jet_pt has 2 values and .* has 1, but .* needs the same"
     with pytest.raises(BadRequestError, match=message):
-        computed.row(row)
+        computed.records([row])
     with pytest.raises(BadRequestError, match=message.replace("event 0", "event 1")):
         computed.records([{**GOOD, "extra": 1}, row])
 
@@ -283,7 +283,7 @@ def test_no_events(plain: Physics) -> None:
 def test_integers_are_rounded_once(wide: Physics, number: int) -> None:
     exact = np.array([number if abs(number) < 2**63 else float(number)])
     expected = exact.astype(np.float32)[0]
-    assert wide.row({"id": number})[0, 0] == expected
+    assert wide.records([{"id": number}])[0, 0] == expected
     assert wide.records([{"id": number}] * 20)[7, 0] == expected
 
 
@@ -297,4 +297,4 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Physics:
 def test_one_branch_alone(tmp_path: Path) -> None:
     physics = Physics(load_bundle(make_bundle(tmp_path / "one", flat=(), jagged={"Jet_pt": 2})))
     physics.warm_up()
-    np.testing.assert_array_equal(physics.row({"Jet_pt": [1, 2, 3]}), np.array([[1, 2]], np.float32))
+    np.testing.assert_array_equal(physics.records([{"Jet_pt": [1, 2, 3]}]), np.array([[1, 2]], np.float32))

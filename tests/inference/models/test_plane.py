@@ -108,9 +108,9 @@ def test_plain_models(root: Path) -> None:
         ("twice", ["a", "b"], [1, 2, 3], "2 keys and 3 values are given"),
         ("twice", ["a", "a"], [1, 2], "keys are given more than once"),
         ("twice", ["a"], [1], "1 values are given, the model takes 2"),
-        ("twice", ["a", "b"], [1, "2"], "event 0, value 1: '2' where a number is expected"),
-        ("twice", ["a", "b"], [1, [2]], "event 0, value 1: a list where one number is expected"),
-        ("twice", ["a", "b"], [1, 1e39], r"event 0, value 1: 1e\+39 is not within float32"),
+        ("twice", ["a", "b"], [1, "2"], "value 1: '2' where a number is expected"),
+        ("twice", ["a", "b"], [1, [2]], "value 1: a list where one number is expected"),
+        ("twice", ["a", "b"], [1, 1e39], r"value 1: 1e\+39 is not within float32"),
         ("text", ["a", "b"], [1, 2], "this model gives no scores"),
     ],
 )

@@ -74,9 +74,9 @@ def test_several_inputs_of_one_number(live: Live) -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        (["eta", "pt", "charge"], "keys are missing: mass; the model has no 'charge'"),
+        (["eta", "pt", "charge"], "keys are missing: mass; keys are unknown: charge"),
         (["eta", "pt"], "keys are missing: mass"),
-        ([*NAMES, "charge"], "the model has no 'charge'"),
+        ([*NAMES, "charge"], "keys are unknown: charge"),
         (["pt", "pt", "mass"], "keys are given more than once"),
     ],
 )

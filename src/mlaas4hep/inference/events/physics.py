@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +12,13 @@ from mlaas4hep.bundle import Bundle
 from mlaas4hep.errors import ExpressionError
 from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.features.columns import Column
-from mlaas4hep.features.expression import LengthMismatchError, suggestion
+from mlaas4hep.features.expression import LengthMismatchError
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.inference.events.keys import check_keys, events_in, paired
 from mlaas4hep.inference.events.packing import SLOW, Packer, getter
-from mlaas4hep.inference.events.values import flat_column, jagged_column, listed, shown, typed
+from mlaas4hep.inference.events.values import flat_column, jagged_column, shown, typed
 from mlaas4hep.inference.events.variables import Variables
 
 __all__ = ["Physics"]
@@ -73,38 +73,17 @@ class Physics:
         """Do everything once, so that no request waits for compiled code."""
         empty: dict[str, Any] = {name: [[]] if kind == "jagged" else [None] for name, kind in self.branches.items()}
         self.columns(empty)
-        self.row({name: values[0] for name, values in empty.items()})
-
-    def row(self, event: Mapping[str, Any]) -> Rows:
-        """One event, its values by branch name; float32 [1, D].
-
-        Raises:
-            BadRequestError: missing and unknown keys, or a value that does not fit its branch.
-        """
-        if len(event) == self._count:
-            try:
-                return self._short(event)
-            except UNUSUAL:
-                pass
-        return self.records([event])
+        self.records([{name: values[0] for name, values in empty.items()}])
 
     def keys_values(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
-        """One event as keys and values, in any order; float32 [1, D].
+        """Return one event, given as keys and values in any order, as a row, float32 [1, D].
 
         The keys are names of branches, or of all feature columns (``Jet_pt[0]``, ...).
 
         Raises:
-            BadRequestError: as `row`, or keys that do not fit the values.
+            BadRequestError: as `records`, or keys that do not fit the values.
         """
-        if len(keys) != len(values):
-            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
-        try:
-            event = dict(zip(keys, values, strict=True))
-        except TypeError:
-            raise BadRequestError("a key is not a string") from None
-        if len(event) != len(keys):
-            twice = [key for key, number in Counter(keys).items() if number > 1]
-            raise BadRequestError(f"keys are given more than once: {listed(twice)}")
+        event = paired(keys, values)
         if len(event) == self._count:
             try:
                 return self._short(event)
@@ -113,15 +92,16 @@ class Physics:
         return self._by_columns(event) if self._names_columns(event) else self.records([event])
 
     def records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
-        """Several events, a mapping each; float32 [N, D].
+        """Return events, a mapping by branch name each, as rows, float32 [N, D].
 
         Raises:
-            BadRequestError: as `row`, with the index of the event.
+            BadRequestError: missing and unknown keys, or a value that does not fit its branch; names the event.
         """
-        if 1 < len(events) <= FEW:
+        if 0 < len(events) <= FEW:
             try:
                 if all(len(event) == self._count for event in events):
-                    return np.concatenate([self._short(event) for event in events])
+                    rows = [self._short(event) for event in events]
+                    return rows[0] if len(rows) == 1 else np.concatenate(rows)
             except UNUSUAL:
                 pass
         try:
@@ -133,23 +113,17 @@ class Physics:
             if not isinstance(event, Mapping):
                 raise BadRequestError(f"{shown(event)} where an object with a value for each branch is expected",
                                       where=f"event {index}")  # fmt: skip
-            self._check_keys(event, f"event {index}" if len(events) > 1 else None)
+            check_keys(event, self.branches, f"event {index}" if len(events) > 1 else None, optional=self.optional)
         return self._matrix(zip(*map(self._get, events), strict=True), len(events))
 
     def columns(self, events: Mapping[str, Any]) -> Rows:
-        """Several events, a column for each branch: lists, or arrays as `flat_column` and `jagged_column` take; [N, D].
+        """Return events, a list or array for each branch (see `flat_column`, `jagged_column`), as rows, float32 [N, D].
 
         Raises:
-            BadRequestError: as `row`; columns of different lengths.
+            BadRequestError: as `records`; columns of different lengths.
         """
-        self._check_keys(events, None)
-        sizes = {name: _length(name, events[name]) for name in self.branches}
-        size = next(iter(sizes.values()), 0)
-        other = next((name for name, found in sizes.items() if found != size), None)
-        if other is not None:
-            first = next(iter(sizes))
-            raise BadRequestError(f"{first} has {size} events and {other} has {sizes[other]}")
-        return self._matrix((events[name] for name in self.branches), size)
+        check_keys(events, self.branches, optional=self.optional)
+        return self._matrix((events[name] for name in self.branches), events_in(events, self.branches))
 
     def _short(self, event: Mapping[str, Any]) -> Rows:
         if self._from_origin:
@@ -183,9 +157,7 @@ class Physics:
                 return self._column_packer.row(event)
         except SLOW:
             pass
-        _complain(
-            [name for name in self._columns if name not in event], [k for k in event if k not in self._columns], None
-        )
+        check_keys(event, self._columns)
         values = {
             branch.name: flat_column(branch.name, "int64" if branch.origin else "float64", [event[branch.name]])
             for branch in self._of_columns
@@ -196,11 +168,6 @@ class Physics:
         known = set(self._columns) - self.branches.keys() - self.optional
         return not known.isdisjoint(event) and not self.branches.keys() <= event.keys()
 
-    def _check_keys(self, event: Mapping[str, Any], where: str | None) -> None:
-        missing = [name for name in self.branches if name not in event]
-        unknown = [key for key in event if key not in self.branches and key not in self.optional]
-        _complain(missing, unknown, where)
-
 
 def _columns_by_branch(layout: Layout) -> Iterator[tuple[FeatureBranch, tuple[str, ...]]]:
     """Each branch with the names of its columns."""
@@ -208,22 +175,3 @@ def _columns_by_branch(layout: Layout) -> Iterator[tuple[FeatureBranch, tuple[st
     for branch in layout.branches:
         yield branch, layout.columns[start : start + branch.length]
         start += branch.length
-
-
-def _complain(missing: list[str], unknown: list[Any], where: str | None) -> None:
-    if not missing and not unknown:
-        return
-    parts = []
-    if missing:
-        parts.append(f"keys are missing: {listed(missing)}")
-    if unknown:
-        parts.append(f"keys are unknown: {listed(unknown)}")
-    hint = suggestion(str(unknown[0]), missing) if missing and unknown else None
-    raise BadRequestError("; ".join(parts), where=where, hint=hint)
-
-
-def _length(name: str, column: Any) -> int:
-    try:
-        return len(column)
-    except TypeError:
-        raise BadRequestError(f"{shown(column)} where a list with one entry an event is expected", where=name) from None

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.frameworks.tensors import Tensors, row_names
 from mlaas4hep.inference.answers import Inferred, Scored
+from mlaas4hep.inference.events.named import NamedColumns
 from mlaas4hep.inference.events.physics import Physics
 from mlaas4hep.inference.events.tensors import RowForm, check_outputs, check_tensors
-from mlaas4hep.inference.events.values import listed, numbers
 from mlaas4hep.inference.execution.execution import Execution
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.model_info import Facts
@@ -59,24 +57,16 @@ class Served:
         self._feature_input = facts.inputs[0].name if facts.inputs else ""
         self._outputs = [form.output] if form.output is not None and len(facts.outputs) > 1 else None
         self._classes = facts.classes
-        self._columns = row_names(facts.inputs)
+        self._rows: Physics | NamedColumns = physics or NamedColumns(row_names(facts.inputs))
 
     def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored | Awaitable[Scored]:
         """Scores of records, or of columns."""
-        physics = self.physics
-        if physics is None:
-            if isinstance(events, Mapping):
-                return self._scored(self._plain_columns, events)
-            return self._scored(self._plain_records, events)
-        if isinstance(events, Mapping):
-            return self._scored(physics.columns, events)
-        if len(events) == 1:
-            return self._scored(physics.row, events[0])
-        return self._scored(physics.records, events)
+        rows = self._rows
+        return self._scored(rows.columns if isinstance(events, Mapping) else rows.records, events)
 
     def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored | Awaitable[Scored]:
         """Scores of one event as keys and values."""
-        return self._scored(self._plain_row if self.physics is None else self.physics.keys_values, keys, values)
+        return self._scored(self._rows.keys_values, keys, values)
 
     def matrix(self, rows: Rows) -> Scored | Awaitable[Scored]:
         """Scores of raw feature rows."""
@@ -175,62 +165,3 @@ class Served:
         self.execution.check_answer(found)
         self._statistics.succeeded(rows, Clock() - started, ready - started, queued, infer)
         return found
-
-    def _plain_row(self, keys: Sequence[str], values: Sequence[Any]) -> Rows:
-        """In the order of the model's names; by position if it has none, or no keys are given."""
-        if keys and len(keys) != len(values):
-            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
-        given = dict(zip(keys, values, strict=False))
-        if len(given) != len(keys):
-            raise BadRequestError("keys are given more than once")
-        names = self._columns
-        if keys and names and names != tuple(keys):
-            self._check_keys(given.keys())
-            return self._numbers([[given[name] for name in names]])
-        return self._numbers([values])
-
-    def _check_keys(self, keys: Set[str]) -> None:
-        """See that the keys are the model's names."""
-        names = self._columns
-        missing = [name for name in names if name not in keys]
-        unknown = sorted(keys - set(names))
-        if missing or unknown:
-            parts = [f"keys are missing: {listed(missing)}"] if missing else []
-            parts += [f"the model has no {listed(ascii(name[:64]) for name in unknown)}"] if unknown else []
-            raise BadRequestError("; ".join(parts), hint=f"the keys must be {listed(names)}")
-
-    def _plain_records(self, events: Sequence[Mapping[str, Any]]) -> Rows:
-        names = self._names()
-        for index, event in enumerate(events):
-            if getattr(event, "keys", set)() != set(names):
-                raise BadRequestError(f"the keys must be {listed(names)}", where=f"event {index}")
-        return self._numbers([[event[name] for name in names] for event in events])
-
-    def _plain_columns(self, events: Mapping[str, Any]) -> Rows:
-        names = self._names()
-        if events.keys() != set(names):
-            raise BadRequestError(f"the keys must be {listed(names)}")
-        columns = [list(events[name]) for name in names]
-        if len({len(column) for column in columns}) > 1:
-            raise BadRequestError("the columns have different lengths")
-        return self._numbers(list(zip(*columns, strict=True)))
-
-    def _names(self) -> tuple[str, ...]:
-        """Names of the values of a row, where the model has any."""
-        if not self._columns:
-            raise BadRequestError("this model knows no names of branches", hint="give its values by position")
-        return self._columns
-
-    def _numbers(self, rows: Sequence[Sequence[Any]]) -> Rows:
-        width = len(rows[0]) if rows else 0
-        if len(rows) == 1:
-            try:
-                return np.frombuffer(struct.pack(f"={width}f", *rows[0]), np.float32).reshape(1, width)
-            except (struct.error, OverflowError, TypeError):
-                pass  # the long way explains what is wrong
-        for row in rows:
-            if len(row) != width:
-                raise BadRequestError(f"rows of {width} and of {len(row)} values are given")
-        given = [value for row in rows for value in row]
-        values = numbers("values", "float64", given, lambda index: f"event {index // width}, value {index % width}")
-        return values.astype(np.float32).reshape(len(rows), width)
