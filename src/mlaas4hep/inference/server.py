@@ -7,12 +7,12 @@ from functools import partial
 
 from mlaas4hep.inference.conversion import convert_upload
 from mlaas4hep.inference.execution import open_runtime as open_model
-from mlaas4hep.inference.models.incoming import Convert, Incoming
+from mlaas4hep.inference.models.importing import Convert, Importer
 from mlaas4hep.inference.models.loading import OpenRuntime
-from mlaas4hep.inference.models.looking import Looking
 from mlaas4hep.inference.models.management import Management
-from mlaas4hep.inference.models.memory import Memory
 from mlaas4hep.inference.models.plane import DataPlane
+from mlaas4hep.inference.models.polling import Polling
+from mlaas4hep.inference.models.pool import Pool
 from mlaas4hep.inference.repository.store import Store
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.telemetry.metrics import Metrics
@@ -49,10 +49,10 @@ class Server(DataPlane, Management):
         converts = convert or partial(convert_upload, unsandboxed=settings.security.unsandboxed_conversion)
         self.settings = settings
         store = Store(settings.repository, models=settings.limits.models)
-        memory = Memory(settings, open_runtime)
-        looking = Looking(store, memory, settings.poll)
-        DataPlane.__init__(self, settings, memory, looking, metrics or Metrics())
-        Management.__init__(self, settings, store, memory, looking, Incoming(settings, converts, open_runtime))
+        pool = Pool(settings, open_runtime)
+        polling = Polling(store, pool, settings.poll)
+        DataPlane.__init__(self, settings, pool, polling, metrics or Metrics())
+        Management.__init__(self, settings, store, pool, polling, Importer(settings, converts, open_runtime))
 
     async def start(self) -> None:
         """Look at the repository and begin to load models; requests for them wait until they are ready.
@@ -60,22 +60,22 @@ class Server(DataPlane, Management):
         Raises:
             ServingError: the repository cannot be used.
         """
-        await self._looking.begin()
+        await self._polling.start()
 
     async def loaded(self) -> None:
         """Wait until no load is under way."""
-        await self._memory.settled()
+        await self._pool.settled()
 
     async def look(self) -> None:
         """Look at the repository now, not only at the next poll."""
-        await self._looking.at_everything()
+        await self._polling.poll_all()
 
     async def stop(self) -> None:
         """Wait for requests in flight, `settings.drain` seconds at most, then let go of all models.
 
         Requests are answered until then, so the caller stops listening before.
         """
-        await self._looking.end()
-        if not await self._memory.quiet(self.settings.drain):
+        await self._polling.stop()
+        if not await self._pool.quiet(self.settings.drain):
             LOG.warning("requests were still in flight after %g s", self.settings.drain)
-        await self._memory.close()
+        await self._pool.close()

@@ -47,7 +47,7 @@ async def disturb(server: Server, root: Path, actions: list[str]) -> None:
             await server.look()
             await server.look()
         elif action == "reload":
-            await server._looking.at("m")
+            await server._polling.poll("m")
             save(scaler(FACTORS["2"]), root / ".new")
             (root / ".new").rename(folder / "2" / "model.onnx")
             await server.look()
@@ -64,7 +64,7 @@ async def disturb(server: Server, root: Path, actions: list[str]) -> None:
             await server.configure("m", {"batching": None})
         elif action == "label":
             await server.label("m", "stable", "2")
-        elif action == "unlabel" and "stable" in server._memory.models["m"].settings.labels:
+        elif action == "unlabel" and "stable" in server._pool.models["m"].settings.labels:
             await server.label("m", "stable", None)
         await asyncio.sleep(0)
 
@@ -101,7 +101,7 @@ def test_every_caller_gets_its_rows(
                 await server.configure("m", {"batching": {"max_size": size, "max_delay_ms": delay}})
             await server.configure("m", {"canary": canary})
             if threads:
-                for slot in server._memory.models["m"].slots.values():
+                for slot in server._pool.models["m"].slots.values():
                     if slot.served is not None:
                         slot.served.execution.pace = Pace("", 0, fixed=True)
             rng = random.Random(seed)
@@ -122,8 +122,8 @@ def test_every_caller_gets_its_rows(
             await asyncio.gather(*(caller(i, *entry) for i, entry in enumerate(callers)))
             await disturbed
             await server.loaded()
-            assert await server._memory.quiet(10)
-            for slot in server._memory.models["m"].slots.values():
+            assert await server._pool.quiet(10)
+            for slot in server._pool.models["m"].slots.values():
                 if slot.served is not None and slot.served.execution.batcher is not None:
                     await slot.served.execution.batcher.drain()  # what cancelled callers left
             assert all(gauge["in_flight"] == gauge["waiting"] == 0 for gauge in server.gauges())

@@ -18,7 +18,7 @@ from mlaas4hep.inference.events.tensors import RowForm
 from mlaas4hep.inference.execution.execution import Execution, blank
 from mlaas4hep.inference.execution.pace import SHORT, Pace
 from mlaas4hep.inference.execution.statistics import VersionStatistics
-from mlaas4hep.inference.models.served import Served
+from mlaas4hep.inference.models.loaded import LoadedVersion
 from mlaas4hep.inference.repository.facts import with_runtime
 from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.settings import Limits, Settings
@@ -42,7 +42,7 @@ class OpenRuntime(Protocol):
 
 def load_version(
     entry: VersionEntry, settings: Settings, statistics: VersionStatistics, open_runtime: OpenRuntime
-) -> Served:
+) -> LoadedVersion:
     """Open a version that was verified, and run it once before anybody else does.
 
     Raises:
@@ -58,7 +58,7 @@ def load_version(
         pace = Pace(f"{entry.name} version {entry.version}", rows or 0, fixed=rows is None)
         form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
         execution = Execution(runtime, limits, pace, statistics)
-        return Served(entry, with_runtime(entry.facts, runtime, limits), execution, physics, form, statistics)
+        return LoadedVersion(entry, with_runtime(entry.facts, runtime, limits), execution, physics, form, statistics)
     except BaseException:
         runtime.close()
         raise

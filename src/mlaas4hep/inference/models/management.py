@@ -17,10 +17,10 @@ from mlaas4hep.errors.serving import (
     TooLargeError,
 )
 from mlaas4hep.inference.model_info import ModelInfo
-from mlaas4hep.inference.models.incoming import Incoming
-from mlaas4hep.inference.models.looking import Looking
-from mlaas4hep.inference.models.memory import Memory
-from mlaas4hep.inference.models.slots import Model
+from mlaas4hep.inference.models.importing import Importer
+from mlaas4hep.inference.models.polling import Polling
+from mlaas4hep.inference.models.pool import Pool
+from mlaas4hep.inference.models.versions import Model
 from mlaas4hep.inference.repository.model_json import ModelSettings
 from mlaas4hep.inference.repository.names import LATEST, is_label, model_name, number_of
 from mlaas4hep.inference.repository.store import Store
@@ -41,16 +41,16 @@ class Management:
     Args:
         settings: limits.
         store: the folder.
-        memory: the models.
-        looking: brings memory in line with the folder.
-        incoming: makes a version of an upload.
+        pool: the models.
+        polling: brings memory in line with the folder.
+        importer: makes a version of an upload.
     """
 
-    def __init__(self, settings: Settings, store: Store, memory: Memory, looking: Looking, incoming: Incoming) -> None:
+    def __init__(self, settings: Settings, store: Store, pool: Pool, polling: Polling, importer: Importer) -> None:
         self._store = store
-        self._memory = memory
-        self._looking = looking
-        self._incoming = incoming
+        self._pool = pool
+        self._polling = polling
+        self._importer = importer
         self._upload_limit = settings.limits.upload
 
     async def upload(self, archive: Path, *, name: str | None = None, version: str | None = None) -> ModelInfo:
@@ -65,7 +65,7 @@ class Management:
             await asyncio.to_thread(self._store.check_room, name, number)
         stage = await asyncio.to_thread(self._store.stage)
         try:
-            folder, own_name = await self._incoming.from_archive(archive, stage)
+            folder, own_name = await self._importer.from_archive(archive, stage)
             chosen = model_name(name or own_name)
             await asyncio.to_thread(self._store.check_room, chosen, number)
             return await self._publish(folder, chosen, number)
@@ -78,7 +78,7 @@ class Management:
         await asyncio.to_thread(self._store.check_room, name)
         stage = await asyncio.to_thread(self._store.stage)
         try:
-            folder = await self._incoming.from_parts(files, params, stage)
+            folder = await self._importer.from_parts(files, params, stage)
             return await self._publish(folder, name, None)
         finally:
             await asyncio.to_thread(remove, stage)
@@ -87,11 +87,11 @@ class Management:
         """Remove a version, or the whole model. Requests in flight finish first."""
         number = self._number(name, version) if version else ""
         await asyncio.to_thread(self._store.delete, name, number)
-        await self._looking.at(name)
+        await self._polling.poll(name)
 
     async def load(self, name: str, version: str = "") -> ModelInfo:
         """Bring into memory, warm up; ready afterwards."""
-        await self._looking.at(model_name(name))
+        await self._polling.poll(model_name(name))
         number = self._number(name, version) if version else ""
         model = self._model(name)
         if any(model.is_unloaded(slot) for slot in model.slots.values()):
@@ -100,7 +100,7 @@ class Management:
             ))  # fmt: skip
         model = self._model(name)
         slot = model.find(number) if number else model.to_load()
-        await self._memory.load(model, slot)
+        await self._pool.load(model, slot)
         return model.info(slot)
 
     async def unload(self, name: str, version: str = "") -> None:
@@ -127,7 +127,7 @@ class Management:
         if model.is_unloaded(slot):
             raise ModelConflictError(f"version {slot.entry.version} of model {name} has been unloaded",
                                      hint="load it first")  # fmt: skip
-        await self._memory.load(model, slot)
+        await self._pool.load(model, slot)
         await self._change(name, lambda now: _labels(now, label, slot.entry.version))
         return model.info(slot)
 
@@ -144,29 +144,29 @@ class Management:
         """Model of requests that name none."""
         self._model(name)
         await asyncio.to_thread(self._store.set_default_model, name)
-        self._looking.default_model = name
+        self._polling.default_model = name
 
     def files(self, name: str, version: str = "") -> Path:
         """Folder of a version, for downloads."""
         return self._model(name).shown(version).entry.folder
 
     async def _publish(self, folder: Path, name: str, number: int | None) -> ModelInfo:
-        await self._incoming.check(folder, name)
+        await self._importer.check(folder, name)
         version = str(await asyncio.to_thread(self._store.publish, folder, name, number))
-        await self._looking.at(name)
+        await self._polling.poll(name)
         model = self._model(name)
         slot = model.find(version)
         with suppress(ModelUnavailableError):  # it is published all the same; its state says why it is not loaded
-            await self._memory.load(model, slot)
+            await self._pool.load(model, slot)
         return model.info(slot)
 
     async def _change(self, name: str, change: Any) -> ModelSettings:
         after: ModelSettings = await asyncio.to_thread(self._store.change, name, change)
-        await self._looking.at(name)
+        await self._polling.poll(name)
         return after
 
     def _model(self, name: str) -> Model:
-        model = self._memory.models.get(model_name(name))
+        model = self._pool.models.get(model_name(name))
         if model is None:
             raise ModelNotFoundError(f"there is no model {name}")
         return model

@@ -13,9 +13,9 @@ from mlaas4hep.errors.serving import BadRequestError, ModelNotFoundError, Servin
 from mlaas4hep.frameworks.tensors import Tensors
 from mlaas4hep.inference.answers import Inferred, Scored
 from mlaas4hep.inference.model_info import ModelInfo
-from mlaas4hep.inference.models.looking import Looking
-from mlaas4hep.inference.models.memory import Memory
-from mlaas4hep.inference.models.served import Served
+from mlaas4hep.inference.models.loaded import LoadedVersion
+from mlaas4hep.inference.models.polling import Polling
+from mlaas4hep.inference.models.pool import Pool
 from mlaas4hep.inference.settings import Settings
 from mlaas4hep.web.telemetry.metrics import Metrics
 
@@ -34,14 +34,14 @@ class DataPlane:
 
     Args:
         settings: limits, default model.
-        memory: the models.
-        looking: how to look for a model on disk that is not known yet.
+        pool: the models.
+        polling: how to look for a model on disk that is not known yet.
         metrics: counts and times predictions, by the model and version that answered.
     """
 
-    def __init__(self, settings: Settings, memory: Memory, looking: Looking, metrics: Metrics) -> None:
-        self._memory = memory
-        self._looking = looking
+    def __init__(self, settings: Settings, pool: Pool, polling: Polling, metrics: Metrics) -> None:
+        self._pool = pool
+        self._polling = polling
         self._metrics = metrics
         self._default_model = settings.default_model
         self._rows = settings.limits.rows
@@ -58,7 +58,7 @@ class DataPlane:
         if isinstance(events, Mapping):
             first = next(iter(events.values()), ())
             rows, keys = len(first) if hasattr(first, "__len__") else 0, len(events)
-        return await _waited(self._ask(model, version, rows, keys, Served.events, events))
+        return await _waited(self._ask(model, version, rows, keys, LoadedVersion.events, events))
 
     async def score_row(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
@@ -75,7 +75,7 @@ class DataPlane:
         """Return the scores of raw feature rows, float32 [N, D], by position."""
         if rows.ndim != 2:
             raise BadRequestError(f"rows of the shape {list(rows.shape)} are given, [N, D] is expected")
-        return await _waited(self._ask(model, version, len(rows), 0, Served.matrix, rows))
+        return await _waited(self._ask(model, version, len(rows), 0, LoadedVersion.matrix, rows))
 
     async def infer(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
@@ -91,7 +91,7 @@ class DataPlane:
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored | Awaitable[Scored]:
         """As `score_row`: the scores if they can be had at once, else something to await; both raise its errors."""
-        return self._ask(model, version, 1, len(keys), Served.row, keys, values)
+        return self._ask(model, version, 1, len(keys), LoadedVersion.row, keys, values)
 
     def infer_soon(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
@@ -101,14 +101,14 @@ class DataPlane:
         for array in inputs.values():
             if array.ndim and len(array) > rows:
                 rows = len(array)
-        return self._ask(model, version, rows, len(inputs), Served.infer, inputs, outputs)
+        return self._ask(model, version, rows, len(inputs), LoadedVersion.infer, inputs, outputs)
 
     async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
         """Count a prediction that is made in another process: the work, given the version, returns how many rows."""
         started = time.perf_counter_ns()
         try:
             info = self.info(model, version)
-            statistics = self._memory.models[info.name].slots[info.version].statistics
+            statistics = self._pool.models[info.name].slots[info.version].statistics
             try:
                 rows = await work(info)
             except BaseException:
@@ -125,25 +125,25 @@ class DataPlane:
     def info(self, model: str, version: str = "") -> ModelInfo:
         """Return what is known of a version. Raises ModelNotFoundError."""
         name = model or self._default()
-        found = self._memory.models.get(name)
+        found = self._pool.models.get(name)
         if found is None:
             raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
         return found.info(found.shown(version))
 
     def models(self) -> list[ModelInfo]:
         """Return all versions of all models, ready or not."""
-        return [model.info(slot) for _, model in sorted(self._memory.models.items()) for slot in model.ordered()]
+        return [model.info(slot) for _, model in sorted(self._pool.models.items()) for slot in model.ordered()]
 
     def statistics(self, model: str | None = None, version: str = "") -> list[dict[str, Any]]:
         """Return counts and times as Triton's ModelStatistics has them, for each version."""
-        memory = self._memory.models
+        models = self._pool.models
         if model and version:
             info = self.info(model, version)
-            slots = [memory[info.name].slots[info.version]]
+            slots = [models[info.name].slots[info.version]]
         elif model:
-            slots = memory[self.info(model).name].ordered()
+            slots = models[self.info(model).name].ordered()
         else:
-            slots = [slot for _, entry in sorted(memory.items()) for slot in entry.ordered()]
+            slots = [slot for _, found in sorted(models.items()) for slot in found.ordered()]
         return [{"name": slot.entry.name, "version": slot.entry.version, **slot.statistics.to_dict()} for slot in slots]
 
     def gauges(self) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ class DataPlane:
                 "waiting": slot.served.execution.waiting,
                 "inline_rows": slot.served.execution.pace.rows,
             }
-            for model in self._memory.models.values()
+            for model in self._pool.models.values()
             for slot in model.slots.values()
             if slot.served is not None
         ]
@@ -173,14 +173,14 @@ class DataPlane:
         request: Callable[..., Answer | Awaitable[Answer]],
         *given: Any,
     ) -> Answer | Awaitable[Answer]:
-        """Let a version answer a request, a method of `Served`: at once, or if it has to be loaded, later."""
+        """Let a version answer a request, a method of `LoadedVersion`: at once, or if it has to be loaded, later."""
         start = time.perf_counter()
         try:
             if keys > self._keys:
                 raise TooLargeError(f"{keys} keys are given, at most {self._keys} are allowed")
             if rows > self._rows:
                 raise TooLargeError(f"{rows} rows are given, at most {self._rows} are allowed in a request")
-            served = self._memory.pick(model or self._default(), version)
+            served = self._pool.pick(model or self._default(), version)
             answer = self._ask_found(model, version, request, *given) if served is None else request(served, *given)
             if isinstance(answer, ANSWERS):
                 self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
@@ -196,11 +196,11 @@ class DataPlane:
         """Ask a version that is loaded first, or found by a look at the disk."""
         name = model or self._default()
         try:
-            served = await self._memory.ready(name, version)
+            served = await self._pool.ready(name, version)
         except ModelNotFoundError:
-            if not await self._looking.is_new(name, version):
+            if not await self._polling.is_new(name, version):
                 raise
-            served = await self._memory.ready(name, version)
+            served = await self._pool.ready(name, version)
         return await _waited(request(served, *given))
 
     async def _timed(self, model: str | None, version: str, work: Awaitable[Answer], start: float) -> Answer:
@@ -226,11 +226,11 @@ class DataPlane:
 
     def _default(self) -> str:
         """Return the name of the model for requests that name none."""
-        name = self._looking.default_model or self._default_model
+        name = self._polling.default_model or self._default_model
         if name:
             return name
-        if len(self._memory.models) == 1:
-            return next(iter(self._memory.models))
+        if len(self._pool.models) == 1:
+            return next(iter(self._pool.models))
         raise BadRequestError("the request names no model, and there is no default one")
 
 

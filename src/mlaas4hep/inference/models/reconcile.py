@@ -5,35 +5,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from mlaas4hep.inference.models.memory import Memory
-from mlaas4hep.inference.models.slots import Model, Slot
+from mlaas4hep.inference.models.pool import Pool
+from mlaas4hep.inference.models.versions import Model, Slot
 from mlaas4hep.inference.repository.model_json import ModelSettings
 from mlaas4hep.inference.repository.scan import ModelEntry, VersionEntry
 
-__all__ = ["follow", "follow_one"]
+__all__ = ["reconcile", "reconcile_all"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 
 
-def follow(memory: Memory, found: Mapping[str, ModelEntry]) -> None:
+def reconcile_all(pool: Pool, found: Mapping[str, ModelEntry]) -> None:
     """Take over all models as they are on disk; loads that become necessary are begun."""
-    for name in memory.models.keys() - found.keys():
-        follow_one(memory, name, None)
+    for name in pool.models.keys() - found.keys():
+        reconcile(pool, name, None)
     for name, entry in found.items():
-        follow_one(memory, name, entry)
+        reconcile(pool, name, entry)
 
 
-def follow_one(memory: Memory, name: str, entry: ModelEntry | None) -> None:
+def reconcile(pool: Pool, name: str, entry: ModelEntry | None) -> None:
     """Take over one model; None: it has gone."""
-    model = memory.models.get(name)
+    model = pool.models.get(name)
     if entry is None:
         if model is not None:
-            del memory.models[name]
-            _drop(memory, model, list(model.slots))
+            del pool.models[name]
+            _drop(pool, model, list(model.slots))
         return
     if model is None:
-        model = memory.models[name] = Model(name)
-    _drop(memory, model, list(model.slots.keys() - entry.versions.keys()))
+        model = pool.models[name] = Model(name)
+    _drop(pool, model, list(model.slots.keys() - entry.versions.keys()))
     for version, there in entry.versions.items():
         slot = model.slots.get(version)
         if slot is None:
@@ -43,9 +43,9 @@ def follow_one(memory: Memory, name: str, entry: ModelEntry | None) -> None:
             _warn(there, slot.entry.problem)
             slot.replace(there)
     if model.settings != entry.settings:
-        _settings(memory, model, entry.settings)
+        _settings(pool, model, entry.settings)
     model.refresh()
-    _load_what_is_wanted(memory, model)
+    _load_what_is_wanted(pool, model)
 
 
 def _warn(entry: VersionEntry, before: str) -> None:
@@ -53,20 +53,20 @@ def _warn(entry: VersionEntry, before: str) -> None:
         LOG.warning("version %s of model %s cannot be served: %s", entry.version, entry.name, entry.problem)
 
 
-def _drop(memory: Memory, model: Model, versions: list[str]) -> None:
+def _drop(pool: Pool, model: Model, versions: list[str]) -> None:
     for version in versions:
         slot = model.slots.pop(version)
         slot.gone = True
-        memory.take_out(model, slot)
+        pool.take_out(model, slot)
     model.refresh()
 
 
-def _settings(memory: Memory, model: Model, settings: ModelSettings) -> None:
+def _settings(pool: Pool, model: Model, settings: ModelSettings) -> None:
     batching = model.settings.batching != settings.batching
     model.settings = settings
     for slot in model.slots.values():
         if model.is_unloaded(slot):
-            memory.take_out(model, slot)
+            pool.take_out(model, slot)
         elif slot.served is not None:
             if batching:
                 slot.served.execution.batch(settings.batching)
@@ -74,18 +74,18 @@ def _settings(memory: Memory, model: Model, settings: ModelSettings) -> None:
             slot.fresh = True
 
 
-def _load_what_is_wanted(memory: Memory, model: Model) -> None:
+def _load_what_is_wanted(pool: Pool, model: Model) -> None:
     """Begin to load new and changed versions, as far as there is room; what is replaced makes room itself."""
     wanted = model.wanted()
     for slot in wanted:
         if slot.fresh and slot.served is None and slot.task is None:
             replaces = any(other.served is not None for other in model.slots.values())
-            if memory.has_room or replaces:
-                memory.begin(model, slot)
+            if pool.has_room or replaces:
+                pool.begin(model, slot)
             else:
                 slot.proven = True  # loaded when it is asked for
     for slot in model.slots.values():
         if slot.fresh and slot.served is not None and slot.served.entry != slot.entry and not slot.entry.problem:
-            memory.begin(model, slot)
+            pool.begin(model, slot)
         slot.fresh = False
     model.refresh()

@@ -9,19 +9,19 @@ from contextlib import suppress
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
+from mlaas4hep.inference.models.draining import Draining
+from mlaas4hep.inference.models.loaded import LoadedVersion
 from mlaas4hep.inference.models.loading import OpenRuntime, load_version
-from mlaas4hep.inference.models.retiring import Retiring
-from mlaas4hep.inference.models.served import Served
-from mlaas4hep.inference.models.slots import Model, Slot
+from mlaas4hep.inference.models.versions import Model, Slot
 from mlaas4hep.inference.settings import Settings
 
-__all__ = ["Memory"]
+__all__ = ["Pool"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 AT_ONCE = 2
 
 
-class Memory:
+class Pool:
     """All models of the server. To be used in one event loop.
 
     Args:
@@ -39,7 +39,7 @@ class Memory:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, "mlaas4hep-load")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._retiring = Retiring()
+        self._draining = Draining()
         self._requests = 0
         self._coming = 0
         self._reserved = 0
@@ -50,7 +50,7 @@ class Memory:
         """True if one more version can be loaded and none has to go for it."""
         return self._loaded() + self._coming < self._settings.limits.loaded
 
-    def pick(self, name: str, version: str) -> Served | None:
+    def pick(self, name: str, version: str) -> LoadedVersion | None:
         """The version in memory that answers a request, at once; None if `ready` has to be asked."""
         model = self.models.get(name)
         if model is None:
@@ -61,7 +61,7 @@ class Memory:
             served.used = self._requests
         return served
 
-    async def ready(self, name: str, version: str) -> Served:
+    async def ready(self, name: str, version: str) -> LoadedVersion:
         """As `pick`, after loading what was asked for. The caller uses it before its next await.
 
         Raises:
@@ -130,19 +130,19 @@ class Memory:
         served, slot.served = slot.served, None
         if served is not None:
             model.refresh()
-            self._retiring.add(served)
+            self._draining.add(served)
 
     async def settled(self) -> None:
         """Wait until no load is under way and nothing is left to close."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        await self._retiring.settled()
+        await self._draining.settled()
 
     async def quiet(self, seconds: float) -> bool:
         """Wait until nothing is in flight; False if that takes longer."""
         end = asyncio.get_running_loop().time() + seconds
         while any(served.execution.in_flight for served in self._everything()):
-            if not await self._retiring.until_idle(end):
+            if not await self._draining.until_idle(end):
                 return False
         return True
 
@@ -153,14 +153,14 @@ class Memory:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        left = [served for served in self._everything() if served not in self._retiring.served]
+        left = [served for served in self._everything() if served not in self._draining.served]
         self.models.clear()
         for served in left:
-            self._retiring.add(served)
-        if any(served.execution.in_flight for served in self._retiring.served):
+            self._draining.add(served)
+        if any(served.execution.in_flight for served in self._draining.served):
             LOG.warning("stopped with requests in flight")
             return
-        await self._retiring.settled()
+        await self._draining.settled()
         self._threads.shutdown(wait=False)
 
     async def _load(self, model: Model, slot: Slot) -> None:
@@ -185,16 +185,16 @@ class Memory:
         finally:
             slot.task = None
             model.refresh()
-        served.execution.on_idle = self._retiring.became_idle
+        served.execution.on_idle = self._draining.became_idle
         served.execution.batch(model.settings.batching)
         served.used = self._requests
         self._put_in(model, slot, served)
 
-    def _put_in(self, model: Model, slot: Slot, served: Served) -> None:
+    def _put_in(self, model: Model, slot: Slot, served: LoadedVersion) -> None:
         """The switch: from here on requests go to the new one."""
         unwanted = slot.gone or model.is_unloaded(slot)
         if unwanted or served.entry != slot.entry:
-            self._retiring.add(served)
+            self._draining.add(served)
             if not unwanted and not slot.entry.problem:
                 self.begin(model, slot)
             return
@@ -203,14 +203,14 @@ class Memory:
         slot.proven, slot.failure = True, ""
         model.refresh()
         if before is not None:
-            self._retiring.add(before)
+            self._draining.add(before)
         LOG.info("loaded version %s of model %s", served.entry.version, model.name)
         if previous is not None and previous is not model.default and previous is not before:
             old = model.slots.get(previous.entry.version)
             if old is not None and old.entry.version not in model.settings.labels.values():
                 self.take_out(model, old)
 
-    async def _in_thread(self, slot: Slot) -> Served:
+    async def _in_thread(self, slot: Slot) -> LoadedVersion:
         work = self._threads.submit(load_version, slot.entry, self._settings, slot.statistics, self._open)
         try:
             return await asyncio.wrap_future(work)
@@ -238,10 +238,10 @@ class Memory:
                 _, _, owner, other, served = min(idle, key=lambda entry: entry[:2])
                 other.served = None
                 owner.refresh()
-                await self._retiring.close(served)
+                await self._draining.close(served)
             elif goes is not None:
                 return
-            elif not await self._retiring.until_idle(end):
+            elif not await self._draining.until_idle(end):
                 raise Busy("all models in memory are busy, and there is no room for one more", hint="try again later")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -259,9 +259,9 @@ class Memory:
         if error is not None:
             raise error
 
-    def _everything(self) -> list[Served]:
+    def _everything(self) -> list[LoadedVersion]:
         slots = [slot for model in self.models.values() for slot in model.slots.values()]
-        return [*(slot.served for slot in slots if slot.served is not None), *self._retiring.served]
+        return [*(slot.served for slot in slots if slot.served is not None), *self._draining.served]
 
     def _loaded(self) -> int:
         return sum(slot.served is not None for model in self.models.values() for slot in model.slots.values())
@@ -282,7 +282,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _discard(work: Future[Served]) -> None:
+def _discard(work: Future[LoadedVersion]) -> None:
     """Close what was loaded for nobody."""
     if not work.cancelled() and work.exception() is None:
         work.result().execution.close()

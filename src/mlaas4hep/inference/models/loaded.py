@@ -19,14 +19,14 @@ from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.model_info import Facts
 from mlaas4hep.inference.repository.scan import VersionEntry
 
-__all__ = ["Served"]
+__all__ = ["LoadedVersion"]
 
 Rows = NDArray[np.float32]
 Clock = time.perf_counter_ns
 Answer = TypeVar("Answer", Scored, Inferred)
 
 
-class Served:
+class LoadedVersion:
     """A loaded version. Its methods must only be called in the event loop.
 
     Between the choice of a version and the call of its method there must be no await: it could be closed. What a method

@@ -200,7 +200,7 @@ def test_one_in_flight_never_goes(tmp_path: Path) -> None:
             await looked(server)
             assert await version(server) == "1"
             await server.score_matrix("slow", np.ones((1, 1), np.float32))
-            served = server._memory.models["slow"].slots["1"].served
+            served = server._pool.models["slow"].slots["1"].served
             assert served is not None
             served.execution.pace = Pace("", 0, fixed=True)
             slow = asyncio.create_task(server.score_matrix("slow", np.full((1, 1), 2e5, np.float32)))
@@ -219,7 +219,7 @@ def test_no_room_in_time(tmp_path: Path) -> None:
         put(tmp_path, "b", 1, 1)
         async with serving(tmp_path, limits={"loaded": 1, "timeout": 0.2}) as server:
             await looked(server)
-            served = server._memory.pick("a", "")
+            served = server._pool.pick("a", "")
             assert served is not None
             served.execution.acquire()
             with pytest.raises(ModelUnavailableError, match=r"all models in memory are busy|is being loaded"):

@@ -23,7 +23,7 @@ from mlaas4hep.inference.repository.scan import VersionEntry
 from mlaas4hep.inference.repository.verify import write_checksums
 from mlaas4hep.inference.settings import Limits, Settings
 
-__all__ = ["Convert", "Incoming"]
+__all__ = ["Convert", "Importer"]
 
 GZIP = b"\x1f\x8b"
 TAR = (257, b"ustar")
@@ -36,7 +36,7 @@ class Convert(Protocol):
         """Fill `target` with what can be served."""
 
 
-class Incoming:
+class Importer:
     """Makes versions of uploads.
 
     Args:

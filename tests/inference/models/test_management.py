@@ -26,7 +26,7 @@ from mlaas4hep.errors.serving import (
     ServingError,
     TooLargeError,
 )
-from mlaas4hep.inference.models.incoming import _own_name, _plain, _stem
+from mlaas4hep.inference.models.importing import _own_name, _plain, _stem
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
 from tests.support.serving import failing, linear, make_bundle, put, save, scaler, serving, settings

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError, ServingError
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.model_info import ModelInfo
-from mlaas4hep.inference.models.served import Served
+from mlaas4hep.inference.models.loaded import LoadedVersion
 from mlaas4hep.inference.repository.model_json import ModelSettings
 from mlaas4hep.inference.repository.names import LATEST, is_version
 from mlaas4hep.inference.repository.scan import VersionEntry
@@ -34,7 +34,7 @@ class Slot:
 
     def __init__(self, entry: VersionEntry) -> None:
         self.entry = entry
-        self.served: Served | None = None
+        self.served: LoadedVersion | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure = entry.problem
         self.fresh = True
@@ -71,8 +71,8 @@ class Model:
         self.name = name
         self.settings = ModelSettings()
         self.slots: dict[str, Slot] = {}
-        self.default: Served | None = None
-        self.canary: Served | None = None
+        self.default: LoadedVersion | None = None
+        self.canary: LoadedVersion | None = None
         self._credit = 0.0
 
     def refresh(self) -> None:
@@ -84,7 +84,7 @@ class Model:
         slot = self.slots.get(self.settings.labels.get(CANARY, ""))
         self.canary = slot.served if slot is not None and self.settings.canary > 0 else None
 
-    def pick(self, version: str) -> Served | None:
+    def pick(self, version: str) -> LoadedVersion | None:
         """The version in memory that answers a request; None if there is none."""
         if not version:
             if self.canary is not None and self.default is not None:
@@ -100,7 +100,7 @@ class Model:
             slot = self.slots.get(self.settings.labels.get(version, ""))
         return None if slot is None else slot.served
 
-    def replaced_by(self, slot: Slot) -> Served | None:
+    def replaced_by(self, slot: Slot) -> LoadedVersion | None:
         """The version in memory that is let go of when another one has been loaded, because that answers instead."""
         default = self.default
         if default is None or default.entry.version in self.settings.labels.values() or slot.served is not None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from mlaas4hep.inference.models.release import close_and_trim
-from mlaas4hep.inference.models.served import Served
+from mlaas4hep.inference.models.loaded import LoadedVersion
+from mlaas4hep.streaming.process_memory import give_back
 
-__all__ = ["Retiring"]
+__all__ = ["Draining"]
 
 LOG = logging.getLogger("mlaas4hep.inference")
 LONG = 3600.0
 
 
-class Retiring:
+class Draining:
     """Versions on their way out, and a signal for whoever waits until a version has nothing in flight."""
 
     def __init__(self) -> None:
-        self.served: set[Served] = set()
+        self.served: set[LoadedVersion] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
 
@@ -26,17 +26,18 @@ class Retiring:
         """Called by each version when its last request has ended."""
         self._idle.set()
 
-    def add(self, served: Served) -> None:
+    def add(self, served: LoadedVersion) -> None:
         """Close a version as soon as it is idle. It gets no new requests."""
         self.served.add(served)
         task = asyncio.get_running_loop().create_task(self._close_when_idle(served))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self, served: Served) -> None:
+    async def close(self, served: LoadedVersion) -> None:
         """Close an idle version now."""
         self.served.discard(served)
-        await asyncio.to_thread(close_and_trim, served.execution.close)
+        await asyncio.to_thread(served.execution.close)
+        await asyncio.to_thread(give_back)  # to the system, not only to the allocator
         LOG.info("unloaded version %s of model %s", served.entry.version, served.entry.name)
 
     async def settled(self) -> None:
@@ -53,7 +54,7 @@ class Retiring:
             return False
         return True
 
-    async def _close_when_idle(self, served: Served) -> None:
+    async def _close_when_idle(self, served: LoadedVersion) -> None:
         while served.execution.in_flight:
             await self.until_idle(asyncio.get_running_loop().time() + LONG)
         await self.close(served)
