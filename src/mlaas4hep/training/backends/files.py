@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import resource
 import shutil
@@ -12,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlaas4hep.atomic.files import output_error
+from mlaas4hep.errors import OutputError
+from mlaas4hep.training.events.memory import size_text
 
 __all__ = ["check_room", "fixed_zip", "pack", "rewrite_zip", "unpack", "write_beside"]
 
@@ -35,17 +36,27 @@ def write_beside(path: Path, content: bytes) -> None:
         raise output_error(error, path) from error
 
 
-def check_room(folder: Path, size: int) -> None:
-    """See whether there is room for ``size`` bytes more in a folder.
+def check_room(folder: Path, size: int, what: str) -> None:
+    """Check that a folder for temporary files has room.
+
+    Args:
+        folder: where they go.
+        size: bytes that they may take.
+        what: needs them, for the message.
 
     Raises:
-        OutputError: the disk is too full, or files may not grow so large.
+        OutputError: the disk is too full, or files may not grow to this size.
     """
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    free = shutil.disk_usage(folder).free
     if largest not in (resource.RLIM_INFINITY, -1) and largest < size:
-        raise output_error(OSError(errno.EFBIG, "File too large"), folder)
-    if shutil.disk_usage(folder).free < size:
-        raise output_error(OSError(errno.ENOSPC, "No space left on device"), folder)
+        reason = f"{size_text(largest)} are allowed (ulimit -f)"
+    elif free < size:
+        reason = f"{size_text(free)} are free"
+    else:
+        return
+    hint = "set TMPDIR to a folder with more room, or raise memory_limit"
+    raise OutputError(f"{what} may take {size_text(size)} on disk, and {reason}", where=str(folder), hint=hint)
 
 
 def fixed_zip(members: Mapping[str, bytes], *, compress: bool = False) -> bytes:

@@ -18,7 +18,7 @@ from mlaas4hep.streaming.process_memory import give_back
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.files import check_room
 from mlaas4hep.training.backends.loop import Progression, read_checkpoint, write_checkpoint
-from mlaas4hep.training.backends.xgboost.memory import check_streamed, fits_in_arrays, page_rows
+from mlaas4hep.training.backends.xgboost.memory import check_streamed, fits_in_arrays, page_rows, room_on_disk
 from mlaas4hep.training.events.base import Arrays, Events
 from mlaas4hep.training.user_code.user_model import user_errors
 
@@ -132,8 +132,8 @@ def _fit_external(
     if validation.size:
         sets.append((rows.copy(), labels.copy()))
     with tempfile.TemporaryDirectory(prefix="mlaas4hep-xgboost-") as folder:
-        # XGBoost keeps at least a byte for each value there; on a full disk it ends the whole process.
-        check_room(Path(folder), (train.size + validation.size) * train.width)
+        # On a full disk XGBoost ends the whole process.
+        check_room(Path(folder), room_on_disk(model, train, validation), "XGBoost's external memory")
 
         def create(ref: Any, **options: Any) -> Any:
             name = "train" if ref is None else "validation"
