@@ -48,7 +48,9 @@ def test_an_empty_list_of_files(work: Work) -> None:
 def test_a_folder(work: Work) -> None:
     (work.inputs / "sub.root").mkdir()
     files = f"{work.inputs / 'sub.root'},{work.inputs / 'bkg.root'}"
-    work.refused(*work.legacy(files=files), says=["sub.root: is a folder, not a file"])
+    work.refused(
+        *work.legacy(files=files), says=["sub.root: is a folder without a file of a known format; check the path"]
+    )
 
 
 def test_not_a_root_file(work: Work) -> None:

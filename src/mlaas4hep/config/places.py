@@ -69,7 +69,7 @@ def absolute(path: Path | str, folder: Path) -> Path:
 
 
 def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: str) -> str:
-    """The absolute path of a file, or the name itself if it is remote; with the tree of it if one is named.
+    """The absolute path of a file or folder, or the name itself if it is remote; with the tree of it if one is named.
 
     Args:
         name: path, URL or logical name, with a tree or not, see `split_tree`.
@@ -78,7 +78,7 @@ def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: 
         mentioned: where the user named the file, for the message.
 
     Raises:
-        FileReadError: there is no such file, or it is a folder.
+        FileReadError: there is no such file or folder.
     """
     file, tree = split_tree(name)
     if is_remote(file, redirector):
@@ -88,7 +88,7 @@ def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: 
         if is_file(place):
             return f"{place}:{tree}" if tree else str(place)
         if os.path.isdir(place):  # noqa: PTH112 - which raises nothing
-            raise FileReadError("is a folder, not a file", where=name, hint=f"given in {mentioned}")
+            return str(place)
     raise FileReadError("no such file", where=name, hint=f"given in {mentioned}")
 
 

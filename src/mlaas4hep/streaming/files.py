@@ -15,6 +15,7 @@ from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.readers.room import ROOM
 from mlaas4hep.streaming.remote.location import resolve, split_tree
+from mlaas4hep.streaming.remote.patterns import expand
 
 __all__ = ["DataFile", "close_files", "open_files", "opened"]
 
@@ -55,7 +56,8 @@ def open_files(
     """Open all files; the result is sorted by the identity of their content.
 
     Args:
-        samples: the files. One that is named with its tree (``file.root:tree``) has that, else that of its sample.
+        samples: the files; a folder or pattern stands for the files in it. One that is named with its tree
+            (``file.root:tree``) has that, else that of its sample.
         tree: path of the tree in all other ROOT files.
         reading: redirector and format, and how CSV is to be read.
         twins: two files may have the same content.
@@ -67,21 +69,17 @@ def open_files(
         ConfigError: a file is named twice, or a setting of CSV is given and no file is CSV.
     """
     ROOM.fit(reading.memory_limit)
-    _refuse_idle(samples, reading)
     files: list[DataFile] = []
     try:
-        for sample in samples:
-            for path in sample.files:
-                name, own = split_tree(path)
-                own = own or sample.tree
-                source = open_source(
-                    resolve(name, reading.redirector),
-                    own or tree,
-                    format=reading.format,
-                    names=reading.names,
-                    separator=reading.separator,
-                )
-                files.append(DataFile(len(files), sample, source, own_tree=own is not None))
+        for sample, location, own in _places(samples, reading):
+            source = open_source(
+                location,
+                own or tree,
+                format=reading.format,
+                names=reading.names,
+                separator=reading.separator,
+            )
+            files.append(DataFile(len(files), sample, source, own_tree=own is not None))
         if not twins:
             _refuse_twins(files)
         if note is not None:
@@ -115,10 +113,21 @@ def close_files(files: Iterable[DataFile]) -> None:
         file.source.close()
 
 
-def _refuse_idle(samples: Sequence[Sample], reading: Reading) -> None:
+def _places(samples: Sequence[Sample], reading: Reading) -> list[tuple[Sample, str, str | None]]:
+    """Where all files are, folders and patterns made their files, each with a tree of its own or None."""
+    found = []
+    for sample in samples:
+        for path in sample.files:
+            name, own = split_tree(path)
+            for location in expand(resolve(name, reading.redirector), reading.format):
+                found.append((sample, location, own or sample.tree))
+    _refuse_idle([location for _, location, _ in found], reading)
+    return found
+
+
+def _refuse_idle(paths: Sequence[str], reading: Reading) -> None:
     """Refuse settings of CSV that would have no effect."""
     given = "reading.names" if reading.names else "reading.separator" if reading.separator else None
-    paths = (split_tree(path)[0] for sample in samples for path in sample.files)
     if given and not any(FORMATS[format_of(path, reading.format)].header for path in paths):
         raise ConfigError(f"{given} is for CSV files, and there are none", hint="leave it out")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
     """The data files, each as (name as written, absolute path or remote name).
 
     Args:
-        files: a file with one path a line, paths with commas between, or one data file (by its suffix).
+        files: a file with one path a line, paths with commas between, one data file (by its suffix), or a folder.
         redirector: see `is_remote`.
 
     Raises:
@@ -52,7 +53,8 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
     text = files.strip()
     path = home(text)
     file, tree = split_tree(text)
-    data = bool(tree) or format_of_name(home(file).name) is not None or is_remote(text, redirector)
+    known = format_of_name(home(file).name) is not None or os.path.isdir(path)  # noqa: PTH112 - which raises nothing
+    data = bool(tree) or known or is_remote(text, redirector)
     if "," in text and not is_file(path):
         names = [name.strip() for name in text.split(",")]
         found = [(name, find(name, [cwd], redirector, "--files")) for name in names if name]

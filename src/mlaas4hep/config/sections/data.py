@@ -22,7 +22,9 @@ class Sample(Section):
 
     name: Name = Field(description="Name of the sample, shown in reports.")
     files: Files = Field(
-        min_length=1, description="Paths, URLs, or logical names behind `redirector`; `file.root:tree` names a tree."
+        min_length=1,
+        description="Paths, URLs, or logical names behind `redirector`; folders and patterns such as "
+        "`root://host//store/*/nano_*.root`; `file.root:tree` names a tree.",
     )
     label: LabelValue | None = Field(
         default=None, description="Class name or number; for regression a number. None: `label_branch` holds it."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-__all__ = ["NAMES", "SECURE", "facts", "prepare"]
+__all__ = ["NAMES", "SECURE", "facts", "folder", "prepare"]
 
 NAMES: Final = ("http", "dav")
 SECURE: Final = ("https", "davs")
@@ -37,6 +37,14 @@ def facts(location: str) -> dict[str, Any]:
     if not any(found.values()):
         found = _versions(properties(location))
     return {**found, "size": headers.get("content-length")} if any(found.values()) else {}
+
+
+def folder(location: str) -> Iterator[tuple[str, bool]]:
+    """Give what is in a folder; see `Scheme`."""
+    from mlaas4hep.streaming.remote.webdav import listing
+
+    for entry in listing(location):
+        yield entry["name"].rsplit("/", 1)[-1], entry["type"] == "directory"
 
 
 def _versions(headers: Mapping[str, str]) -> dict[str, str | None]:

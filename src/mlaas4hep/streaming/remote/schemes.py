@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mlaas4hep.credentials import bearer, kerberos, x509
 from mlaas4hep.credentials import s3 as s3_keys
 from mlaas4hep.credentials.check import refuse_expired
-from mlaas4hep.streaming.remote import hadoop, http, s3, xrootd
+from mlaas4hep.streaming.remote import hadoop, http, s3, xrootd, xrootd_folders
 
 __all__ = ["SCHEMES", "Scheme", "scheme_of"]
+
+
+def filesystem_listing(folder: str) -> Iterator[tuple[str, bool]]:
+    """Give what is in a folder, as any file system of fsspec does; see `Scheme`."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(folder)
+    for entry in system.ls(path, detail=True):
+        name = str(entry["name"]).rstrip("/")
+        if name != path.rstrip("/"):  # an object that stands for the folder
+            yield name.rsplit("/", 1)[-1], entry["type"] == "directory"
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,7 @@ class Scheme:
             none of them true if it tells nothing.
         prepare: is called before a file is opened; raises `FrameworkMissingError` without the client it needs,
             `CredentialError` if the credentials it would show have expired.
+        listing: gives what is in a folder, whose URL ends with a slash: the name of each, and whether it is a folder.
         credentials: kinds that its servers may ask for, see `mlaas4hep.credentials.check.FINDERS`.
         root_source: module and class by which uproot reads ROOT files, with a colon between; None: uproot chooses.
         root_options: for that class.
@@ -33,6 +45,7 @@ class Scheme:
     facts: Callable[[str], dict[str, Any]]
     prepare: Callable[[], None] = lambda: None
     credentials: tuple[str, ...] = ()
+    listing: Callable[[str], Iterable[tuple[str, bool]]] = filesystem_listing
     root_source: str | None = None
     root_options: tuple[tuple[str, Any], ...] = ()
 
@@ -73,9 +86,22 @@ def _prepare_s3() -> None:
 
 
 SCHEMES = (
-    Scheme(xrootd.NAMES, xrootd.facts, prepare=_prepare_xrootd, credentials=_XROOTD_CREDENTIALS),
-    Scheme(http.NAMES, http.facts, prepare=http.prepare, root_source=_WEB_SOURCE),
-    Scheme(http.SECURE, http.facts, prepare=_prepare_https, credentials=_HTTPS_CREDENTIALS, root_source=_WEB_SOURCE),
+    Scheme(
+        xrootd.NAMES,
+        xrootd.facts,
+        prepare=_prepare_xrootd,
+        credentials=_XROOTD_CREDENTIALS,
+        listing=xrootd_folders.listing,
+    ),
+    Scheme(http.NAMES, http.facts, prepare=http.prepare, listing=http.folder, root_source=_WEB_SOURCE),
+    Scheme(
+        http.SECURE,
+        http.facts,
+        prepare=_prepare_https,
+        listing=http.folder,
+        credentials=_HTTPS_CREDENTIALS,
+        root_source=_WEB_SOURCE,
+    ),
     Scheme(s3.NAMES, s3.facts, prepare=_prepare_s3, credentials=(s3_keys.KIND,)),
     Scheme(hadoop.WEB, hadoop.facts, prepare=hadoop.prepare_web, credentials=(kerberos.KIND,)),
     Scheme(hadoop.NATIVE, hadoop.facts, prepare=hadoop.prepare_native, credentials=(kerberos.KIND,)),
