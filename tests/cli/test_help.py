@@ -11,7 +11,7 @@ import pytest
 from mlaas4hep import __version__
 from tests.support.cli import run
 
-COMMANDS = ("train", "workflow", "inspect", "specs", "predict", "evaluate", "reader", "resnet", "hep_resnet")
+COMMANDS = ("train", "workflow", "inspect", "specs", "predict", "evaluate", "reader", "resnet", "hep_resnet", "doctor")
 HEAVY = {
     "awkward", "fastavro", "fsspec", "hist", "keras", "matplotlib", "mplhep", "numba", "numpy", "onnx", "onnxruntime",
     "pandas", "pyarrow", "pydantic", "scipy", "skl2onnx", "sklearn", "skops", "tensorflow", "torch", "uproot",

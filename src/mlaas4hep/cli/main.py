@@ -13,7 +13,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mlaas4hep import __version__
-from mlaas4hep.cli.commands import evaluate, inspect, models, predict, reader, resnet, serve, specs, throughput, train
+from mlaas4hep.cli.commands import (
+    doctor,
+    evaluate,
+    inspect,
+    models,
+    predict,
+    reader,
+    resnet,
+    serve,
+    specs,
+    throughput,
+    train,
+)
 from mlaas4hep.cli.stopping import say_stopped, stop_asked, stop_code, stopping
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.extras import missing_package
@@ -35,7 +47,7 @@ app = typer.Typer(
     },
     help="Machine learning for high-energy physics: train on ROOT files, get a model bundle, predict, serve.",
 )
-for module in (train, inspect, specs, throughput, predict, evaluate, reader, resnet, serve, models):
+for module in (train, inspect, specs, throughput, predict, evaluate, reader, resnet, serve, models, doctor):
     module.register(app)
 
 

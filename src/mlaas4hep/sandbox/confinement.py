@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["command", "confine", "environment", "method"]
+__all__ = ["command", "confine", "environment", "method", "refusal"]
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,7 @@ TEMPORARY_BYTES: Final = 64 * 2**20
 @cache
 def method() -> str:
     """Return what confines processes on this machine: ``bubblewrap``, ``unshare`` (no network) or ``limits`` alone."""
-    bwrap = shutil.which("bwrap")
-    if bwrap and _works([bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]):
+    if refusal() is None:
         found = "bubblewrap"
     elif _unshare():
         found = "unshare"
@@ -37,6 +36,20 @@ def method() -> str:
     level = logging.INFO if found == "bubblewrap" else logging.WARNING
     log.log(level, "foreign models are confined by %s%s", found, f" ({without[found]})" if found in without else "")
     return found
+
+
+def refusal() -> str | None:
+    """Return why bubblewrap does not work on this machine; None: it does."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return "the program bwrap is not installed"
+    line = [bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bwrap does not run ({type(error).__name__})"
+    said = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else said[0] if said else f"exit code {done.returncode}"
 
 
 def command(
