@@ -46,7 +46,7 @@ class Security(WebSecurity):
 
     @property
     def scopes(self) -> Mapping[Right, str]:
-        """The scope that a token must have for each right."""
+        """Return the scope that a token must have for each right."""
         return {
             Right.READ: self.read_scope,
             Right.PREDICT: self.predict_scope,

@@ -313,7 +313,7 @@ def test_slow_clients_do_not_hold_up_others(served: Live) -> None:
 def test_a_million_keys_are_refused(served: Live) -> None:
     body = json.dumps({"keys": [""] * 100_000, "values": [0] * 100_000}).encode()
     answer = served.client.post("/json", content=body)
-    assert (answer.status_code, answer.json()["error"]) == (413, "100000 keys are more than the 1000 allowed")
+    assert (answer.status_code, answer.json()["error"]) == (413, "100000 keys are given, at most 1000 are allowed")
 
 
 def _connection(live: Live) -> socket.socket:

@@ -35,7 +35,7 @@ class Examples:
 
     @property
     def rows(self) -> int:
-        """Number of rows in all."""
+        """Return the number of rows in all."""
         return sum(max((len(a) for a in call.values() if a.ndim), default=1) for call in self.inputs)
 
 
@@ -119,7 +119,7 @@ def _difference(
     *,
     spread: bool = False,
 ) -> tuple[float, str]:
-    """Relative to the largest value of `whole`, by default of `wanted`, or to its spread."""
+    """Return the difference relative to the largest value of `whole`, by default of `wanted`, and what is wrong."""
     if given.shape != wanted.shape:
         return math.inf, f"{name} has the shape {list(given.shape)} instead of {list(wanted.shape)}"
     if wanted.dtype.kind not in "fiu" or given.dtype.kind not in "fiu":
@@ -142,7 +142,7 @@ def _difference(
 
 
 def _shapes(native: Native, most: int, inner: int, *, by_name: bool) -> dict[str, tuple[int, ...]]:
-    """Shapes for the inputs; with `by_name` only first axes of the first one's name are as long as there are rows."""
+    """Return shapes for the inputs; with `by_name` only first axes named as the first one get the number of rows."""
     width = max(math.prod(inner if size == -1 else size for size in spec.shape[1:]) for spec in native.inputs)
     rows = min(most, max(4, ELEMENTS // max(width, 1)))
     first = next((names[:1] for names in native.symbols.values() if names), ())
@@ -157,7 +157,7 @@ def _shapes(native: Native, most: int, inner: int, *, by_name: bool) -> dict[str
 def _calls(
     native: Native, random: np.random.Generator, shapes: Mapping[str, tuple[int, ...]], whole: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """One call of many rows, or some of few where their number is fixed."""
+    """Yield one call of many rows, or some of few where their number is fixed."""
     free = all(spec.shape and spec.shape[0] == -1 for spec in native.inputs)
     width = max(math.prod(shape[1:]) for shape in shapes.values())
     for _ in range(1 if free else max(4, min(CALLS, ELEMENTS // max(width, 1)))):

@@ -20,7 +20,7 @@ __all__ = ["convert", "run"]
 
 
 def run(question: dict[str, Any]) -> dict[str, Any]:
-    """Convert, see `convert`, in the child process; the answer is empty."""
+    """Convert, see `convert`, in the child process; return an empty answer."""
     try:
         convert(Path(question["original"]), Path(question["out"]), question["params"], sandboxed=question["sandboxed"])
     except RecursionError as error:
@@ -29,7 +29,7 @@ def run(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def convert(original: Path, out: Path, params: dict[str, Any], *, sandboxed: bool = True) -> None:
-    """Recognise, load, convert, compare, describe.
+    """Recognise a model, load, convert and compare it, and write what it is.
 
     Args:
         original: folder of the upload.
@@ -73,7 +73,7 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, sandboxed: boo
 def _source(
     kind: Kind, path: Path, params: dict[str, Any], config: TritonConfig | None, labels: tuple[str, ...]
 ) -> Source:
-    """What is known before loading: config.pbtxt goes before params.json."""
+    """Return what is known before loading: config.pbtxt goes before params.json."""
     if config is not None and (config.inputs or config.outputs):
         batch = True if config.max_batch_size else None
         return Source(kind, path, config.inputs, config.outputs, batch, params, labels)

@@ -24,8 +24,7 @@ def find_params(folder: Path | None, params: Mapping[str, Any]) -> dict[str, Any
         try:
             found = json.loads(file.read_bytes())
         except ValueError as error:
-            what = f"params.json cannot be read ({error})"
-            raise ModelRefusedError(what) from error
+            raise ModelRefusedError(f"params.json cannot be read ({error})") from error
     return {**(found if isinstance(found, dict) else {}), **params}
 
 
@@ -68,12 +67,11 @@ def specs_in_params(params: Mapping[str, Any], side: str) -> tuple[TensorSpec, .
             for item in value
         )
     except (KeyError, TypeError, ValueError) as error:
-        what = f"params.json: an entry of {side}s needs name and shape ({error})"
-        raise ModelRefusedError(what) from error
+        raise ModelRefusedError(f"params.json: an entry of {side}s needs name and shape ({error})") from error
 
 
 def _near(folder: Path | None, name: str) -> Path | None:
-    """A small file of this name at the top of the upload, or as near to it as there is one."""
+    """Return a small file of this name at the top of the upload, or as near to it as there is one."""
     if folder is None:
         return None
     found = [path for path in folder.rglob(name) if path.is_file() and path.stat().st_size <= SMALL]

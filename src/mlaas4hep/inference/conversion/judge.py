@@ -36,7 +36,7 @@ class Verdict:
 
 
 def judge(source: Source, native: Native, loader: Loader, target: Path, *, sandboxed: bool = True) -> Verdict:
-    """Convert and compare.
+    """Convert a model, compare it with its framework, and return how it is served.
 
     Args:
         source: the upload.
@@ -81,7 +81,7 @@ def judge(source: Source, native: Native, loader: Loader, target: Path, *, sandb
 def _converted(
     source: Source, native: Native, loader: Loader, target: Path, expected: Examples
 ) -> tuple[OnnxRuntime | None, str, float]:
-    """The converted model, or None and why it cannot be used; the largest difference."""
+    """Return the converted model, or None and why it cannot be used; the largest difference."""
     try:
         loader.to_onnx(source, native, target)
         if not native.batched:
@@ -133,7 +133,7 @@ def _free_batch(target: Path, expected: Examples) -> None:
 
 
 def _merged(specs: tuple[TensorSpec, ...], known: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Specs with the sizes and names that the framework knows and the ONNX file does not."""
+    """Return specs with the sizes and names that the framework knows and the ONNX file does not."""
     others = {spec.name: spec for spec in known}
     merged = []
     for spec in specs:
@@ -148,7 +148,7 @@ def _merged(specs: tuple[TensorSpec, ...], known: tuple[TensorSpec, ...]) -> tup
 def _refined(
     specs: tuple[TensorSpec, ...], native: Native, expected: Examples, batched: bool
 ) -> tuple[TensorSpec, ...]:
-    """Output specs, with sizes as they were seen where no input's size beside the batch can vary."""
+    """Return output specs, with sizes as they were seen where no input's size beside the batch can vary."""
     seen = {name: np.asarray(array) for name, array in expected.outputs[0].items()}
     merged = tuple(
         TensorSpec(spec.name, spec.dtype, (-1,) * seen[spec.name].ndim)

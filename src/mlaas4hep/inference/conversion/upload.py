@@ -69,8 +69,7 @@ async def convert_upload(
                 writable=[work / "tmp", work / "out"],
             )
         except ChildError as error:
-            reason = str(error)[:2000] if error.kind == "refused" else _reason(error, limits)
-            raise ModelRefusedError(reason) from error
+            raise ModelRefusedError(str(error)[:2000] if error.kind == "refused" else _reason(error, limits)) from error
         await asyncio.to_thread(_say_who_serves, source.name, work / "out" / "served.json")
         await asyncio.to_thread(_publish, work, target)
     finally:
@@ -82,8 +81,7 @@ def _prepare(source: Path, work: Path) -> None:
     original = work / "original"
     if source.is_dir():
         if any(path.is_symlink() for path in source.rglob("*")):
-            what = "the upload holds links"
-            raise ModelRefusedError(what)
+            raise ModelRefusedError("the upload holds links")
         shutil.copytree(source, original)
     else:
         original.mkdir()
@@ -93,7 +91,7 @@ def _prepare(source: Path, work: Path) -> None:
 
 
 def _reason(error: ChildError, limits: Limits) -> str:
-    """Why there is no result."""
+    """Return why there is no result."""
     if error.kind == "memory":
         return f"its conversion needs more than {limits.conversion_memory / 2**30:.3g} GiB of memory"
     if error.kind == "late":
@@ -113,7 +111,7 @@ def _say_who_serves(name: str, file: Path) -> None:
 
 
 def _publish(work: Path, target: Path) -> None:
-    """Put original and result together, and rename the whole to its place."""
+    """Put original and result together, and rename the folder to the target."""
     (work / "original").rename(work / "out" / "original")
     if target.is_dir():
         target.rmdir()

@@ -42,7 +42,7 @@ class Packer:
         self._pack = struct.Struct(f"={self._width}f").pack
 
     def row(self, event: Mapping[str, Any]) -> NDArray[np.float32]:
-        """One event to float32 [1, D]; read-only.
+        """Return one event as a row, float32 [1, D]; read-only.
 
         Raises:
             SLOW: anything but numbers and lists of numbers, each present.
@@ -73,7 +73,7 @@ class Packer:
 
 
 def getter(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """A function that takes these keys out of a mapping, as a tuple."""
+    """Return a function that takes these keys out of a mapping, as a tuple."""
     wanted = list(names)
     if len(wanted) > 1:
         return itemgetter(*wanted)
@@ -81,7 +81,7 @@ def getter(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...
 
 
 def _exact(value: Any) -> None:
-    """Integers above 2^53 are rounded once on the long way, but twice on the short one."""
+    """Raise OverflowError for integers above 2^53: the long way rounds them once, the short way twice."""
     for entry in value if type(value) is list else (value,):
         if type(entry) is int and not -EXACT <= entry <= EXACT:
             raise OverflowError

@@ -170,7 +170,7 @@ class Physics:
 
 
 def _columns_by_branch(layout: Layout) -> Iterator[tuple[FeatureBranch, tuple[str, ...]]]:
-    """Each branch with the names of its columns."""
+    """Yield each branch with the names of its columns."""
     start = 0
     for branch in layout.branches:
         yield branch, layout.columns[start : start + branch.length]

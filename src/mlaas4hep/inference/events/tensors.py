@@ -19,7 +19,7 @@ PREFERRED = ("scores", "probabilities", "output_probability", "probability")
 
 
 def check_tensors(inputs: Tensors, specs: Sequence[TensorSpec], *, batched: bool) -> int:
-    """See that the tensors are those the model takes; the number of rows (1 without a batch axis).
+    """Check that the tensors are those the model takes; return the number of rows (1 without a batch axis).
 
     Raises:
         BadRequestError: a tensor is missing, unknown, or of another type or shape; says which.
@@ -48,12 +48,12 @@ def check_tensors(inputs: Tensors, specs: Sequence[TensorSpec], *, batched: bool
 
 @functools.cache
 def _name(dtype: np.dtype[Any]) -> str:
-    """Its name, which numpy puts together each time it is asked."""
+    """Return its name, which numpy puts together each time it is asked."""
     return dtype.name
 
 
 def check_outputs(names: Sequence[str], specs: Sequence[TensorSpec]) -> None:
-    """See that the model has these outputs.
+    """Check that the model has these outputs.
 
     Raises:
         BadRequestError: it does not.
@@ -103,7 +103,7 @@ class RowForm:
         self._none = max(0, math.prod(own)) if own and min(own) >= 0 else 0
 
     def tensors(self, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """The model's inputs for rows, float32 [N, D]; N is 1 if `alone`.
+        """Return the model's inputs for rows, float32 [N, D]; N is 1 if `alone`.
 
         Raises:
             BadRequestError: the rows are too long or too short, or the model cannot be given rows.
@@ -129,13 +129,13 @@ class RowForm:
         return {spec.name: self._as(spec, rows)}
 
     def none(self, rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """The scores of no rows, [0, K], where the model cannot be asked; None where it can, or there are rows."""
+        """Return the scores of no rows, [0, K], if the model cannot be asked; None if it can, or if there are rows."""
         if len(rows) or not (self.alone or (self.width is None and not self._split)):
             return None
         return np.empty((0, self._none), dtype=np.float32)
 
     def scores(self, outputs: Mapping[str, Any], rows: int) -> NDArray[np.float32]:
-        """The scores, float32 [N, K].
+        """Return the scores, float32 [N, K].
 
         Raises:
             ModelFailedError: the model's output has no row for each row.

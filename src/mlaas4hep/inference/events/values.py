@@ -22,7 +22,7 @@ NUMBERS = (int, float, np.number, np.bool_)
 
 
 def flat_column(name: str, dtype: str, values: Any) -> NDArray[Any]:
-    """One value an event.
+    """Return a column of one value an event.
 
     Args:
         name: the branch, for messages.
@@ -46,7 +46,7 @@ def flat_column(name: str, dtype: str, values: Any) -> NDArray[Any]:
 
 
 def jagged_column(name: str, dtype: str, values: Any) -> Jagged:
-    """One list an event.
+    """Return a column of one list an event.
 
     Args:
         name: the branch, for messages.
@@ -74,7 +74,7 @@ def jagged_column(name: str, dtype: str, values: Any) -> Jagged:
 
 
 def numbers(name: str, dtype: str, values: Sequence[Any], locate: Locate) -> NDArray[Any]:
-    """Values in float64 [N], or as they are for 64-bit integers.
+    """Return values in float64 [N], or as they are for 64-bit integers.
 
     Args:
         name: the branch, for messages.
@@ -101,14 +101,14 @@ def numbers(name: str, dtype: str, values: Sequence[Any], locate: Locate) -> NDA
 
 
 def typed(column: Column, dtype: str) -> Column:
-    """The column in its type of training, where its values allow that, so that expressions give the same numbers."""
+    """Return the column in its type of training if its values allow that, so that expressions give the same numbers."""
     if isinstance(column, Jagged):
         return Jagged(column.offsets, _cast(column.content, np.dtype(dtype)))
     return _cast(column, np.dtype(dtype))
 
 
 def shown(value: object) -> str:
-    """A value in a message, short."""
+    """Return a value as a message shows it, short."""
     text = (
         ascii(value) if isinstance(value, str | int | float) else f"a {_WORDS.get(type(value), type(value).__name__)}"
     )
@@ -116,7 +116,7 @@ def shown(value: object) -> str:
 
 
 def listed(names: Iterable[Any]) -> str:
-    """Names in a message, at most twenty, and how many more there are."""
+    """Return names as a message shows them, at most twenty, and how many more there are."""
     every = list(names)
     text = ", ".join(name if isinstance(name, str) and len(name) < 80 else shown(name) for name in every[:NAMED])
     return f"{text} (and {len(every) - NAMED} more)" if len(every) > NAMED else text
@@ -158,7 +158,7 @@ def _number(value: Any, index: int, locate: Locate) -> float:
 
 
 def _checked(name: str, values: NDArray[Any], locate: Locate) -> NDArray[Any]:
-    """The values, after it was seen that no finite one becomes infinite in float32."""
+    """Return the values; raise BadRequestError if a finite one becomes infinite in float32."""
     if values.dtype.kind not in "biuf":
         raise BadRequestError(f"values of the type {values.dtype} where numbers are expected", where=name)
     if values.dtype.itemsize > 4 and values.dtype.kind == "f" and len(values):

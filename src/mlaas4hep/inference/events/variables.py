@@ -41,7 +41,7 @@ class Variables:
         self._offsets = [np.array([0, length], dtype=np.int64) for length in range(SHORT_LISTS)]
 
     def extend(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The event with its variables among the features.
+        """Return the event with its variables among the features.
 
         Raises:
             SLOW (see `packing`): a value is missing or unusual.
@@ -68,7 +68,7 @@ class Variables:
 
 
 def _values(values: list[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The values in their type of training; strict."""
+    """Return the values in their type of training; raise if one is of another type."""
     if dtype.kind == "f":
         if dtype.itemsize > 4:
             return np.frombuffer(array("d", values), dtype=np.float64)

@@ -67,7 +67,7 @@ class Execution:
 
     @property
     def waiting(self) -> int:
-        """Rows that wait for a thread or a batch, or are being run in a thread."""
+        """Return the number of rows that wait for a thread or a batch, or are being run in a thread."""
         return self._waiting + (self.batcher.waiting if self.batcher is not None else 0)
 
     def batch(self, settings: Batching | None) -> None:
@@ -121,7 +121,7 @@ class Execution:
         self.runtime.close()
 
     async def _direct(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
-        """A run of the batcher."""
+        """Run for the batcher."""
         if 0 < rows <= self.pace.rows:
             started = time.perf_counter_ns()
             found = self._in_loop(inputs, rows, outputs)
@@ -132,7 +132,7 @@ class Execution:
         return await self._threaded(inputs, rows, outputs, since)
 
     def _in_loop(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None) -> dict[str, Any] | None:
-        """A run in the calling thread; None if it took too long."""
+        """Run in the calling thread; None if it took too long."""
         begin = time.thread_time()
         try:
             found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
@@ -143,7 +143,7 @@ class Execution:
         return found
 
     async def _threaded(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
-        """A run in a thread; the time limit counts from `since`."""
+        """Run in a thread; the time limit counts from `since`."""
         if self._waiting and self._waiting + rows > self._limits.queue:
             raise TooManyRequestsError(f"{self._waiting} rows wait for this model already", hint="try again later")
         if self._threads is None:
@@ -182,7 +182,7 @@ class Execution:
         return answer
 
     def _late(self) -> ServingError:
-        """Why there is no answer within the limit."""
+        """Return why there is no answer within the limit."""
         if getattr(self.runtime, "starting", False):
             return ModelUnavailableError("the model's worker process is being started again", hint="try again later")
         return ModelTimeoutError(f"the model did not answer within {self._limits.timeout:g} s")

@@ -42,8 +42,7 @@ def open_runtime(folder: Path, *, threads: int, limits: Limits) -> Runtime:
         return _onnx(folder, threads, limits, batched=served.batched, specs=(*served.inputs, *served.outputs))
     if (folder / "model.onnx").is_file():
         return _onnx(folder, threads, limits)
-    what = "there is no model in this version: no manifest.json, served.json or model.onnx"
-    raise ModelRefusedError(what)
+    raise ModelRefusedError("there is no model in this version: no manifest.json, served.json or model.onnx")
 
 
 def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
@@ -52,8 +51,7 @@ def _bundle(folder: Path, threads: int, limits: Limits) -> Runtime:
     try:
         manifest = read_manifest((folder / "manifest.json").read_bytes(), "manifest.json")
     except (BundleError, OSError) as error:
-        what = f"the bundle cannot be read ({error})"
-        raise ModelRefusedError(what) from error
+        raise ModelRefusedError(f"the bundle cannot be read ({error})") from error
     if manifest.served != "onnx":
         if (folder / "native" / CODE_FILE).is_file():
             what = "this bundle's torch model has no ONNX form, and a server does not run the code in its model.py"

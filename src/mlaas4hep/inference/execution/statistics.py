@@ -94,5 +94,4 @@ class VersionStatistics:
 
 
 def _duration(count: int, ns: int) -> dict[str, int]:
-    """How often, and how long in all."""
     return {"count": count, "ns": ns}

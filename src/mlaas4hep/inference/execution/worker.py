@@ -71,25 +71,23 @@ class WorkerRuntime:
 
     @property
     def pid(self) -> int | None:
-        """The process that leads the worker's process group; None while there is none."""
+        """Return the process that leads the worker's process group; None while there is none."""
         return self._process.pid if self._process else None
 
     def run(
         self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None
     ) -> dict[str, Any]:
-        """Execute, see `Runtime.run`.
+        """Run the model, see `Runtime.run`.
 
         Raises:
             BadRequestError: an input is of a type that cannot be sent.
         """
         begin = time.monotonic()
         if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            what = f"the model was busy for {timeout:g} s with other requests"
-            raise ModelTimeoutError(what)
+            raise ModelTimeoutError(f"the model was busy for {timeout:g} s with other requests")
         try:
             if self._closed:
-                what = "the model has been unloaded"
-                raise ModelUnavailableError(what)
+                raise ModelUnavailableError("the model has been unloaded")
             process = self._process
             if process is None:
                 process, _ = self._start()
@@ -109,8 +107,7 @@ class WorkerRuntime:
     ) -> dict[str, Any]:
         unknown = next((name for name, array in inputs.items() if array.dtype.kind not in "biufOUS"), None)
         if unknown is not None:
-            what = f"{unknown} is of the type {inputs[unknown].dtype}, which no model takes"
-            raise BadRequestError(what)
+            raise BadRequestError(f"{unknown} is of the type {inputs[unknown].dtype}, which no model takes")
         given = {name: np.asarray(array) for name, array in inputs.items()}
         left = None if timeout is None else max(1e-3, begin + timeout - time.monotonic())
         try:
@@ -119,7 +116,7 @@ class WorkerRuntime:
             raise self._failure(error, timeout) from error
 
     def _start(self) -> tuple[ChildProcess, dict[str, Any]]:
-        """Start the worker and wait until the model is loaded; the process, and what it says about the model."""
+        """Start the worker and wait until the model is loaded; return the process and what it says about the model."""
         self.starting = True
         try:
             process = ChildProcess(LOAD, threads=self._threads, memory=self._memory, readable=[self._folder])
@@ -136,7 +133,7 @@ class WorkerRuntime:
             self.starting = False
 
     def _failure(self, error: ChildError, timeout: float | None) -> ServingError:
-        """The error for the caller; a worker that is gone is forgotten."""
+        """Return the error for the caller; a worker that is gone is forgotten."""
         if error.kind == "late":
             self._process = None
             return ModelTimeoutError(f"the model did not answer within {timeout:g} s")

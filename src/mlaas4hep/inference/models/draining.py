@@ -23,7 +23,7 @@ class Draining:
         self._idle = asyncio.Event()
 
     def became_idle(self) -> None:
-        """Called by each version when its last request has ended."""
+        """Note that the last request of a version has ended."""
         self._idle.set()
 
     def add(self, served: LoadedVersion) -> None:

@@ -51,7 +51,7 @@ class Importer:
         self._open = open_runtime
 
     async def from_archive(self, archive: Path, stage: Path) -> tuple[Path, str]:
-        """A version of a file: a bundle or anything else, as tar.gz, tar or a single file.
+        """Make a version of a file: a bundle or anything else, as tar.gz, tar or a single file.
 
         Returns:
             The folder, somewhere in `stage`, and the name the upload gives itself.
@@ -70,7 +70,7 @@ class Importer:
         return folder, await asyncio.to_thread(_own_name, source, archive)
 
     async def from_parts(self, files: Mapping[str, Path], params: Mapping[str, Any], stage: Path) -> Path:
-        """A version of TFaaS's form: the model's file, a file of labels, and its parameters.
+        """Make a version of TFaaS's form: the model's file, a file of labels, and its parameters.
 
         Raises:
             BadRequestError: there is no model among the files.
@@ -114,7 +114,7 @@ class Importer:
         return target
 
     def _unpacked(self, archive: Path, stage: Path) -> Path | None:
-        """The folder with an archive's content, None if the file is not an archive."""
+        """Return the folder with an archive's content, None if the file is not an archive."""
         with archive.open("rb") as file:
             head = file.read(512)
         if head[TAR[0] : TAR[0] + len(TAR[1])] == TAR[1]:
@@ -141,7 +141,7 @@ def _bundle_name(folder: Path) -> str:
 
 
 def _own_name(source: Path, archive: Path) -> str:
-    """The name of the only folder, as in TFaaS; else that in params.json, else that of the archive."""
+    """Return the name of the only folder, as in TFaaS; else that in params.json, else that of the archive."""
     if source.name != "unpacked" and not source.name.isdecimal():  # a number is a version
         return bundle_name(source.name)
     for folder in (source, *(path for path in source.iterdir() if path.is_dir())):
@@ -163,7 +163,7 @@ def _stem(archive: Path) -> str:
 
 
 def _gathered(source: Path | None, files: Mapping[str, Path], params: Mapping[str, Any], stage: Path) -> Path:
-    """One folder with the model, labels and params.json, under the names that params.json gives them."""
+    """Gather the model, labels and params.json in one folder, under the names that params.json gives them."""
     if source is None:
         source = stage / "parts"
         source.mkdir()
@@ -175,7 +175,7 @@ def _gathered(source: Path | None, files: Mapping[str, Path], params: Mapping[st
 
 
 def _plain(name: object, default: str) -> str:
-    """A name without folders."""
+    """Return a file's name without folders, or the default."""
     plain = PurePosixPath(name).name if isinstance(name, str) else ""
     return default if plain in {"", ".", ".."} or "\0" in plain or len(plain) > 200 else plain
 

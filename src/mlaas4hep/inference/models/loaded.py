@@ -60,20 +60,20 @@ class LoadedVersion:
         self._rows: Physics | NamedColumns = physics or NamedColumns(row_names(facts.inputs))
 
     def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored | Awaitable[Scored]:
-        """Scores of records, or of columns."""
+        """Return the scores of records, or of columns."""
         rows = self._rows
         return self._scored(rows.columns if isinstance(events, Mapping) else rows.records, events)
 
     def row(self, keys: Sequence[str], values: Sequence[Any]) -> Scored | Awaitable[Scored]:
-        """Scores of one event as keys and values."""
+        """Return the scores of one event as keys and values."""
         return self._scored(self._rows.keys_values, keys, values)
 
     def matrix(self, rows: Rows) -> Scored | Awaitable[Scored]:
-        """Scores of raw feature rows."""
+        """Return the scores of raw feature rows."""
         return self._scored(lambda: rows)
 
     def infer(self, inputs: Tensors, outputs: Sequence[str] | None) -> Inferred | Awaitable[Inferred]:
-        """Tensors in, tensors out."""
+        """Return the outputs for tensors by name."""
         started = Clock()
         facts = self.facts
         try:
@@ -110,7 +110,7 @@ class LoadedVersion:
         return self._await(self._in_turn(tensors, len(rows), started), started)
 
     def _await(self, work: Coroutine[Any, Any, Answer], started: int) -> Coroutine[Any, Any, Answer]:
-        """The work, for the caller to await; from now on until it ends the version is not closed."""
+        """Return the work for the caller to await; until it ends the version is not closed."""
         self.execution.acquire()
         return self._released(work, started)
 
@@ -143,7 +143,7 @@ class LoadedVersion:
     def _at_once(
         self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, started: int
     ) -> dict[str, Any] | None:
-        """The outputs, if the model may be run right here."""
+        """Return the outputs, if the model may be run right here."""
         ready = Clock()
         execution = self.execution
         found = execution.inline(inputs, rows, outputs)

@@ -75,7 +75,7 @@ def _physics(entry: VersionEntry) -> Physics:
 
 
 def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int | None:
-    """Run on zeros (what is missing in a bundle: NaN); the number of rows that are fast enough for the event loop.
+    """Run on zeros (a bundle: on NaN); return the number of rows that are fast enough for the event loop.
 
     Returns:
         A first estimate; None: no run may ever be made there.
@@ -104,7 +104,7 @@ def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int |
 
 
 def _seconds(runtime: Runtime, rows: int, fill: float, timeout: float) -> float:
-    """CPU time that the fastest of some runs takes in this thread: a busy machine or interpreter makes none slower."""
+    """Return the CPU seconds of the fastest of some runs: a busy machine or interpreter makes none slower."""
     inputs = {spec.name: _values(spec, rows, fill, batched=runtime.batched) for spec in runtime.inputs}
     best = np.inf
     begin = time.perf_counter()

@@ -73,7 +73,7 @@ class Management:
             await asyncio.to_thread(remove, stage)
 
     async def upload_parts(self, name: str, files: Mapping[str, Path], params: Mapping[str, Any]) -> ModelInfo:
-        """TFaaS's form: files by role (``model``, ``labels``) and the content of params.json."""
+        """Add a version from TFaaS's form: files by role (``model``, ``labels``) and the content of params.json."""
         self._check_size(files.values())
         await asyncio.to_thread(self._store.check_room, name)
         stage = await asyncio.to_thread(self._store.stage)
@@ -90,7 +90,7 @@ class Management:
         await self._polling.poll(name)
 
     async def load(self, name: str, version: str = "") -> ModelInfo:
-        """Bring into memory, warm up; ready afterwards."""
+        """Bring a version into memory and warm it up; it is ready afterwards."""
         await self._polling.poll(model_name(name))
         number = self._number(name, version) if version else ""
         model = self._model(name)
@@ -132,7 +132,7 @@ class Management:
         return model.info(slot)
 
     async def configure(self, name: str, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Change settings of a model: ``batching`` {max_size, max_delay_ms} or null, ``canary`` share in percent."""
+        """Change and return settings: ``batching`` {max_size, max_delay_ms} or null, ``canary`` in percent."""
         unknown = [key for key in changes if key not in SETTINGS]
         if unknown:
             raise BadRequestError(f"there is no setting {str(unknown[0])[:64]!a}", hint=", ".join(SETTINGS))
@@ -141,13 +141,13 @@ class Management:
         return {key: after.model_dump(mode="json")[key] for key in SETTINGS}
 
     async def set_default(self, name: str) -> None:
-        """Model of requests that name none."""
+        """Set the model of requests that name none."""
         self._model(name)
         await asyncio.to_thread(self._store.set_default_model, name)
         self._polling.default_model = name
 
     def files(self, name: str, version: str = "") -> Path:
-        """Folder of a version, for downloads."""
+        """Return the folder of a version, for downloads."""
         return self._model(name).shown(version).entry.folder
 
     async def _publish(self, folder: Path, name: str, number: int | None) -> ModelInfo:

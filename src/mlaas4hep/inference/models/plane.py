@@ -48,16 +48,17 @@ class DataPlane:
         self._keys = settings.limits.keys
 
     async def score_events(
-        self, model: str | None, events: Sequence[Mapping[str, Any]] | Mapping[str, Any], version: str = ""
+        self, model: str | None, events: Sequence[Any] | Mapping[str, Any], version: str = ""
     ) -> Scored:
         """Return the scores of events given by branch name: records (a list of dicts) or columns (a dict of lists).
 
         Values are raw: numbers, or lists for jagged branches. Missing and unknown keys are errors that name them.
         """
-        rows, keys = len(events), 0
         if isinstance(events, Mapping):
             first = next(iter(events.values()), ())
             rows, keys = len(first) if hasattr(first, "__len__") else 0, len(events)
+        else:
+            rows, keys = len(events), max((len(event) for event in events if isinstance(event, Mapping)), default=0)
         return await _waited(self._ask(model, version, rows, keys, LoadedVersion.events, events))
 
     async def score_row(
@@ -90,13 +91,13 @@ class DataPlane:
     def score_row_soon(
         self, model: str | None, keys: Sequence[str], values: Sequence[Any], version: str = ""
     ) -> Scored | Awaitable[Scored]:
-        """As `score_row`: the scores if they can be had at once, else something to await; both raise its errors."""
+        """Return what `score_row` does if it can be had at once, else something to await; both raise its errors."""
         return self._ask(model, version, 1, len(keys), LoadedVersion.row, keys, values)
 
     def infer_soon(
         self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None, version: str = ""
     ) -> Inferred | Awaitable[Inferred]:
-        """As `infer`: the outputs if they can be had at once, else something to await; both raise its errors."""
+        """Return what `infer` does if it can be had at once, else something to await; both raise its errors."""
         rows = 0
         for array in inputs.values():
             if array.ndim and len(array) > rows:
@@ -104,7 +105,7 @@ class DataPlane:
         return self._ask(model, version, rows, len(inputs), LoadedVersion.infer, inputs, outputs)
 
     async def score_elsewhere(self, model: str, version: str, work: Callable[[ModelInfo], Awaitable[int]]) -> ModelInfo:
-        """Count a prediction that is made in another process: the work, given the version, returns how many rows."""
+        """Count a prediction made in another process: the work, given the version, returns the number of rows."""
         started = time.perf_counter_ns()
         try:
             info = self.info(model, version)

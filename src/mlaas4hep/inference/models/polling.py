@@ -52,14 +52,14 @@ class Polling:
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
 
     async def poll_all(self) -> None:
-        """Look at all models."""
+        """Look at all models on disk."""
         async with self._lock:
             found = await asyncio.to_thread(self._scanner.all)
             self.default_model = await asyncio.to_thread(self._store.default_model)

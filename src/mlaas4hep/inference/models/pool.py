@@ -47,11 +47,11 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """True if one more version can be loaded and none has to go for it."""
+        """Return true if one more version can be loaded and none has to go for it."""
         return self._loaded() + self._coming < self._settings.limits.loaded
 
     def pick(self, name: str, version: str) -> LoadedVersion | None:
-        """The version in memory that answers a request, at once; None if `ready` has to be asked."""
+        """Return the version in memory that answers a request, at once; None if `ready` has to be asked."""
         model = self.models.get(name)
         if model is None:
             return None
@@ -62,7 +62,7 @@ class Pool:
         return served
 
     async def ready(self, name: str, version: str) -> LoadedVersion:
-        """As `pick`, after loading what was asked for. The caller uses it before its next await.
+        """Return what `pick` does, after loading what was asked for. The caller uses it before its next await.
 
         Raises:
             ModelNotFoundError: there is no such model or version.
@@ -191,7 +191,7 @@ class Pool:
         self._put_in(model, slot, served)
 
     def _put_in(self, model: Model, slot: Slot, served: LoadedVersion) -> None:
-        """The switch: from here on requests go to the new one."""
+        """Switch: from here on requests go to the new one."""
         unwanted = slot.gone or model.is_unloaded(slot)
         if unwanted or served.entry != slot.entry:
             self._draining.add(served)
@@ -252,7 +252,7 @@ class Pool:
 
     @staticmethod
     def _raise(slot: Slot, task: asyncio.Task[None]) -> None:
-        """What a load that came to nothing raises, without being the version's fault."""
+        """Raise what ended a load that failed without being the version's fault."""
         if task.cancelled():
             raise unavailable(slot, "is not loaded: the server stops")
         error = task.exception()
@@ -272,7 +272,7 @@ class Busy(ModelUnavailableError):
 
 
 def unavailable(slot: Slot, why: str, *, hint: str | None = None) -> ModelUnavailableError:
-    """The error for a version that cannot be had."""
+    """Return the error for a version that cannot be had."""
     return ModelUnavailableError(f"version {slot.entry.version} of model {slot.entry.name} {why}", hint=hint)
 
 

@@ -44,7 +44,7 @@ class Slot:
 
     @property
     def state(self) -> State:
-        """State of this version here."""
+        """Return the state of this version in this process."""
         if self.served is not None:
             return "READY"
         if self.task is not None:
@@ -85,7 +85,7 @@ class Model:
         self.canary = slot.served if slot is not None and self.settings.canary > 0 else None
 
     def pick(self, version: str) -> LoadedVersion | None:
-        """The version in memory that answers a request; None if there is none."""
+        """Return the version in memory that answers a request; None if there is none."""
         if not version:
             if self.canary is not None and self.default is not None:
                 self._credit += self.settings.canary
@@ -101,7 +101,7 @@ class Model:
         return None if slot is None else slot.served
 
     def replaced_by(self, slot: Slot) -> LoadedVersion | None:
-        """The version in memory that is let go of when another one has been loaded, because that answers instead."""
+        """Return the version in memory that goes when another one has been loaded, because that one answers instead."""
         default = self.default
         if default is None or default.entry.version in self.settings.labels.values() or slot.served is not None:
             return None
@@ -110,7 +110,7 @@ class Model:
         return default if takes_over else None
 
     def find(self, version: str) -> Slot:
-        """The version a number, a label or "" stands for.
+        """Return the version a number, a label or "" stands for.
 
         Raises:
             ModelNotFoundError: there is none.
@@ -127,7 +127,7 @@ class Model:
         return slot
 
     def choose(self) -> Slot:
-        """The version for requests that name none: `stable` if there is such a label, else the highest that can serve.
+        """Return the version for requests that name none: `stable` if there is one, else the highest that can serve.
 
         While a new version is loaded for the first time, the one before goes on.
         """
@@ -149,7 +149,7 @@ class Model:
         )
 
     def shown(self, version: str) -> Slot:
-        """As `find`, for descriptions: "" is never refused because nothing is ready.
+        """Return what `find` does, for descriptions: "" is never refused because nothing is ready.
 
         Raises:
             ModelNotFoundError: there is no such version.
@@ -160,16 +160,16 @@ class Model:
             return self._newest()
 
     def to_load(self) -> Slot:
-        """The version that a request to load the model means: the one that answers, else the newest."""
+        """Return the version that a request to load the model means: the one that answers, else the newest."""
         wanted = self.wanted()
         return self.shown("") if not wanted or STABLE in self.settings.labels else wanted[0]
 
     def is_unloaded(self, slot: Slot) -> bool:
-        """True if the version was unloaded on purpose."""
+        """Return true if the version was unloaded on purpose."""
         return slot.entry.version in self.settings.unloaded
 
     def wanted(self) -> list[Slot]:
-        """Versions that are to be in memory without having been asked for: those with labels, and the newest."""
+        """Return the versions to be in memory without having been asked for: those with labels, and the newest."""
         names = dict.fromkeys([*self.settings.labels.values()])
         slots = [self.slots[name] for name in names if name in self.slots]
         possible = [slot for slot in self._descending() if not slot.failure and not self.is_unloaded(slot)]
@@ -178,7 +178,7 @@ class Model:
         ]
 
     def info(self, slot: Slot) -> ModelInfo:
-        """What clients may know of a version."""
+        """Return what clients may know of a version."""
         entry, served = slot.entry, slot.served
         labels = [label for label, number in self.settings.labels.items() if number == entry.version]
         if slot is self._newest():
@@ -199,7 +199,7 @@ class Model:
         )
 
     def ordered(self) -> list[Slot]:
-        """All versions, the lowest number first."""
+        """Return all versions, the lowest number first."""
         return self._descending()[::-1]
 
     def _descending(self) -> list[Slot]:

@@ -13,7 +13,7 @@ __all__ = ["checksums"]
 
 
 async def checksums(server: Server, model: str, version: str) -> dict[str, str]:
-    """``MD5:<sum>`` by ``<version>/<file>`` for what is executed: ``model.onnx``, or the native files if there is none.
+    """Return ``MD5:<sum>`` by ``<version>/<file>`` for what is executed: ``model.onnx``, else the native files.
 
     Sums are kept until a file changes, and are made in a thread.
 

@@ -15,7 +15,7 @@ __all__ = ["classified", "classify"]
 
 
 def classified(plane: DataPlane, inferred: Inferred, output: str, number: object) -> Array:
-    """The `number` largest entries of an output, with the class names of the output or else of the model.
+    """Return the `number` largest entries of an output, with the class names of the output or else of the model.
 
     Raises:
         BadRequestError: as `classify`.
@@ -29,7 +29,7 @@ def classified(plane: DataPlane, inferred: Inferred, output: str, number: object
 
 
 def classify(tensor: str, scores: Array, number: object, labels: Sequence[str], *, batched: bool) -> Array:
-    """The largest scores of each row.
+    """Return the largest scores of each row.
 
     Args:
         tensor: name of the output, for errors.

@@ -42,7 +42,7 @@ _LARGEST = 2**63 - 1
 
 
 def dtype_of(tensor: str, datatype: object) -> DType:
-    """The dtype of a datatype.
+    """Return the dtype of a datatype.
 
     Raises:
         BadRequestError: no such datatype, or one that numpy does not have; names the tensor.
@@ -58,7 +58,7 @@ def dtype_of(tensor: str, datatype: object) -> DType:
 
 
 def datatype_of(array: Array) -> str:
-    """The datatype that says what an array holds.
+    """Return the datatype that says what an array holds.
 
     Raises:
         BadRequestError: there is none, e.g. for complex numbers.
@@ -67,7 +67,7 @@ def datatype_of(array: Array) -> str:
 
 
 def datatype_of_spec(dtype: str) -> str:
-    """The datatype of a dtype given by its numpy name; BYTES for strings.
+    """Return the datatype of a dtype given by its numpy name; BYTES for strings.
 
     Raises:
         BadRequestError: there is none.
@@ -79,7 +79,7 @@ def datatype_of_spec(dtype: str) -> str:
 
 
 def check_shape(tensor: str, shape: object) -> int:
-    """Number of values of a shape.
+    """Return the number of values of a shape.
 
     Raises:
         BadRequestError: not a list of sizes from 0 on; names the tensor.
@@ -95,7 +95,7 @@ def check_shape(tensor: str, shape: object) -> int:
 
 
 def shaped(tensor: str, array: Array, shape: Sequence[int]) -> Array:
-    """An array of as many values as the shape has, in that shape.
+    """Return an array of as many values as the shape has, in that shape.
 
     Raises:
         BadRequestError: numpy has no such shape (too many axes, or too large ones beside one of 0); names the tensor.

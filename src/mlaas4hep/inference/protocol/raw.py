@@ -19,7 +19,7 @@ _LENGTH = struct.Struct("<I")
 def decode(
     tensor: str, datatype: str, shape: Sequence[int], buffer: Buffer, offset: int = 0, size: int | None = None
 ) -> Array:
-    """A tensor from raw bytes, without a copy where its place in memory allows.
+    """Return a tensor from raw bytes, without a copy where its place in memory allows.
 
     Args:
         tensor: its name, for errors.
@@ -59,7 +59,7 @@ def decode(
 
 
 def encode(array: Array) -> bytes:
-    """The raw bytes of a tensor."""
+    """Return the raw bytes of a tensor."""
     datatype = datatype_of(array)
     if datatype != "BYTES":
         return array.astype(DTYPES[datatype], copy=False).tobytes()
@@ -71,7 +71,7 @@ def encode(array: Array) -> bytes:
 
 
 def strings(tensor: str, elements: Iterable[bytes]) -> list[str]:
-    """BYTES elements as str.
+    """Return BYTES elements as str.
 
     Raises:
         BadRequestError: one is not UTF-8; names the tensor.
@@ -83,7 +83,7 @@ def strings(tensor: str, elements: Iterable[bytes]) -> list[str]:
 
 
 def texts(tensor: str, values: Sequence[str], shape: Sequence[int]) -> Array:
-    """Strings as an array of a shape.
+    """Return strings as an array of a shape.
 
     Raises:
         BadRequestError: not as many as the shape has; names the tensor.

@@ -30,12 +30,12 @@ EXTENSIONS = (
 
 
 def server_metadata() -> dict[str, Any]:
-    """Name, version and extensions of the server."""
+    """Return name, version and extensions of the server."""
     return {"name": "mlaas4hep", "version": __version__, "extensions": list(EXTENSIONS)}
 
 
 def is_ready(info: ModelInfo) -> bool:
-    """True if a request is answered: by a version in memory, or by one that is loaded when it is asked for."""
+    """Return true if a request is answered: by a version in memory, or by one that is loaded when it is asked for."""
     return info.state == READY or info.on_demand
 
 
@@ -60,7 +60,7 @@ async def metadata(server: Server, model: str, version: str) -> dict[str, Any]:
 
 
 async def config(server: Server, model: str, version: str) -> dict[str, Any]:
-    """Triton's model configuration: shapes without the row axis, and the checksums of the model's files.
+    """Return Triton's model configuration: shapes without the row axis, and the checksums of the model's files.
 
     `max_batch_size` is what the user's config.pbtxt says, else as many rows as the limit on bodies allows. Where it is
     0 the shapes have all axes, as Triton has it.
@@ -89,7 +89,7 @@ async def config(server: Server, model: str, version: str) -> dict[str, Any]:
 
 
 def index(server: Server, *, ready: bool = False) -> list[dict[str, Any]]:
-    """All versions of all models, or only those that are ready, with Triton's states."""
+    """Return all versions of all models, or only those that are ready, with Triton's states."""
     return [
         {
             "name": info.name,
@@ -122,7 +122,7 @@ async def _described(server: Server, model: str, version: str) -> ModelInfo:
 
 
 def _versions(server: Server, info: ModelInfo) -> list[str]:
-    """Those that can be asked for, in memory or not."""
+    """Return those that can be asked for, in memory or not."""
     possible = {other.version for other in server.models() if other.name == info.name and other.state != "FAILED"}
     return sorted(possible | {info.version}, key=lambda text: (len(text), text))
 

@@ -24,7 +24,7 @@ _HARMLESS = 1e76  # no value of a sum of squares below this overflows a float32
 
 
 def decode(tensor: str, datatype: str, shape: Sequence[int], values: Any) -> Array:
-    """A tensor from a list, flat in row-major order or nested as the shape.
+    """Return a tensor from a list, flat in row-major order or nested as the shape.
 
     Args:
         tensor: its name, for errors.
@@ -62,7 +62,7 @@ def decode(tensor: str, datatype: str, shape: Sequence[int], values: Any) -> Arr
 
 
 def encode(array: Array) -> Any:
-    """A flat row-major array that orjson writes as numbers (NaN as null; see `check_finite`), or a list of str."""
+    """Return a flat array that orjson writes as numbers (NaN as null; see `check_finite`), or a list of str."""
     if array.dtype.kind not in "OSU":
         return np.ascontiguousarray(array).reshape(-1)
     return [
@@ -71,7 +71,7 @@ def encode(array: Array) -> Any:
 
 
 def check_finite(tensor: str, array: Array) -> None:
-    """See that JSON can hold an answer: NaN is null in it, but infinity would be too.
+    """Check that JSON can hold an answer: NaN is null in it, but infinity would be too.
 
     Raises:
         BadRequestError: a value is infinite; names the tensor.
@@ -86,7 +86,7 @@ def check_finite(tensor: str, array: Array) -> None:
 
 @functools.cache
 def _packer(count: int) -> Callable[..., bytes]:
-    """Packs so many numbers as float32, rounded as numpy does."""
+    """Return a function that packs this many numbers as float32, rounded as numpy does."""
     return struct.Struct(f"<{count}f").pack
 
 
@@ -110,7 +110,7 @@ def _cast(tensor: str, datatype: str, dtype: DType, array: Array, values: list[A
 
 
 def _numbers(tensor: str, datatype: str, dtype: DType, values: list[Any]) -> Array:
-    """Python's numbers, for what numpy has no common type for: nulls, integers beyond 63 bits; or what is wrong."""
+    """Return Python's numbers where numpy has no common type (nulls, large integers); raise if one does not fit."""
     array: Array = np.array(values, object)
     for value in array.flat:
         if type(value) not in _ALLOWED[dtype.kind]:

@@ -24,7 +24,7 @@ LOCK_SECONDS = 10.0
 
 
 def disk_error(error: OSError) -> ServingError:
-    """What a failure of the disk means to a client; paths of the server are not shown."""
+    """Return what a failure of the disk means to a client; paths of the server are not shown."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     reason = "the disk is full" if full else (error.strerror or type(error).__name__)
     return ServingError(f"the repository cannot be changed ({reason})")
@@ -81,24 +81,21 @@ def write_object(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_object(path: Path, limit: int = 1 << 24) -> dict[str, Any]:
-    """The JSON object in a file; empty if there is no such file.
+    """Return the JSON object in a file; empty if there is no such file.
 
     Raises:
         ValueError: it is too large, no JSON, or no object.
     """
     try:
         if path.stat().st_size > limit:
-            msg = f"{path.name} is larger than {limit} bytes"
-            raise ValueError(msg)
+            raise ValueError(f"{path.name} is larger than {limit} bytes")
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except RecursionError as error:
-        msg = f"{path.name} is nested too deeply"
-        raise ValueError(msg) from error
+        raise ValueError(f"{path.name} is nested too deeply") from error
     if not isinstance(data, dict):
-        msg = f"{path.name} is not a JSON object"
-        raise ValueError(msg)
+        raise ValueError(f"{path.name} is not a JSON object")
     return data
 
 

@@ -65,7 +65,7 @@ def facts_of(folder: Path, kind: Kind) -> Facts:
 
 
 def classes_of(manifest: Manifest) -> tuple[str, ...]:
-    """Names of the columns of a bundle's scores."""
+    """Return the names of the columns of a bundle's scores."""
     if manifest.task == "binary":
         return (manifest.signal or manifest.classes[1],)
     return manifest.classes or ((manifest.target,) if manifest.target else ())
@@ -81,7 +81,7 @@ def labels_in(folder: Path) -> tuple[str, ...]:
 
 
 def with_runtime(facts: Facts, runtime: Runtime, limits: Limits) -> Facts:
-    """The facts with what the loaded model says of its tensors, and the largest batch that the limits allow.
+    """Return the facts with what the loaded model says of its tensors, and the largest batch that the limits allow.
 
     What a user said in config.pbtxt is kept.
     """
@@ -99,20 +99,20 @@ def with_runtime(facts: Facts, runtime: Runtime, limits: Limits) -> Facts:
 
 
 def batch_for(inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], limits: Limits | None = None) -> int:
-    """Rows of the largest request that clients should send; without limits for those of a server as it is."""
+    """Return the rows of the largest request that clients should send; default limits are those of `Limits`."""
     limits = limits or Limits()
     given, answered = (sum(map(_bytes_of_row, specs)) for specs in (inputs, outputs))
     return largest_batch(given, answered, limits.body, limits.rows)
 
 
 def _bytes_of_row(spec: TensorSpec) -> int:
-    """Bytes that a tensor takes for each row, in the wire's form."""
+    """Return the bytes that a tensor takes for each row as it is sent."""
     sizes = [SOME if size < 0 else size for size in spec.shape[1:]]
     return math.prod(sizes) * (TEXT if spec.dtype == "object" else np.dtype(spec.dtype).itemsize)
 
 
 def _size_in(folder: Path) -> int | None:
-    """What Triton's config.pbtxt in a version's folder, or in the model's above, says of batches."""
+    """Return what Triton's config.pbtxt in a version's folder, or in the model's above, says of batches."""
     for file in (folder / "config.pbtxt", folder.parent / "config.pbtxt"):
         try:
             config = parse_config(file.read_text("utf-8", errors="replace"))

@@ -20,7 +20,7 @@ MAX_DEPTH = 16
 
 
 def kind_of(folder: Path) -> Kind:
-    """How a version's folder came to be: a bundle, an upload that was converted, a plain ONNX file, or none of them."""
+    """Return how a version's folder came to be: a bundle, a converted upload, a plain ONNX file, or none of them."""
     if (folder / "manifest.json").exists():
         return "bundle"
     if (folder / "served.json").exists():
@@ -29,7 +29,7 @@ def kind_of(folder: Path) -> Kind:
 
 
 def numbers(model: Path) -> list[int]:
-    """Numbers of the versions that have a folder, ascending."""
+    """Return the numbers of the versions that have a folder, ascending."""
     try:
         with os.scandir(model) as entries:
             return sorted(int(entry.name) for entry in entries if is_version(entry.name) and entry.is_dir())
@@ -38,12 +38,12 @@ def numbers(model: Path) -> list[int]:
 
 
 def has_bare(model: Path) -> bool:
-    """True if the folder holds a model itself, which then counts as version 1. Numbered folders go before."""
+    """Return true if the folder holds a model itself, which then counts as version 1. Numbered folders go before."""
     return kind_of(model) != "unknown" and not numbers(model)
 
 
 def version_folder(model: Path, version: int) -> Path | None:
-    """The folder of a version, None if there is none."""
+    """Return the folder of a version, None if there is none."""
     folder = model / str(version)
     if folder.is_dir():
         return folder
@@ -51,7 +51,7 @@ def version_folder(model: Path, version: int) -> Path | None:
 
 
 def signature(folder: Path, *, bare: bool = False) -> Signature:
-    """Name, times, size and inode of every file: cheap to have, and another one after every change.
+    """Return name, times, size and inode of every file: cheap to read, and different after every change.
 
     Args:
         folder: of a version.

@@ -43,12 +43,11 @@ class ModelSettings(BaseModel):
     def _allowed(cls, labels: dict[str, str]) -> dict[str, str]:
         for label in labels:
             if not is_label(label) or label == LATEST:
-                msg = f"{label!r} cannot be a label"
-                raise ValueError(msg)
+                raise ValueError(f"{label!r} cannot be a label")
         return labels
 
     def changed(self, changes: Mapping[str, Any]) -> ModelSettings:
-        """The settings after some changes.
+        """Return the settings after some changes.
 
         Raises:
             BadRequestError: an unknown key or a value that is not allowed; names the key.
@@ -61,14 +60,14 @@ class ModelSettings(BaseModel):
             raise BadRequestError(f"setting {key}: {first['msg']}") from error
 
     def without(self, version: str) -> ModelSettings:
-        """The settings after a version has gone; its number is not given again."""
+        """Return the settings after a version has gone; its number is not given again."""
         labels = {label: number for label, number in self.labels.items() if number != version}
         unloaded = tuple(n for n in self.unloaded if n != version)
         return self.changed({"labels": labels, "unloaded": unloaded, "highest": max(self.highest, int(version))})
 
 
 def read_settings(model: Path) -> ModelSettings:
-    """The settings in a model's folder; the defaults where there is no file.
+    """Return the settings in a model's folder; the defaults where there is no file.
 
     Raises:
         ValueError: the file is not valid.

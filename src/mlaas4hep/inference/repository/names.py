@@ -15,22 +15,22 @@ LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
 def is_model(text: str) -> bool:
-    """True for letters, digits and ``_.-`` that do not begin with a dot or dash, at most 128."""
+    """Return true for letters, digits and ``_.-`` that do not begin with a dot or dash, at most 128."""
     return MODEL.fullmatch(text) is not None
 
 
 def is_version(text: str) -> bool:
-    """True for a positive number without leading zeros."""
+    """Return true for a positive number without leading zeros."""
     return VERSION.fullmatch(text) is not None
 
 
 def is_label(text: str) -> bool:
-    """True for a label: begins with a letter or underscore, so that it is never taken for a number."""
+    """Return true for a label: begins with a letter or underscore, so that it is never taken for a number."""
     return LABEL.fullmatch(text) is not None
 
 
 def model_name(text: str) -> str:
-    """The name itself.
+    """Return the text, which is the name of a model.
 
     Raises:
         BadRequestError: it cannot be the name of a model.
@@ -44,7 +44,7 @@ def model_name(text: str) -> str:
 
 
 def number_of(text: str) -> int:
-    """The version as a number.
+    """Return the version as a number.
 
     Raises:
         BadRequestError: it is none.

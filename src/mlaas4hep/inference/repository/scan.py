@@ -71,7 +71,7 @@ class Scanner:
         self._settings: dict[str, ModelSettings] = {}
 
     def all(self) -> dict[str, ModelEntry]:
-        """All models that have a version."""
+        """Return all models that have a version."""
         found = {}
         for name in self._store.names():
             entry = self.one(name)
@@ -82,7 +82,7 @@ class Scanner:
         return found
 
     def one(self, name: str) -> ModelEntry | None:
-        """One model, None if it has no version."""
+        """Return one model, None if it has no version."""
         model = self._store.root / name
         folders = [(str(number), model / str(number)) for number in numbers(model)]
         if not folders and has_bare(model):
@@ -128,7 +128,7 @@ class Scanner:
         return entry
 
     def _pending(self, key: tuple[str, str], now: Signature) -> VersionEntry | None:
-        """Not complete yet: what there was before goes on."""
+        """Return what was there before, which goes on until the new files are complete."""
         before = self._seen.get(key)
         entry = before.entry if before else None
         self._seen[key] = _Seen(now, entry)
@@ -141,6 +141,6 @@ class Scanner:
 
 
 def _age(files: Signature) -> float:
-    """Seconds since the last change of any file; 0 for no files."""
+    """Return the seconds since the last change of any file; 0 for no files."""
     newest = max((max(mtime, ctime) for _, mtime, ctime, _, _ in files), default=time.time_ns())
     return (time.time_ns() - newest) / 1e9

@@ -31,7 +31,7 @@ class Store:
         self._models = models
 
     def open(self) -> list[str]:
-        """Make the folder and remove what dead processes left; the names removed.
+        """Make the folder and remove what dead processes left; return the names removed.
 
         Raises:
             ServingError: the folder cannot be made or written.
@@ -47,14 +47,14 @@ class Store:
             raise disk_error(error) from error
 
     def names(self) -> list[str]:
-        """Names of the folders that can be models."""
+        """Return the names of the folders that can be models."""
         try:
             return sorted(path.name for path in self.root.iterdir() if is_model(path.name) and path.is_dir())
         except FileNotFoundError:
             return []
 
     def stage(self) -> Path:
-        """A new hidden folder for what is to become a version; the caller publishes or removes it."""
+        """Make a hidden folder for what is to become a version; the caller publishes or removes it."""
         folder = self.root / work_name()
         try:
             folder.mkdir()
@@ -63,7 +63,7 @@ class Store:
         return folder
 
     def check_room(self, name: str, version: int | None = None) -> None:
-        """See that a version may be added, before work is spent on it.
+        """Check that a version may be added, before work is spent on it.
 
         Raises:
             TooLargeError: there are too many models.
@@ -78,7 +78,7 @@ class Store:
             raise ModelConflictError(f"model {name} has a version {version} already", hint="leave out the version")
 
     def publish(self, folder: Path, name: str, version: int | None = None) -> int:
-        """Make a staged folder a version; the number it got.
+        """Make a staged folder a version; return its number.
 
         Args:
             folder: complete, from `stage` or below one.
@@ -133,7 +133,7 @@ class Store:
             raise disk_error(error) from error
 
     def change(self, name: str, change: Callable[[ModelSettings], ModelSettings]) -> ModelSettings:
-        """Change a model's settings; what they are then.
+        """Change a model's settings; return what they are then.
 
         Raises:
             ModelNotFoundError: there is no such model.
@@ -157,7 +157,7 @@ class Store:
         return after
 
     def default_model(self) -> str | None:
-        """The model set by `set_default_model`."""
+        """Return the model set by `set_default_model`."""
         try:
             name = read_object(self.root / DEFAULTS).get("default_model")
         except (OSError, ValueError):
@@ -173,7 +173,7 @@ class Store:
             raise disk_error(error) from error
 
     def _placed(self, folder: Path, model: Path, number: int) -> bool:
-        """Rename to the version's folder; False if there is one. A rename never replaces a folder that holds files."""
+        """Rename to the version's folder; return False if there is one. A rename never replaces a folder with files."""
         target = model / str(number)
         source, aside = folder, self.root / work_name()
         try:

@@ -44,11 +44,9 @@ def parse_config(text: str) -> TritonConfig:
     except text_format.ParseError as error:
         place = "" if error.GetLine() is None else f" at line {error.GetLine()}"
         reason = re.sub(r"^\d+:\d+ : ", "", " ".join(str(error).split()))
-        what = f"config.pbtxt cannot be understood{place} ({reason[:200]})"
-        raise ModelRefusedError(what) from error
+        raise ModelRefusedError(f"config.pbtxt cannot be understood{place} ({reason[:200]})") from error
     except RecursionError as error:
-        what = "config.pbtxt cannot be understood (it is nested too deeply)"
-        raise ModelRefusedError(what) from error
+        raise ModelRefusedError("config.pbtxt cannot be understood (it is nested too deeply)") from error
     batch = int(config.max_batch_size)
     inputs, outputs = (tuple(_spec(item, batch > 0) for item in side) for side in (config.input, config.output))
     platform = config.platform or config.backend
@@ -65,7 +63,7 @@ def config_text(config: dict[str, Any]) -> str:
 
 
 def _spec(item: Any, batch: bool) -> TensorSpec:
-    """The spec of an input or output; a data type is numpy's in capitals but for FP and STRING."""
+    """Return the spec of an input or output; a data type is numpy's in capitals but for FP and STRING."""
     from tritonclient.grpc.model_config_pb2 import DataType
 
     kind = DataType.Name(item.data_type).removeprefix("TYPE_")

@@ -23,7 +23,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def problem_of(folder: Path, kind: Kind) -> str:
-    """What is wrong with a version's folder, "" if nothing is. Reads all files."""
+    """Return what is wrong with a version's folder, "" if nothing is. Reads all files."""
     try:
         if kind == "bundle":
             load_bundle(folder).close()

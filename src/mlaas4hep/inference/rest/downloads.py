@@ -60,7 +60,7 @@ class _Downloads:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """The file of a folder with this relative name; None if there is none, or it is hidden, or leads outside."""
+    """Return the file of a folder with this relative name; None if there is none, or it is hidden, or leads outside."""
     parts = name.split("/")
     if "\0" in name or any(part.startswith(".") or not part for part in parts):
         return None
@@ -72,7 +72,7 @@ def inside(folder: Path, name: str) -> Path | None:
 
 
 def _plain(folder: Path, entry: Path) -> bool:
-    """A file, and no link on the way to it."""
+    """Return true for a file without a link on the way to it."""
     if entry.is_symlink() or not entry.is_file():
         return False
     inner = entry.relative_to(folder).parents
@@ -80,7 +80,7 @@ def _plain(folder: Path, entry: Path) -> bool:
 
 
 def _pack(folder: Path, path: Path, top: str) -> None:
-    """A tar.gz of the plain files, without links; of a model without a version number, nothing of the model's."""
+    """Write a tar.gz of the plain files, without links; of a model without a version number, nothing of the model's."""
     bare = folder.name == top
     with tarfile.open(path, "w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
         for entry in sorted(folder.rglob("*")):

@@ -48,7 +48,7 @@ class Form:
     names: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str, limit: int = MAX_FIELD) -> str | None:
-        """A field's text, whether it was sent as a text or as a file; None if it is not there."""
+        """Return a field's text, whether it was sent as a text or as a file; None if it is not there."""
         if name in self.fields:
             return self.fields[name]
         if name not in self.files:
@@ -63,7 +63,7 @@ class Form:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A temporary folder in the repository, hidden, removed in the end, or at the next start if the process dies."""
+    """Make a hidden folder in the repository; removed in the end, or at the next start if the process dies."""
     place = folder / work_name()
     place.mkdir(parents=True)
     try:
@@ -73,7 +73,7 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 async def receive_file(request: Request, path: Path, limit: int, *, unpacked: bool = True) -> int:
-    """Write a body to a file; its size in bytes. Raises as `read_parts`."""
+    """Write a body to a file; return its size in bytes. Raises as `read_parts`."""
     size = 0
     with path.open("wb") as file:
         async for part in read_parts(request, limit, unpacked=unpacked):
@@ -84,7 +84,7 @@ async def receive_file(request: Request, path: Path, limit: int, *, unpacked: bo
 
 @asynccontextmanager
 async def receive_form(request: Request, folder: Path, limit: int) -> AsyncIterator[Form]:
-    """A form's fields and files, the files in a temporary folder inside `folder` that is removed in the end.
+    """Receive a form, its files in a temporary folder inside `folder` that is removed in the end.
 
     A part, or the whole request, with ``Content-Encoding: base64`` has its files decoded (TFaaS; of a whole request
     only the part ``model``).

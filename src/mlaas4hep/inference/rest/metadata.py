@@ -15,7 +15,7 @@ KEYS = 1000
 
 
 def version_json(info: ModelInfo) -> dict[str, Any]:
-    """One version, in short."""
+    """Return a version, in short."""
     return {
         "model": info.name,
         "version": info.version,
@@ -28,7 +28,7 @@ def version_json(info: ModelInfo) -> dict[str, Any]:
 
 
 def metadata_json(info: ModelInfo) -> dict[str, Any]:
-    """One version with everything a client needs to ask it: branches and their kinds, tensors, an example."""
+    """Return a version with everything a client needs to ask it: branches and their kinds, tensors, an example."""
     return {
         **version_json(info),
         "branches": dict(info.branches or {}),
@@ -42,7 +42,7 @@ def metadata_json(info: ModelInfo) -> dict[str, Any]:
 
 
 def params_json(info: ModelInfo) -> dict[str, Any]:
-    """A model's params.json as TFaaS lists it; what the model has none of is made up from what is known."""
+    """Return a model's params.json as TFaaS lists it; missing entries follow from what is known."""
     params = dict(info.params or {})
     metadata: Mapping[str, Any] = info.metadata or {}
     source = info.inputs[0].name if info.inputs else ""
@@ -70,7 +70,7 @@ def params_json(info: ModelInfo) -> dict[str, Any]:
 
 
 def example_of(info: ModelInfo) -> dict[str, Any]:
-    """The body of a request that the model understands; the numbers in it mean nothing."""
+    """Return the body of a request that the model understands; the numbers in it mean nothing."""
     if info.branches:
         values = [[1.0, 2.0] if kind == "jagged" else 1.0 for kind in info.branches.values()]
         return {"model": info.name, "keys": list(info.branches), "values": values}
@@ -84,7 +84,7 @@ def example_of(info: ModelInfo) -> dict[str, Any]:
 
 
 def _in_rows(info: ModelInfo) -> bool:
-    """True if a row is made of the model's columns, or of one number for each of its inputs."""
+    """Return true if a row is made of the model's columns, or of one number for each of its inputs."""
     if len(info.inputs) == 1:
         return len(info.inputs[0].shape) == 2
     return all(math.prod(spec.shape[1:] if info.batched else spec.shape) == 1 for spec in info.inputs)

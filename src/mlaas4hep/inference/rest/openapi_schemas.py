@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 
 
 def ref(name: str) -> Schema:
-    """A reference to one of `SCHEMAS`."""
+    """Return a reference to one of `SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

@@ -26,7 +26,7 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 
 
 def file_response(path: Path, media_type: str, filename: str, headers: dict[str, str] | None = None) -> Response:
-    """Stream a file that may be removed as soon as this returns.
+    """Return a response with a file, which may be removed as soon as this returns.
 
     Raises:
         ModelNotFoundError: it was removed before.

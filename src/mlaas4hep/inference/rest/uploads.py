@@ -17,7 +17,7 @@ __all__ = ["receive_model"]
 
 
 async def receive_model(request: Request, server: Server, settings: Settings) -> dict[str, Any]:
-    """Take a model from a form or a plain body to the repository; the version that came of it.
+    """Take a model from a form or a plain body to the repository; return the version that was made.
 
     Query: ``name``, ``version`` and ``filename`` for a plain body.
     """
@@ -65,7 +65,7 @@ def _text(value: Any) -> str | None:
 
 
 def _file_name(start: bytes, given: str | None) -> str:
-    """A name that tells what a plain body is: as the client says, else by its first bytes."""
+    """Return a file name that says what a plain body is: the client's, else one that follows from its first bytes."""
     if given:
         plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in given.replace("\\", "/").split("/")[-1])[-200:]
         return plain.lstrip(".") or "model"

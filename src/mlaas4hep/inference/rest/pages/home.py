@@ -51,5 +51,5 @@ class _Home:
         return home_page(self._server.models())
 
     async def enter(self, _: Request) -> Response:
-        """To the models, whatever the header Host says."""
+        """Redirect to the models, whatever the header Host says."""
         return Response(status_code=307, headers={"location": f"{self._base}/"})

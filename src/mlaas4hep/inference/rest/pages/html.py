@@ -27,7 +27,7 @@ pre { padding: .6rem; overflow: auto; } summary { cursor: pointer; padding: .25r
 
 
 def home_page(models: Iterable[ModelInfo]) -> HTMLResponse:
-    """The models and where to go on."""
+    """Return the page of all models, with links."""
     rows = "".join(_row(info) for info in models)
     table = f"<table><tr><th>Model<th>Version<th>State<th>Labels<th>Classes<th></tr>{rows}</table>"
     nothing = "<p>There is no model yet: <code>mlaas4hep models upload model.tar.gz</code></p>"
@@ -40,7 +40,7 @@ def home_page(models: Iterable[ModelInfo]) -> HTMLResponse:
 
 
 def choose_page(models: Iterable[ModelInfo]) -> HTMLResponse:
-    """Links to the graphs, for a page below ``/netron/``."""
+    """Return the page of links to the graphs, for a path below ``/netron/``."""
     items = "".join(
         f'<li><a href="{quote(info.name)}/{quote(info.version)}/">{escape(info.name)} {escape(info.version)}</a>'
         for info in models
@@ -49,7 +49,7 @@ def choose_page(models: Iterable[ModelInfo]) -> HTMLResponse:
 
 
 def docs_page(document: Mapping[str, Any]) -> HTMLResponse:
-    """An OpenAPI document for people."""
+    """Return an OpenAPI document as a page for people."""
     groups: dict[str, list[str]] = {}
     for path, calls in document["paths"].items():
         for method, call in calls.items():

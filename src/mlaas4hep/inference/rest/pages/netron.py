@@ -58,7 +58,7 @@ class _Netron:
         self._server = server
 
     async def choose(self, request: Request) -> Response:
-        """The models to choose from; ``?model=`` goes to one."""
+        """Return the models to choose from; ``?model=`` goes to one."""
         model = request.query_params.get("model")
         if model:
             info = self._server.info(model, request.query_params.get("version", ""))
@@ -66,7 +66,7 @@ class _Netron:
         return choose_page(self._server.models())
 
     async def view(self, request: Request) -> Response:
-        """The viewer, or one of its files, or the model's graph."""
+        """Return the viewer, or one of its files, or the model's graph."""
         info = self._server.info(request.path_params["model"], request.path_params["version"])
         name = request.path_params["path"]
         if name == "model.onnx":
@@ -87,7 +87,7 @@ class _Netron:
 
 
 def _index(folder: Path, request: Request, model: str) -> Response:
-    """The viewer's page, told which graph to open.
+    """Return the viewer's page, told which graph to open.
 
     It asks and reports to nobody: version 0.0.0 is how the viewer marks a copy that does neither, the cookie answers
     its question for consent, and the policy forbids connections to other hosts.
@@ -104,7 +104,7 @@ def _index(folder: Path, request: Request, model: str) -> Response:
 
 @cache
 def _folder() -> Path | None:
-    """Where the viewer's files are; the package itself is not imported."""
+    """Return where the viewer's files are; the package itself is not imported."""
     from importlib.util import find_spec
 
     spec = find_spec("netron")

@@ -81,7 +81,7 @@ class _PredictImage:
         self._settings = settings
 
     async def __call__(self, request: Request) -> Response:
-        """``{"filename", "labels": [{"label", "probability"}]}`` if the model has class names, else numbers."""
+        """Return ``{"filename", "labels": [{"label", "probability"}]}`` if the model has class names, else numbers."""
         folder = self._settings.repository
         async with receive_form(request, folder, self._settings.limits.body) as form:
             if "image" not in form.files:
@@ -135,7 +135,7 @@ def frame_of(info: ModelInfo) -> Frame:
 
 
 def decode_image(data: bytes, frame: Frame) -> NDArray[Any]:
-    """One picture as the model's input, a batch of one.
+    """Return a picture as the model's input, a batch of one.
 
     Args:
         data: the file, PNG or JPEG.
@@ -188,7 +188,7 @@ def _laid_out(pixels: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def _shape(spec: TensorSpec, hint: Any, layout: Any, model: str) -> tuple[str, int, int, int]:
-    """Layout, height, width and channels from the input's shape."""
+    """Return layout, height, width and channels from the input's shape."""
     given = hint if type(hint) is int and hint in MODES else None
     shape = spec.shape
     if layout in ("NHWC", "NCHW") and len(shape) == 4:

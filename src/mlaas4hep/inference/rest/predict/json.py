@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mlaas4hep.errors.serving import BadRequestError, TooLargeError
+from mlaas4hep.errors.serving import BadRequestError
 from mlaas4hep.inference.answers import Scored
 from mlaas4hep.inference.protocol.values import check_finite
 from mlaas4hep.inference.rest.openapi import TFAAS, operation, ref
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.server import Server
-from mlaas4hep.inference.settings import Limits
 from mlaas4hep.web.bodies import Buffer, decode_json
 from mlaas4hep.web.errors import error_reply
 from mlaas4hep.web.replies import PendingReply, Reply
@@ -30,8 +29,7 @@ SHAPES = ("keys", "key", "values", "value", *MANY)
 
 def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls that predict from JSON."""
-    limits = resources.settings.limits
-    handler = Fast(_PredictJson(resources.server, limits).answer, limits.body)
+    handler = Fast(_PredictJson(resources.server).answer, resources.settings.limits.body)
     described = operation(
         TFAAS,
         "Scores of events",
@@ -58,9 +56,8 @@ class _PredictJson:
     A score that is not a number is null; infinity, for which JSON has no form, is an error.
     """
 
-    def __init__(self, server: Server, limits: Limits) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._limits = limits
 
     def answer(self, _path: Mapping[str, str], _fields: Mapping[bytes, bytes], body: Buffer) -> PendingReply:
         """Return the reply to a body; see `Fast`."""
@@ -80,7 +77,8 @@ class _PredictJson:
         if (keys is not None or values is not None) and data.keys().isdisjoint(MANY):
             if keys is None:
                 return _row(self._by_position(model, values, version))
-            self._check_row(keys, values)
+            if type(keys) is not list or type(values) is not list:
+                raise BadRequestError("keys and values must be lists")
             scored = self._server.score_row_soon(model or None, keys, values, version)
             return encode_row(scored) if isinstance(scored, Scored) else _row(scored)
         return self._many(data, model or None, version)
@@ -94,88 +92,29 @@ class _PredictJson:
             what = f"the body holds {' and '.join(given)}" if given else "the body holds no event"
             raise BadRequestError(what, hint="give keys and values, or one of events, columns, rows")
         content = data[given[0]]
-        if given[0] == "events":
-            self._check_events(content)
+        if given[0] == "events" and type(content) is not list:
+            raise BadRequestError("events must be a list of objects")
+        if given[0] == "columns" and (type(content) is not dict or not content):
+            raise BadRequestError("columns must be an object of lists, at least one")
+        if given[0] in ("events", "columns"):
             return await self._server.score_events(model, content, version)
-        if given[0] == "columns":
-            self._check_columns(content)
-            return await self._server.score_events(model, content, version)
-        return await self._server.score_matrix(model, self._matrix(content), version)
+        return await self._server.score_matrix(model, _matrix(content), version)
 
     async def _by_position(self, model: str | None, values: Any, version: str) -> Scored:
         if not model:
             raise BadRequestError("there are values without keys", hint="give the keys, or name the model")
         if type(values) is not list:
             raise BadRequestError("values must be a list")
-        if len(values) > self._limits.keys:
-            raise self._many_keys(len(values))
-        return await self._server.score_matrix(model, self._matrix([values], "values"), version)
-
-    def _check_row(self, keys: Any, values: Any) -> None:
-        if type(keys) is not list or type(values) is not list:
-            raise BadRequestError("keys and values must be lists")
-        if len(keys) > self._limits.keys:
-            raise self._many_keys(len(keys))
-
-    def _check_events(self, events: Any) -> None:
-        if type(events) is not list:
-            raise BadRequestError("events must be a list of objects")
-        self._check_number(len(events))
-        for number, event in enumerate(events):
-            if type(event) is not dict:
-                raise BadRequestError(f"events[{number}] is not an object")
-            if len(event) > self._limits.keys:
-                raise self._many_keys(len(event))
-
-    def _check_columns(self, columns: Any) -> None:
-        if type(columns) is not dict or not columns:
-            raise BadRequestError("columns must be an object of lists, at least one")
-        if len(columns) > self._limits.keys:
-            raise self._many_keys(len(columns))
-        sizes = set()
-        for name, values in columns.items():
-            if type(values) is not list:
-                raise BadRequestError(f"the column {name} is not a list")
-            sizes.add(len(values))
-        if len(sizes) > 1:
-            raise BadRequestError("the columns are of different lengths")
-        self._check_number(sizes.pop())
-
-    def _matrix(self, rows: Any, name: str = "rows") -> np.ndarray[Any, np.dtype[np.float32]]:
-        if type(rows) is not list or (rows and type(rows[0]) is not list):
-            raise BadRequestError(f"{name} must be a list of lists of numbers")
-        if not rows:
-            return np.empty((0, 0), dtype=np.float32)
-        self._check_number(len(rows))
-        try:
-            with np.errstate(over="ignore"):
-                given = np.array(rows)
-                if given.dtype.kind not in "biuf":
-                    given = _numbers(rows)
-                matrix = given.astype(np.float32)
-        except (ValueError, TypeError, OverflowError):
-            raise BadRequestError(f"{name} must be lists of numbers, all of one length") from None
-        if matrix.ndim != 2:
-            raise BadRequestError(f"{name} must be lists of numbers, all of one length")
-        if not np.array_equal(np.isfinite(given), np.isfinite(matrix)):
-            raise BadRequestError(f"{name} hold a number that float32 cannot hold")
-        return matrix
-
-    def _check_number(self, rows: int) -> None:
-        if rows > self._limits.rows:
-            raise TooLargeError(f"{rows} events are more than the {self._limits.rows} allowed")
-
-    def _many_keys(self, number: int) -> TooLargeError:
-        return TooLargeError(f"{number} keys are more than the {self._limits.keys} allowed")
+        return await self._server.score_matrix(model, _matrix([values], "values"), version)
 
 
 def encode_row(scored: Scored) -> bytes:
-    """Scores of one event as JSON; raises BadRequestError if one is infinite."""
+    """Return the scores of one event as JSON; raise BadRequestError if one is infinite."""
     return _finite(orjson.dumps(np.ascontiguousarray(scored.scores[0]), option=NUMPY), scored)
 
 
 def encode_scores(scored: Scored) -> bytes:
-    """Scores of several events as JSON; raises BadRequestError if one is infinite."""
+    """Return the scores of several events as JSON; raise BadRequestError if one is infinite."""
     answer = {
         "scores": np.ascontiguousarray(scored.scores),
         "classes": scored.classes,
@@ -186,7 +125,7 @@ def encode_scores(scored: Scored) -> bytes:
 
 
 def _finite(text: bytes, scored: Scored) -> bytes:
-    """The text, after it was seen that each null in it is not a number, and none is infinite."""
+    """Return the text; raise BadRequestError if a null in it stands for infinity."""
     if b"null" in text:
         check_finite("scores", scored.scores)
     return text
@@ -203,8 +142,28 @@ async def _later(answer: Awaitable[bytes]) -> Reply:
         return error_reply(error)
 
 
+def _matrix(rows: Any, name: str = "rows") -> np.ndarray[Any, np.dtype[np.float32]]:
+    if type(rows) is not list or (rows and type(rows[0]) is not list):
+        raise BadRequestError(f"{name} must be a list of lists of numbers")
+    if not rows:
+        return np.empty((0, 0), dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            given = np.array(rows)
+            if given.dtype.kind not in "biuf":
+                given = _numbers(rows)
+            matrix = given.astype(np.float32)
+    except (ValueError, TypeError, OverflowError):
+        raise BadRequestError(f"{name} must be lists of numbers, all of one length") from None
+    if matrix.ndim != 2:
+        raise BadRequestError(f"{name} must be lists of numbers, all of one length")
+    if not np.array_equal(np.isfinite(given), np.isfinite(matrix)):
+        raise BadRequestError(f"{name} hold a number that float32 cannot hold")
+    return matrix
+
+
 def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Rows with nulls, which become NaN, or whole numbers beyond 64 bits; TypeError for texts."""
+    """Return rows with nulls, which become NaN, or whole numbers beyond 64 bits; raise TypeError for texts."""
     allowed = (float, int, bool, type(None))
     if any(type(row) is not list or any(type(value) not in allowed for value in row) for row in rows):
         raise TypeError
@@ -212,7 +171,7 @@ def _numbers(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _either(data: Mapping[str, Any], name: str, other: str) -> Any:
-    """The value of a key that has two names."""
+    """Return the value of a key that has two names."""
     value, second = data.get(name), data.get(other)
     if value is not None and second is not None and value != second:
         raise BadRequestError(f"{name} and {other} are two names of one thing, and differ")

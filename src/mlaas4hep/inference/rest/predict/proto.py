@@ -54,7 +54,7 @@ class _PredictProto:
         self._limits = limits
 
     async def __call__(self, request: Request) -> Response:
-        """The scores of all rows, one after the other, each with its class name if known; of no rows, none."""
+        """Return the scores of all rows, one after the other, each with its class name if known; of no rows, none."""
         rows = decode_rows(bytes(await read_body(request.scope, request.receive, self._limits.body)))
         if len(rows) > self._limits.rows:
             raise TooLargeError(f"{len(rows)} rows are more than the {self._limits.rows} allowed")
@@ -66,13 +66,11 @@ class _PredictProto:
         return Response(answer.SerializeToString(), media_type=PROTOBUF)
 
     async def _score(self, row: Any, version: str) -> Scored:
-        if len(row.key) > self._limits.keys:
-            raise TooLargeError(f"{len(row.key)} keys are more than the {self._limits.keys} allowed")
         keys, values = list(row.key), list(row.value)
         if not keys and row.model:
             return await self._server.score_matrix(row.model, np.array([values], dtype=np.float32), version)
         if len(keys) != len(values):
-            raise BadRequestError(f"there are {len(keys)} keys and {len(values)} values")
+            raise BadRequestError(f"{len(keys)} keys and {len(values)} values are given")
         model = row.model or None
         if any(key.endswith("]") for key in keys):
             info = self._server.info(row.model, version)
@@ -84,7 +82,7 @@ class _PredictProto:
 
 
 def decode_rows(body: bytes) -> list[Any]:
-    """The rows of a message.
+    """Return the rows of a message.
 
     On the wire a Row and a DataFrame differ in one thing: only a Row has values. Nothing at all is a DataFrame without
     rows.

@@ -70,7 +70,7 @@ class _PredictRoot:
         self._waiting = 0
 
     async def __call__(self, request: Request) -> Response:
-        """See the class."""
+        """Answer one request, see the class."""
         limit = self._settings.limits.upload
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         options: dict[str, Any] = dict(request.query_params)

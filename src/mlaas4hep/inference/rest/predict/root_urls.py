@@ -20,7 +20,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
-    """A URL the server may read.
+    """Return the URL if the server may read it.
 
     Args:
         url: what the client gave.
@@ -38,7 +38,7 @@ def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
 
 
 async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
-    """Where the redirects of an HTTP URL end; other URLs as they are.
+    """Return where the redirects of an HTTP URL end; other URLs as they are.
 
     Raises:
         BadRequestError: there are too many redirects, or nobody answers.
@@ -61,7 +61,7 @@ async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
 
 
 def only_allowed(prefixes: Sequence[str]) -> None:
-    """From now on this process asks over HTTP for what is below the prefixes, and for nothing else.
+    """Let this process ask over HTTP for what is below the prefixes, and from now on for nothing else.
 
     A server can answer the check of `final_url` in one way and the reader in another. So every connection and every
     request is looked at, of our own reader and of what uses Python's. There is no way back. What other protocols are

@@ -95,7 +95,7 @@ class _Infer:
 
 
 def _header(fields: Mapping[bytes, bytes]) -> int | None:
-    """Bytes of JSON before binary tensors; None: all are."""
+    """Return the bytes of JSON before binary tensors; None: all are."""
     value = fields.get(_LENGTH)
     if value is None:
         return None

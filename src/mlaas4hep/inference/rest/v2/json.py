@@ -105,7 +105,7 @@ def read_raw(body: Buffer, inputs: Sequence[TensorSpec], model: str) -> Request:
 def answer(
     model: str, version: str, identity: str | None, outputs: Sequence[tuple[str, Array, bool]]
 ) -> tuple[bytes, int | None]:
-    """An answer: its body, and the length of its JSON part if binary tensors follow.
+    """Return an answer: its body, and the length of its JSON part if binary tensors follow.
 
     Args:
         model: name of the model that answered.
@@ -138,7 +138,7 @@ def answer(
 
 
 def _tensor(name: str, tensor: dict[str, Any], body: Buffer, start: int) -> tuple[Array, int]:
-    """The tensor, and where in the body the next one begins."""
+    """Return a tensor, and where in the body the next one begins."""
     datatype = tensor.get("datatype")
     shape = tensor.get("shape")
     parameters = tensor.get("parameters")

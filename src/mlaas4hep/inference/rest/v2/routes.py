@@ -63,7 +63,7 @@ class _Calls:
         return json_response(responses.server_metadata())
 
     async def model_ready(self, request: Request) -> Response:
-        """200 if the model is ready, 503 if not, 404 if there is none."""
+        """Return 200 if the model is ready, 503 if not, 404 if there is none."""
         info = self._server.info(*named(request))
         ready = responses.is_ready(info)
         answer = {"name": info.name, "ready": ready}
@@ -112,7 +112,7 @@ class _Calls:
 
 
 async def _managed(request: Request) -> tuple[str, str, set[str]]:
-    """Model, version, and names of further parameters."""
+    """Return the model, the version, and the names of further parameters."""
     parameters = (await read_json(request)).get("parameters") or {}
     if not isinstance(parameters, dict):
         raise BadRequestError("the parameters must be an object", where="parameters")
