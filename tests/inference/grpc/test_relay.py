@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from mlaas4hep.inference.grpc.frames import Frames
-from mlaas4hep.web.http.request_head import LARGEST
+from mlaas4hep.web.http.framing import LARGEST
 from mlaas4hep.web.http.write_stall import WriteStall
 from tests.support.serve_process import ServeProcess, eventually
 

@@ -15,8 +15,6 @@ import pytest
 
 from mlaas4hep.inference.operation.assemble import Parts, build
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.http.connection import Connection
-from mlaas4hep.web.http.limited_connection import DONE
 from mlaas4hep.web.http.server import HttpServer
 from tests.support.issuer import Issuer
 from tests.support.serve_process import ServeProcess
@@ -203,7 +201,7 @@ def inside(models: Path, test: Callable[[Parts, Callable[[], tuple[Any, Wire]]],
         http = HttpServer(parts.app, settings, parts.state)
 
         def connect() -> tuple[Any, Wire]:
-            made: Connection = http._connection(config=http.config, server_state=http.server_state, app_state={})
+            made = http.connection()
             wire = Wire()
             made.connection_made(wire)
             return made, wire
@@ -259,7 +257,7 @@ def test_requests_sent_together_are_answered_in_order(models: Path) -> None:
         connection, wire = connect()
         data = b"".join(request(INFER, tensor([1.0, 2.5, -3.0], id=f"n{number}")) for number in range(5))
         connection.data_received(data)
-        connection.writes.flush()
+        connection.shared.writes.flush()
         assert wire.written.count(b"HTTP/1.1 ") == 1, "one a piece, then others have their turn"
         found = await answers(wire, 5)
         assert [re.findall(rb'"id":"(\w+)"', part) for part in found] == [[b"n%d" % number] for number in range(5)]
@@ -280,7 +278,7 @@ def test_what_is_no_request_is_refused_behind_the_answer_to_the_one_before(model
 def test_while_the_server_stops_the_connection_ends(models: Path) -> None:
     async def test(_: Parts, connect: Callable[[], tuple[Any, Wire]]) -> None:
         connection, wire = connect()
-        type(connection).draining = True
+        connection.shared.draining = True
         connection.data_received(request("/json", ROW))
         (found,) = await answers(wire, 1)
         assert b"connection: close" in found
@@ -347,9 +345,10 @@ def test_an_answer_may_take_long_as_long_as_its_client_gets_on(models: Path) -> 
 
     async def test(_: Parts, connect: Callable[[], tuple[Any, Wire]]) -> None:
         for step, kept in ((2**20, True), (2**10, False), (0, False)):
-            connection, _wire = connect()
+            connection, first = connect()
+            connection.data_received(request("/json", ROW))
+            await answers(first, 1)
             connection.transport = wire = Slow()
-            connection.phase = DONE
             connection.pause_writing()
             now = connection.loop.time()
             for _second in range(40):

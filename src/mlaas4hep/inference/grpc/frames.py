@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlaas4hep.web.http.request_head import LARGEST
+from mlaas4hep.web.http.framing import LARGEST
 
 __all__ = ["DATA", "END_STREAM", "HEADERS", "PREFACE", "RESET", "Frames"]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.types import ASGIApp
-
-from mlaas4hep.web.http.fast_path import FastCall, FastPath
-from mlaas4hep.web.http.limited_connection import KEEP_ALIVE, LimitedConnection
+from mlaas4hep.web.http.fast_path import FastCall
+from mlaas4hep.web.http.limited_connection import LimitedConnection
 from mlaas4hep.web.replies import Reply
 
-__all__ = ["KEEP_ALIVE", "Connection"]
+__all__ = ["Connection"]
 
 UNUSUAL = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
 """Headers of requests that go the slow path."""
@@ -24,19 +21,12 @@ class Connection(LimitedConnection):
 
     A prediction that arrives in one piece goes the fast path, the first of each piece: a client that sends many at a
     time takes turns with the others. All else is uvicorn's: with a task, through ASGI.
-
-    Attributes:
-        fast_path: None: all requests go the slow path.
     """
-
-    fast_path: FastPath | None = None
-    draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Nothing has arrived yet."""
         self._turn = False
         self._call: FastCall | None = None
-        self._given: Mapping[bytes, bytes] = {}
         self._parts: list[bytes] = []
         super().connection_made(transport)
 
@@ -50,9 +40,9 @@ class Connection(LimitedConnection):
                 self.begin(self.app)
                 super().part(b"".join(self._parts))
 
-    def begun(self) -> None:
+    def begun(self, method: bytes, version: str) -> None:
         """Its head is complete."""
-        self._call = self._find()
+        self._call = self._find(method, version)
         if self._call is None:
             self.begin(self.app)
 
@@ -66,11 +56,12 @@ class Connection(LimitedConnection):
     def completed(self) -> None:
         """It is complete."""
         call, self._call = self._call, None
-        if call is None or self.fast_path is None:
+        fast_path = self.shared.fast_path
+        if call is None or fast_path is None:
             super().completed()
             return
         body = b"".join(self._parts)
-        found = self.fast_path.answer(call, self._given, self.client, body)
+        found = fast_path.answer(call, self.fields, self.client, body)
         if isinstance(found, tuple):
             self._turn = False
             self._write(*found)
@@ -79,16 +70,18 @@ class Connection(LimitedConnection):
             super().part(body)
             super().completed()
 
-    def _find(self) -> FastCall | None:
-        """What answers the request the fast path, if its head allows that."""
+    def _find(self, method: bytes, version: str) -> FastCall | None:
+        """Return what answers the request on the fast path, if its head allows that."""
+        shared = self.shared
         if (
-            self.fast_path is None
+            shared.fast_path is None
             or not self._turn
-            or self.draining
+            or shared.draining
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.flow.write_paused
-            or self.parser.get_method() != b"POST"
-            or (call := self.fast_path.find(self.url)) is None
+            or method != b"POST"
+            or version != "1.1"
+            or (call := shared.fast_path.find(self.url)) is None
         ):
             return None
         fields = self.fields
@@ -98,30 +91,20 @@ class Connection(LimitedConnection):
             and UNUSUAL.isdisjoint(fields)
             and 0 < len(length) < 6
             and length.isdigit()
-            and int(length) <= self.fast_path.largest
-            and self.parser.get_http_version() == "1.1"
+            and int(length) <= shared.fast_path.largest
             and self.parser.should_keep_alive()
         ):
-            self._given, self._parts = fields, []
+            self._parts = []
             return call
         return None
-
-    def begin(self, app: ASGIApp) -> None:
-        """Take the slow path; while the server stops, this request is the last of its connection."""
-        super().begin(app)
-        if self.draining and self.cycle is not None:
-            self.cycle.keep_alive = False
 
     def _write(self, reply: Reply, number: bytes) -> None:
         """Send a reply of the fast path, together with others."""
         parts = [STATUS_LINE[reply.status]]
-        for name, value in self.server_state.default_headers:
+        for name, value in (*self.server_state.default_headers, *reply.headers):
             parts += (name, b": ", value, b"\r\n")
-        for name, value in reply.headers:
-            parts += (name, b": ", value, b"\r\n")
-        size = b"%d" % len(reply.body)
-        parts += (b"content-type: ", reply.kind, b"\r\ncontent-length: ", size, b"\r\nx-request-id: ", number)
-        parts += (b"\r\n\r\n", reply.body)
-        self.writes.write(self.transport, b"".join(parts))
+        own = b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n\r\n"
+        parts += (own % (reply.kind, len(reply.body), number), reply.body)
+        self.shared.writes.write(self.transport, b"".join(parts))
         self.server_state.total_requests += 1
         self.since = self.loop.time()

@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import uvicorn
 
 from mlaas4hep.web.certificates import Certificates
 from mlaas4hep.web.http.acceptor import Acceptor
-from mlaas4hep.web.http.connection import KEEP_ALIVE, Connection
+from mlaas4hep.web.http.connection import Connection
 from mlaas4hep.web.http.gate import Gate
-from mlaas4hep.web.http.gathered_writes import GatheredWrites
+from mlaas4hep.web.http.limited_connection import KEEP_ALIVE
+from mlaas4hep.web.http.shared import Shared
 from mlaas4hep.web.settings import WebSettings
 from mlaas4hep.web.sockets import last_connections, refuse_connections
 from mlaas4hep.web.telemetry.state import State
@@ -32,17 +32,17 @@ class HttpServer(uvicorn.Server):
         settings: limits and times.
         state: of this process.
         certificates: for HTTPS.
+
+    Attributes:
+        shared: what its connections share.
     """
 
     def __init__(
         self, app: Gate, settings: WebSettings, state: State, certificates: Certificates | None = None
     ) -> None:
-        limit = settings.limits.connections
-        own = {"limit": limit, "state": state, "fast_path": app.fast_path, "writes": GatheredWrites()}
-        kind: Any = type("Connection", (Connection,), own)
         config = uvicorn.Config(
             app,
-            http=kind,
+            http="httptools",
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -58,19 +58,22 @@ class HttpServer(uvicorn.Server):
             config.ssl = certificates.context
             config.is_ssl  # noqa: B018
         super().__init__(config)
-        self._connection = kind
+        self.shared = Shared(settings.limits.connections, state, app.fast_path)
         self._read_timeout = settings.limits.read_timeout
         self._drain = settings.drain
         self._sockets: list[socket.socket] = []
         self._acceptors: list[Acceptor] = []
         self._ticker: asyncio.Task[None] | None = None
 
+    def connection(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self.shared, self.config, self.server_state)
+
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
         self._sockets = sockets
-        self.lifespan = self.config.lifespan_class(self.config)
         for place in sockets:
-            acceptor = Acceptor(place, self._protocol, self.config.ssl, self._read_timeout)
+            acceptor = Acceptor(place, self.connection, self.config.ssl, self._read_timeout)
             acceptor.start()
             self._acceptors.append(acceptor)
         self._ticker = asyncio.create_task(self._tick())
@@ -91,7 +94,7 @@ class HttpServer(uvicorn.Server):
             await acceptor.settled(LINGER)
         for place in self._sockets:
             place.close()
-        self._connection.draining = True
+        self.shared.draining = True
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
                 connection.cycle.keep_alive = False
@@ -114,10 +117,6 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the business of the process."""
         yield
-
-    def _protocol(self) -> Connection:
-        found: Connection = self._connection(self.config, self.server_state, self.lifespan.state)
-        return found
 
     def _connections(self) -> list[Connection]:
         return list(self.server_state.connections)  # type: ignore[arg-type]
