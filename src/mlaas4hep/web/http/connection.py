@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
+from starlette.types import ASGIApp
+
 from mlaas4hep.web.http.fast_path import FastCall
 from mlaas4hep.web.http.limited_connection import LimitedConnection
+from mlaas4hep.web.http.parsing import DONE
 from mlaas4hep.web.replies import Reply
 
 __all__ = ["Connection"]
@@ -37,8 +40,7 @@ class Connection(LimitedConnection):
         if self._call is not None:
             self._call = None
             if not self.ended:
-                self.begin(self.app)
-                super().part(b"".join(self._parts))
+                self._slowly(self.app, b"".join(self._parts))
 
     def begun(self, method: bytes, version: str) -> None:
         """Its head is complete."""
@@ -46,29 +48,36 @@ class Connection(LimitedConnection):
         if self._call is None:
             self.begin(self.app)
 
-    def part(self, body: bytes) -> None:
+    def on_body(self, body: bytes) -> None:
         """A part of its body."""
         if self._call is None:
-            super().part(body)
+            super().on_body(body)
         else:
+            self.inside += len(body)
             self._parts.append(body)
 
-    def completed(self) -> None:
+    def on_message_complete(self) -> None:
         """It is complete."""
-        call, self._call = self._call, None
-        fast_path = self.shared.fast_path
+        call, fast_path = self._call, self.shared.fast_path
         if call is None or fast_path is None:
-            super().completed()
+            super().on_message_complete()
             return
+        self._call = None
         body = b"".join(self._parts)
         found = fast_path.answer(call, self.fields, self.client, body)
         if isinstance(found, tuple):
             self._turn = False
+            self.phase = DONE
             self._write(*found)
         else:
-            self.begin(found or self.app)
-            super().part(body)
-            super().completed()
+            self._slowly(found or self.app, body)
+            super().on_message_complete()
+
+    def _slowly(self, app: ASGIApp, body: bytes) -> None:
+        """Take the slow path with what has arrived of the body."""
+        self.begin(app)
+        self.inside -= len(body)  # counted when it arrived
+        super().on_body(body)
 
     def _find(self, method: bytes, version: str) -> FastCall | None:
         """Return what answers the request on the fast path, if its head allows that."""
@@ -107,4 +116,4 @@ class Connection(LimitedConnection):
         parts += (own % (reply.kind, len(reply.body), number), reply.body)
         self.shared.writes.write(self.transport, b"".join(parts))
         self.server_state.total_requests += 1
-        self.since = self.loop.time()
+        self.since = self.now

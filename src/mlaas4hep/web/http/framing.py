@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LARGEST", "STEP", "Framing"]
+__all__ = ["LARGEST", "STEP", "Chunks"]
 
 LARGEST = 64 * 1024
 """Bytes of a head, and of what stands between two parts of a chunked body or behind the last."""
@@ -12,35 +12,24 @@ STEP = 4096
 """Bytes that are parsed at a time where a request may begin."""
 
 
-class Framing:
-    """Counts the bytes of the request that is arriving.
-
-    Attributes:
-        piece: bytes that are parsed now.
-        head: bytes since the piece in which the head began, that piece included.
-        inside: bytes of the body.
-        chunked: the body comes in chunks.
-    """
-
-    __slots__ = ("_around", "_before", "_between", "chunked", "head", "inside", "piece")
+class Chunks:
+    """Counts the bytes of one chunked body, and of what stands around them."""
 
     def __init__(self) -> None:
-        self.piece = self.head = 0
-        self.body_begins(chunked=False)
+        self._around = self._between = 0
+        self._inside = -1
 
-    def body_begins(self, *, chunked: bool) -> None:
-        """Count a new body."""
-        self.chunked = chunked
-        self.inside = self._around = self._between = 0
-        self._before = -1
+    def too_large(self, piece: int, inside: int) -> bool:
+        """Count a piece that was parsed.
 
-    def head_too_large(self) -> bool:
-        """Return whether the head, which has not ended, is larger than it may be."""
-        return self.head > LARGEST + STEP
+        Args:
+            piece: its bytes.
+            inside: bytes of the body so far.
 
-    def chunks_too_large(self) -> bool:
-        """Return whether the piece just parsed made what stands around the body's bytes larger than it may be."""
-        self._around += self.piece
-        self._between = 0 if self.inside != self._before else self._between + self.piece
-        self._before = self.inside
-        return self.chunked and (self._between > LARGEST or self._around > LARGEST + SLACK * self.inside)
+        Returns:
+            Whether what stands around the bytes of the body has become larger than it may be.
+        """
+        self._around += piece
+        self._between = 0 if inside != self._inside else self._between + piece
+        self._inside = inside
+        return self._between > LARGEST or self._around > LARGEST + SLACK * inside

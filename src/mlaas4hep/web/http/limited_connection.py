@@ -41,6 +41,7 @@ class LimitedConnection(ParsingConnection):
         self.shared = shared
         self._refusal: Refusal | None = None
         self._cut = False
+        self._thrown_away = 0
         self._stall = WriteStall()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,8 +62,8 @@ class LimitedConnection(ParsingConnection):
         if self.phase != ENDED:
             super().data_received(data)
             return
-        self.arrived += len(data)
-        if self.arrived > LINGER_BYTES:
+        self._thrown_away += len(data)
+        if self._thrown_away > LINGER_BYTES:
             self.transport.abort()
 
     def begin(self, app: ASGIApp) -> None:
@@ -109,7 +110,7 @@ class LimitedConnection(ParsingConnection):
             return
         own, self.phase = self.phase == BODY, ENDED
         self.hold(b"")
-        self.since, self.arrived = self.loop.time(), 0
+        self.since = self.loop.time()
         self.shared.state.metrics.request("http", "OTHER", OTHER, str(refusal.status), 0.0)
         cycle = self.cycle
         if own and self.pipeline:
@@ -154,8 +155,9 @@ class LimitedConnection(ParsingConnection):
             if self.idle and now - self.since > KEEP_ALIVE:
                 self.transport.close()
         elif now - self.since > limit:
-            if self.rest or (self.phase == BODY and (self.flow.read_paused or self.arrived >= PROGRESS)):
-                self.since, self.arrived = now, 0
+            got_on = self.flow.read_paused or self.inside - self.before >= PROGRESS
+            if self.rest or (self.phase == BODY and got_on):
+                self.since, self.before = now, self.inside
             else:
                 self.refuse(Refusal(408, LATE))
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mlaas4hep.web.http.framing import LARGEST, STEP, Framing
+from mlaas4hep.web.http.framing import LARGEST, STEP, Chunks
 from mlaas4hep.web.http.refusal import Refusal
 from mlaas4hep.web.http.request_head import FRAMING, MOST, check_head
 
@@ -38,8 +38,10 @@ class ParsingConnection(HttpToolsProtocol):
 
     Attributes:
         phase: nothing arrived yet, in the head, in the body, the request is complete, nothing more is taken.
-        since: when the phase began or the client last got on, by the loop's clock.
-        arrived: bytes of the body since then.
+        now: when the last piece arrived, by the loop's clock.
+        since: when the phase began or the client last got on.
+        inside: bytes of the body so far.
+        before: those that had arrived at `since`.
         fields: headers of the request by name, the last of each.
         rest: bytes that are left over until the requests before them are answered.
     """
@@ -51,10 +53,12 @@ class ParsingConnection(HttpToolsProtocol):
         """Nothing has arrived yet."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
-        self.phase, self.since, self.arrived = NEW, self.loop.time(), 0
+        self.phase = NEW
+        self.now = self.since = self.loop.time()
         self.fields: dict[bytes, bytes] = {}
         self.rest = b""
-        self._framing = Framing()
+        self.inside = self.before = self._head = 0
+        self._chunks: Chunks | None = None
 
     def refuse(self, refusal: Refusal) -> None:
         """Take nothing more, and answer so."""
@@ -62,6 +66,7 @@ class ParsingConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse a piece, as long as the request stays within its limits."""
+        self.now = self.loop.time()
         if self.rest or self.pipeline or len(data) > STEP:
             self._take(self.rest + data)
         else:
@@ -81,9 +86,9 @@ class ParsingConnection(HttpToolsProtocol):
 
     def _owed(self) -> int:
         """Return how many bytes certainly belong to the body that is arriving."""
-        if self.phase != BODY or self._framing.chunked:
+        if self.phase != BODY or self._chunks is not None:
             return 0
-        return int(self.fields.get(b"content-length", b"0")) - self._framing.inside
+        return int(self.fields.get(b"content-length", b"0")) - self.inside
 
     def hold(self, rest: bytes) -> None:
         """Leave these bytes over; as long as there are some, no more are read."""
@@ -100,9 +105,6 @@ class ParsingConnection(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def _feed(self, data: bytes) -> None:
-        framing = self._framing
-        framing.piece = size = len(data)
-        framing.head += size
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -110,7 +112,11 @@ class ParsingConnection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             cause = error.__context__
             self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, MALFORMED))
-        if (self.phase == HEAD and framing.head_too_large()) or (self.phase == BODY and framing.chunks_too_large()):
+        if self.phase == HEAD:
+            self._head += len(data)  # with what may stand before it in this piece
+            if self._head > LARGEST + STEP:
+                self.refuse(Refusal(431, LARGE))
+        elif self.phase == BODY and self._chunks is not None and self._chunks.too_large(len(data), self.inside):
             self.refuse(Refusal(431, LARGE))
 
     def _stay(self, rest: bytes) -> None:
@@ -127,32 +133,30 @@ class ParsingConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins; what ASGI needs for it is made when it goes that way."""
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
-        self.phase, self.since = HEAD, self.loop.time()
-        self._framing.head = self._framing.piece
+        self.phase, self.since, self._head = HEAD, self.now, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a field behind the chunks, which nobody here looks at."""
         if self.phase == HEAD:
-            if len(self.headers) >= MOST:
-                raise Refusal(431, MANY)
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Its head is complete: checked here, then begun."""
-        parser = self.parser
+        parser, headers = self.parser, self.headers
         method, version = parser.get_method(), parser.get_http_version()
-        self.fields = fields = dict(self.headers)
-        check_head(method, version, self.url, self.headers, fields)
-        if self._framing.head > LARGEST:
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        self.fields = fields = dict(headers)
+        if len(headers) > MOST:
+            raise Refusal(431, MANY)
+        check_head(method, version, self.url, headers, fields)
+        if self._head > LARGEST - STEP:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
             if size > LARGEST:
                 raise Refusal(431, LARGE)
         if parser.should_upgrade():  # comes again, without the offer
             return
-        self.phase, self.arrived = BODY, 0
-        self._framing.body_begins(chunked=FRAMING in fields)
+        self.phase, self.since, self.inside, self.before = BODY, self.now, 0, 0
+        self._chunks = Chunks() if FRAMING in fields else None
         self.begun(method, version)
 
     def begun(self, method: bytes, version: str) -> None:  # noqa: ARG002
@@ -161,10 +165,11 @@ class ParsingConnection(HttpToolsProtocol):
 
     def begin(self, app: ASGIApp) -> None:
         """Let uvicorn make the scope of the request, and a task for the application."""
-        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expected
+        self.url = url
         self.headers += headers
+        self.expect_100_continue = self.fields.get(b"expect", b"").lower() == b"100-continue"
         self.app, usual = app, self.app
         try:
             super().on_headers_complete()
@@ -173,20 +178,11 @@ class ParsingConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""
-        self.arrived += len(body)
-        self._framing.inside += len(body)
-        self.part(body)
-
-    def part(self, body: bytes) -> None:
-        """A part of its body arrived."""
+        self.inside += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """It is complete, unless it comes again."""
         if self.phase == BODY:
             self.phase = DONE
-            self.completed()
-
-    def completed(self) -> None:
-        """The request has arrived."""
-        super().on_message_complete()
+            super().on_message_complete()
