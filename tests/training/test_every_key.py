@@ -44,6 +44,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "identifier": ({"identifier": ["x"]}, "manifest"),
     "events": ({"events": 300}, "metrics"),
+    "preprocessing": ({"preprocessing": "code.py"}, "metrics"),
     "variables": ({"variables": {"z": "x + y"}}, "manifest"),
     "variables.name": ({"variables": [{"name": "other", "expression": "x * y"}]}, "manifest"),
     "variables.expression": ({"variables": [{"name": "v", "expression": "x * y + 1"}]}, "manifest"),
@@ -159,6 +160,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
     (folder / "model.py").write_text(MODEL)
     (folder / "tree.py").write_text(TREE)
+    (folder / "code.py").write_text("def preprocessing(events):\n    return events[events.x > 0]\n")
     (folder / "torch_mlp.py").write_text(
         "from torch import nn\n"
         "def model(idim):\n    return nn.Sequential(nn.Linear(idim, 4), nn.ReLU(), nn.Linear(4, 1), nn.Sigmoid())\n"

@@ -20,6 +20,7 @@ from mlaas4hep.bundle.sections import (
     Parity,
     Provenance,
     Section,
+    UserPreprocessing,
 )
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
@@ -71,6 +72,9 @@ class Manifest(Section):
         default=None, description="Tree in the input files; null for tables, and if they have several."
     )
     identifier: tuple[str, ...] = Field(default=(), description="Branches that identify an event; never features.")
+    preprocessing: UserPreprocessing | None = Field(
+        default=None, description="The user's function that changed and selected the events first; null: there is none."
+    )
     inputs: tuple[Input, ...] = Field(
         default=(), description="What a client gives, and the variables computed from it."
     )

@@ -11,6 +11,7 @@ from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
 
 __all__ = [
+    "PREPROCESSING_FILE",
     "BranchColumns",
     "FeatureColumns",
     "FileRecord",
@@ -21,7 +22,11 @@ __all__ = [
     "Parity",
     "Provenance",
     "Section",
+    "UserPreprocessing",
 ]
+
+PREPROCESSING_FILE = "preprocessing.py"
+"""Name in a bundle of the file with the user's function."""
 
 Number = Annotated[
     float | Literal["NaN", "Infinity", "-Infinity"],
@@ -48,6 +53,20 @@ class Input(Section):
     selection_only: bool = Field(
         default=False, description="True if only the cuts need it: scores can be had without it."
     )
+    computed: bool = Field(
+        default=False,
+        description="True if the user's preprocessing returns it: what a file has by this name is not it.",
+    )
+
+
+class UserPreprocessing(Section):
+    """The user's Python function through which the events of the training went; a server never runs it."""
+
+    file: Literal["preprocessing.py"] = Field(default="preprocessing.py", description="Its file in the bundle.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Checksum of that file.")
+    given: tuple[str, ...] = Field(description="Branches of a file that it is given.")
+    computed: tuple[str, ...] = Field(description="Branches that it returns, changed or not.")
+    selected: str = Field(description="Branch that is true for the events that it keeps; the first cut.")
 
 
 class BranchColumns(Section):

@@ -42,7 +42,10 @@ Model = Annotated[Path | None, typer.Option(help="Python file with model() or mo
 Params = Annotated[
     Path | None, typer.Option(help="params.json; default: that of the working folder, or of the model file's.")
 ]
-Preproc = Annotated[Path | None, typer.Option(help="preproc.json with new branches and cuts.")]
+Preproc = Annotated[
+    Path | None,
+    typer.Option(help="preproc.json with new branches and cuts, or a Python file with preprocessing(events)."),
+]
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
 Names = Annotated[

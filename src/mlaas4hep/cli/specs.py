@@ -24,7 +24,7 @@ def run_specs(
     hists: Path | None = None,
     preproc: Path | None = None,
 ) -> None:
-    """Compute specs as configured, after the cuts of a preproc.json; print them, write what is asked for."""
+    """Compute specs as configured, after a preproc.json or .py; print them, write what is asked for."""
     from mlaas4hep.cli.console import Terminal
     from mlaas4hep.cli.outputs import Output, check_outputs, files_of, write_text
     from mlaas4hep.config.legacy.load import preprocessed
@@ -34,13 +34,15 @@ def run_specs(
     from mlaas4hep.streaming.execution import Executor
     from mlaas4hep.streaming.files import opened
     from mlaas4hep.streaming.scan.summary import scan_specs
+    from mlaas4hep.streaming.user_function.function import load_function
 
     workflow = preprocessed(validated(Workflow, settings), read_preproc(preproc) if preproc else None, str(preproc))
     outputs = [Output("the output", output, "specs")] if output else []
     outputs += [Output("--hists", hists, "folder")] if hists else []
     check_outputs(outputs, [*given, files_of(workflow)], overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
-    with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note) as files:
+    function = load_function(workflow.preprocessing)
+    with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note, function=function) as files:
         scanned = scan_specs(
             files,
             workflow.event_settings,

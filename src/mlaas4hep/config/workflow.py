@@ -39,6 +39,10 @@ class Workflow(Section):
     events: Count = Field(
         default=-1, description="Events to use after the cuts, over all files in proportion; -1: all."
     )
+    preprocessing: Path | None = Field(
+        default=None,
+        description="Python file that defines preprocessing(events), which changes, adds and selects before all else.",
+    )
     variables: Variables = Field(default=(), description="A list, or a mapping of names to expressions.")
     selection: Cuts = Field(default=(), description="One expression or several; an event must pass all of them.")
     features: Features = Features()

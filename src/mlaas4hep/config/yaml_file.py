@@ -20,9 +20,9 @@ __all__ = ["read_yaml"]
 def read_yaml(path: Path) -> Workflow:
     """Read and check a workflow.
 
-    Relative paths (files of the samples, model, specs, folders of histograms and cache) are relative to the YAML file
-    and come out absolute. Glob patterns of local files are expanded, sorted by name. URLs and logical names stay as
-    they are.
+    Relative paths (files of the samples, model, preprocessing, specs, folders of histograms and cache) are relative to
+    the YAML file and come out absolute. Glob patterns of local files are expanded, sorted by name. URLs and logical
+    names stay as they are.
 
     Args:
         path: the YAML file.
@@ -67,5 +67,6 @@ def _with_places(workflow: Workflow, path: Path) -> Workflow:
             "training": training,
             "histograms": absolute(workflow.histograms, folder) if workflow.histograms else None,
             "specs": absolute(workflow.specs, folder) if workflow.specs else None,
+            "preprocessing": absolute(workflow.preprocessing, folder) if workflow.preprocessing else None,
         }
     )

@@ -26,6 +26,7 @@ __all__ = [
     "ModelFileError",
     "NoEventsError",
     "OutputError",
+    "PreprocessingError",
     "SplitError",
     "TreeNotFoundError",
     "UnsupportedBranchError",
@@ -224,6 +225,10 @@ class WeightError(MLaaS4HEPError):
 
 class ModelFileError(MLaaS4HEPError):
     """The user's model file lacks ``model``, raises, or returns something unknown."""
+
+
+class PreprocessingError(MLaaS4HEPError):
+    """The user's file with the function ``preprocessing``, or what the function returns, is at fault."""
 
 
 class FrameworkMissingError(MLaaS4HEPError):

@@ -18,6 +18,7 @@ from mlaas4hep.features.cutflow import Cutflow, render
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.statistics.outside import Outside, Ranges
+from mlaas4hep.prediction.function import function_of
 from mlaas4hep.prediction.scoring import Scoring
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, opened
@@ -77,6 +78,7 @@ def evaluate_bundle(
         raise ConfigError("a file has no label", hint="give one label a file, or the branch that holds it")
     manifest = bundle.manifest
     trained = Workflow.model_validate(manifest.provenance.configuration)
+    function = function_of(bundle, trust_code=trust_code)
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     labels = Labelling(manifest.task, manifest.classes, text=True)
     threshold, cut = bundle.metrics.get("threshold", 0.5), (bundle.metrics.get("ams") or {}).get("threshold")
@@ -85,7 +87,7 @@ def evaluate_bundle(
     )
     cutflows: dict[str, Cutflow] = {}
     ranges, outside = Ranges.of(bundle.layout, bundle.specs.get("branches") or {}), Outside()
-    with opened(samples, trained.tree, reading, note=monitor.note) as files:
+    with opened(samples, trained.tree, reading, note=monitor.note, function=function) as files:
         pipeline = _pipeline(bundle, files, replace(trained.event_settings, label_branch=label_branch))
         tasks = list(file_ranges(files, len(pipeline.needed), together=len(files)))
         job = _RangeScores(pipeline, bundle.layout, labels, scoring, ranges)

@@ -19,6 +19,7 @@ from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.features.statistics.outside import Outside, Ranges
+from mlaas4hep.prediction.function import function_of
 from mlaas4hep.prediction.output import open_writer
 from mlaas4hep.prediction.scoring import Scoring
 from mlaas4hep.streaming.execution import Executor
@@ -71,8 +72,9 @@ def predict_files(
     """Write one row for each entry of each file, in order.
 
     Columns: ``file`` (int32, position among the files), ``entry`` (int64), ``selected`` (bool, passes the bundle's
-    cuts), the scores (float32, of every entry), and the identifiers and the weight where all files have what
-    they need (with ``_`` behind a name that is one of the columns above).
+    cuts), the scores (float32, of every entry; NaN where the bundle's ``preprocessing`` removes the event), and the
+    identifiers and the weight where all files have what they need (with ``_`` behind a name that is one of the columns
+    above).
 
     Args:
         bundle: the model.
@@ -82,7 +84,7 @@ def predict_files(
         tree: if it is not the one the model was trained on.
         reading: redirector, format, workers.
         threads: threads of the model's runtime.
-        trust_code: run the ``model.py`` in the bundle, which a native torch model needs.
+        trust_code: run the ``preprocessing.py`` in the bundle, and the ``model.py`` that a native torch model needs.
         overwrite: replace an existing output.
         executor: reads and scores the ranges. Default: as many threads as ``reading`` says.
 
@@ -92,9 +94,11 @@ def predict_files(
     for file in files:
         if any("\ud800" <= sign <= "\udfff" for sign in file):
             raise FileReadError("the name is not UTF-8", where=file, hint="rename the file, or give a link to it")
+    function = function_of(bundle, trust_code=trust_code)
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
-    with opened([sample], tree or bundle.manifest.tree, reading, twins=True, note=monitor.note) as sources:
+    tree = tree or bundle.manifest.tree
+    with opened([sample], tree, reading, twins=True, note=monitor.note, function=function) as sources:
         in_order = sorted(sources, key=lambda file: file.index)
         job = _RangeRows.of(bundle, scoring, in_order)
         tasks = file_ranges(in_order, len(job.layout.branches), together=1)
@@ -166,6 +170,8 @@ class _RangeRows:
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
         raw = raw_matrix(computed, self.layout.branches, events, missing=self.layout.missing)
         scores = self.scoring(raw)
+        if file.source.computed is not None:
+            scores = np.where(_plain(columns[file.source.computed.kept])[:, np.newaxis], scores, np.float32(np.nan))
         rows: dict[str, NDArray[Any]] = {
             "file": np.full(events, file.index, dtype=np.int32),
             "entry": np.arange(start, stop, dtype=np.int64),

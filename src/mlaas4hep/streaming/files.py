@@ -16,6 +16,8 @@ from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.readers.room import ROOM
 from mlaas4hep.streaming.remote.location import resolve, split_tree
 from mlaas4hep.streaming.remote.patterns import expand
+from mlaas4hep.streaming.user_function.function import EventFunction
+from mlaas4hep.streaming.user_function.source import ComputedSource
 
 __all__ = ["DataFile", "close_files", "open_files", "opened"]
 
@@ -52,6 +54,7 @@ def open_files(
     *,
     twins: bool = False,
     note: Callable[[str], None] | None = None,
+    function: EventFunction | None = None,
 ) -> tuple[DataFile, ...]:
     """Open all files; the result is sorted by the identity of their content.
 
@@ -62,10 +65,12 @@ def open_files(
         reading: redirector and format, and how CSV is to be read.
         twins: two files may have the same content.
         note: told what was chosen to read them.
+        function: of the user, through which all events go that are read.
 
     Raises:
         FileReadError: a file cannot be opened.
         TreeNotFoundError: a file has no such tree.
+        PreprocessingError: the function fails on the first events of a file.
         ConfigError: a file is named twice, or a setting of CSV is given and no file is CSV.
     """
     ROOM.fit(reading.memory_limit)
@@ -80,10 +85,14 @@ def open_files(
                 separator=reading.separator,
             )
             files.append(DataFile(len(files), sample, source, own_tree=own is not None))
+            if function is not None:
+                files[-1] = replace(files[-1], source=ComputedSource(source, function))
         if not twins:
             _refuse_twins(files)
         if note is not None:
             _tell(files, note)
+            if function is not None and not function.vectorised:
+                note(f"{function.path}: called with one event after another; preprocessing(events) is faster")
     except BaseException:
         close_files(files)
         raise
@@ -98,9 +107,10 @@ def opened(
     *,
     twins: bool = False,
     note: Callable[[str], None] | None = None,
+    function: EventFunction | None = None,
 ) -> Iterator[tuple[DataFile, ...]]:
     """Open all files as `open_files` does, and close them at the end."""
-    files = open_files(samples, tree, reading, twins=twins, note=note)
+    files = open_files(samples, tree, reading, twins=twins, note=note, function=function)
     try:
         yield files
     finally:

@@ -44,9 +44,10 @@ def file_ranges(files: Sequence[DataFile], branches: int, *, together: int) -> I
 
     Args:
         files: open ones.
-        branches: number of branches that are read.
+        branches: number of branches that are read, but for those that the user's function is given.
         together: number of files whose ranges are in memory at the same time.
     """
+    branches += max((len(file.source.computed.given) for file in files if file.source.computed), default=0)
     target = narrowed(target_events(together), together, branches)
     for number, file in enumerate(files):
         for start, stop in ranges_of(file.source.clusters, target):

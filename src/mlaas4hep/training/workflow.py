@@ -23,6 +23,7 @@ from mlaas4hep.streaming.files import opened
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.remote.location import resolve
 from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd
+from mlaas4hep.streaming.user_function.function import load_function
 from mlaas4hep.training.events.columns import choose_columns
 from mlaas4hep.training.events.first_pass import first_pass
 from mlaas4hep.training.events.labelled import label_events
@@ -133,7 +134,8 @@ def _run(
     specs = read_legacy_specs(workflow.specs) if workflow.specs else None
     _prepare_xrootd(workflow.samples, reading.redirector)
     module = load_user_module(training, monitor.warn)
-    with opened(workflow.samples, workflow.tree, reading, note=monitor.note) as files:
+    function = load_function(workflow.preprocessing)
+    with opened(workflow.samples, workflow.tree, reading, note=monitor.note, function=function) as files:
         check_labels(workflow.samples, workflow.label_branch, training.task)
         by_label = training.task != "regression"
         first = first_pass(files, settings, reading, monitor, events=workflow.events, count_labels=by_label)
@@ -179,6 +181,7 @@ def _run(
                     metrics=judgement.metrics,
                     report=report,
                     rows=assessment.rows.raw[:ROWS_READ_BACK],
+                    function=function,
                 )
                 if split_out is not None:
                     write_split(trained.dataset, split_out)

@@ -172,16 +172,10 @@ def test_mistakes(tmp_path: Path, content: Any, what: str) -> None:
     assert str(caught.value) == f"{path}{what}"
 
 
-def test_a_python_function_is_refused_with_the_way_to_write_it(tmp_path: Path) -> None:
+def test_a_python_file_is_named_and_not_run(tmp_path: Path) -> None:
     path = tmp_path / "preproc.py"
-    path.write_text("def preprocessing(record):\n    return record\n")
-    with pytest.raises(ConfigError) as caught:
-        read_preproc(path)
-    assert str(caught.value) == (
-        f"{path}: a Python function preprocessing(record) is not supported for now; write it in a JSON file: "
-        '{"new_branch": {"x2": {"def": "x**2", "type": "flat", "cut": "x2 > 1"}}}, '
-        "or as `variables` and `selection` in the parameters"
-    )
+    path.write_text("raise SystemExit('it was run')\n")
+    assert read_preproc(path) == Preprocessing(function=path)
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -43,7 +43,11 @@ def register(app: typer.Typer) -> None:
         workers: Workers = None,
         overwrite: Overwrite = False,
         trust_code: Annotated[
-            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+            bool,
+            typer.Option(
+                "--trust-code",
+                help="Run the code in the bundle: its preprocessing.py, the model.py of a native model.",
+            ),
         ] = False,
         quiet: Quiet = False,
         as_json: Json = False,

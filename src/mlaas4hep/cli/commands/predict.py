@@ -37,7 +37,11 @@ def register(app: typer.Typer) -> None:
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Overwrite = False,
         trust_code: Annotated[
-            bool, typer.Option("--trust-code", help="Run the model.py in the bundle, if its native model needs it.")
+            bool,
+            typer.Option(
+                "--trust-code",
+                help="Run the code in the bundle: its preprocessing.py, the model.py of a native model.",
+            ),
         ] = False,
         quiet: Quiet = False,
         as_json: Json = False,

@@ -41,7 +41,7 @@ def read_legacy(
         params: JSON file of parameters; None: ``params.json`` in the working folder or that of the model file, else
             the defaults. Which of them is told as a `ConfigWarning`.
         model: Python file that defines ``model``.
-        preproc: JSON file of new branches and cuts.
+        preproc: JSON file of new branches and cuts, or Python file that defines ``preprocessing``.
         specs: specs computed earlier.
         dtype: format of the data files; None: by their suffix.
         name: of the model, unless `params` has one.
@@ -138,12 +138,14 @@ def _weights(written: Sequence[str], names: Sequence[str], parameters: Parameter
 
 
 def preprocessed(workflow: Workflow, preprocessing: Preprocessing | None, path: str) -> Workflow:
-    """Put the new branches and cuts of the preproc.json before those of the parameters.
+    """Put the new branches and cuts of the preproc.json before those of the parameters, or name the Python file.
 
     Raises:
         ConfigError: a new branch is there twice.
     """
     variables, cuts, exclude = workflow.variables, workflow.selection, workflow.features.exclude
+    if preprocessing and preprocessing.function:
+        return workflow.model_copy(update={"preprocessing": preprocessing.function})
     if preprocessing:
         taken = {variable.name for variable in variables}
         for variable in preprocessing.variables:

@@ -1,4 +1,4 @@
-"""``preproc.json``: new branches, flat cuts and jagged cuts, read as variables and cuts."""
+"""``preproc.json``: new branches, flat cuts and jagged cuts, read as variables and cuts; or the user's Python file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mlaas4hep.config.fields import names_of
 from mlaas4hep.config.json_file import read_json, read_text
+from mlaas4hep.config.places import absolute
 from mlaas4hep.config.problems import unknown_key
 from mlaas4hep.config.sections.selection import Cut, Variable
 from mlaas4hep.errors import ConfigError
@@ -23,21 +24,23 @@ _QUANTIFIERS = ("all", "any")
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What a preproc.json says.
+    """What a preproc.json says, or which Python file is given in its place.
 
     Attributes:
         variables: the new branches, in the order of the file.
         cuts: those of the new branches in order, then the flat, then the jagged ones; an event must pass all.
         exclude: patterns of branches that are not features, each of which matches exactly one name.
+        function: the Python file that defines ``preprocessing``, absolute; then all else is empty.
     """
 
-    variables: tuple[Variable, ...]
-    cuts: tuple[Cut, ...]
-    exclude: tuple[str, ...]
+    variables: tuple[Variable, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    exclude: tuple[str, ...] = ()
+    function: Path | None = None
 
 
 def read_preproc(path: Path) -> Preprocessing:
-    """Read and check a preproc.json.
+    """Read and check a preproc.json; of a Python file only see that it can be read.
 
     A jagged cut ``["x > 1", "all"]`` becomes the expression ``all(x > 1)``, which is true for an event with an empty
     list; ``any(x > 1)`` is false for it.
@@ -48,12 +51,7 @@ def read_preproc(path: Path) -> Preprocessing:
     """
     if path.suffix == ".py":
         read_text(path)
-        raise ConfigError(
-            "a Python function preprocessing(record) is not supported for now",
-            where=str(path),
-            hint='write it in a JSON file: {"new_branch": {"x2": {"def": "x**2", "type": "flat", "cut": "x2 > 1"}}}, '
-            "or as `variables` and `selection` in the parameters",
-        )
+        return Preprocessing(function=absolute(path, Path.cwd()))
     data = read_json(path)
     variables: list[Variable] = []
     cuts: list[Cut] = []

@@ -77,6 +77,7 @@ def _file(file: DataFile) -> dict[str, Any]:
         "tree": file.source.tree,
         "entries": file.source.entries,
         "branches": [asdict(branch) for branch in file.source.branches.values()],
+        "computed": asdict(file.source.computed) if file.source.computed else None,
         "label": file.sample.label,
         "weight": file.sample.weight,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.readers.base import Branch, Source
+from mlaas4hep.streaming.readers.base import Branch, Computed, Source
 from mlaas4hep.streaming.readers.root.directory import open_directory
 from mlaas4hep.streaming.readers.ttree.source import TTreeSource
 
@@ -50,6 +50,11 @@ class Head:
     def branches(self) -> dict[str, Branch]:
         """See `Source`."""
         return self.whole.branches
+
+    @property
+    def computed(self) -> Computed | None:
+        """See `Source`."""
+        return self.whole.computed
 
     @property
     def clusters(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from mlaas4hep.features.columns import Column
 
-__all__ = ["Branch", "Kind", "Source"]
+__all__ = ["Branch", "Computed", "Kind", "Source"]
 
 Kind = Literal["flat", "jagged", "unsupported"]
 
@@ -65,6 +65,23 @@ def _why(dtype: str) -> str:
     return "objects cannot be features"
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the user's function ``preprocessing`` has to do with a file.
+
+    Attributes:
+        sha256: of the user's file, as hexadecimal digits.
+        given: branches of the file that it is given; they are read with every range.
+        names: branches that it returns.
+        kept: the branch that is true for events that it returns.
+    """
+
+    sha256: str
+    given: tuple[str, ...]
+    names: tuple[str, ...]
+    kept: str
+
+
 class Source(Protocol):
     """One open file (and tree). Reading a range is a pure function of (file, range, branches)."""
 
@@ -95,6 +112,10 @@ class Source(Protocol):
     @property
     def branches(self) -> dict[str, Branch]:
         """All branches in the order of the file."""
+
+    @property
+    def computed(self) -> Computed | None:
+        """The user's function that is applied to all that is read; None: there is none."""
 
     @property
     def clusters(self) -> tuple[int, ...]:

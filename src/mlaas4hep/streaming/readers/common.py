@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import BranchNotFoundError, UnsupportedBranchError, without_credentials
 from mlaas4hep.errors.findings import few
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.readers.base import Branch, Source
+from mlaas4hep.streaming.readers.base import Branch, Computed, Source
 
-__all__ = ["LabelSource", "Reader", "clusters_of"]
+__all__ = ["TEXT", "LabelSource", "Reader", "clusters_of"]
+
+TEXT = ("string", "large_string")
+"""Types of columns of text, in the words of `Branch`."""
 
 
 class LabelSource(Source, Protocol):
@@ -26,6 +29,17 @@ class LabelSource(Source, Protocol):
             BranchNotFoundError: no such branch.
             UnsupportedBranchError: neither one number nor one text an entry.
             FileReadError: a label is missing, or the file is damaged.
+        """
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the format has columns of text, which `read_text` reads."""
+
+    def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        """One text an entry of a column of text, None where it is missing.
+
+        Raises:
+            UnsupportedBranchError: the column holds something else, or the format has no columns of text.
         """
 
     @property
@@ -47,6 +61,8 @@ class Reader:
     _clusters: tuple[int, ...]
     _compression: str | None = None
     _remark: str | None = None
+    _computed: Computed | None = None
+    _has_text: bool = False
     reopened: tuple[Callable[..., LabelSource], tuple[Any, ...]]
 
     def __reduce__(self) -> tuple[Callable[..., LabelSource], tuple[Any, ...]]:
@@ -88,6 +104,16 @@ class Reader:
         return self._clusters
 
     @property
+    def computed(self) -> Computed | None:
+        """See `Source`."""
+        return self._computed
+
+    @property
+    def has_text(self) -> bool:
+        """See `LabelSource`."""
+        return self._has_text
+
+    @property
     def compression(self) -> str | None:
         """See `LabelSource`."""
         return self._compression
@@ -122,6 +148,19 @@ class Reader:
                 f"branch {branch} holds a list an entry, which cannot be a label", where=self.place
             )
         return column
+
+    def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        """See `LabelSource`."""
+        found = self.branch(branch)
+        if found.dtype not in TEXT or found.fault:
+            raise UnsupportedBranchError(f"branch {branch} holds {found.dtype}, not text", where=self.place)
+        self.check_range(start, stop)
+        return self._text(branch, start, stop)
+
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        """Read a column whose type is ``string``; formats that have such columns override it."""
+        del start, stop
+        raise UnsupportedBranchError(f"text of branch {branch} cannot be read", where=self.place)
 
     def branch(self, name: str) -> Branch:
         """The branch of this name.

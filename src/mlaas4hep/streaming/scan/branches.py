@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlaas4hep.config.parts import EventSettings
+from mlaas4hep.config.sections.selection import Cut
 from mlaas4hep.errors import BranchNotFoundError, ConfigError, MLaaS4HEPError, UnsupportedBranchError
 from mlaas4hep.errors.findings import Findings, few
 from mlaas4hep.features.preprocess import Preprocessing
@@ -20,6 +21,9 @@ from mlaas4hep.streaming.scan.patterns import Patterns
 __all__ = ["DEFAULT_IDENTIFIER", "BranchChoice", "check_inputs", "choose_branches", "names_event"]
 
 DEFAULT_IDENTIFIER = ("run", "event", "luminosityBlock")
+
+FUNCTION_CUT = "preprocessing"
+"""Name in the cutflow of what the user's function selects."""
 
 _OF_EVENT = re.compile(
     r"(mc_?)?(run|event|evt|channel)(_?(number|num|nr|no|id))?"
@@ -90,8 +94,10 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
         union = {**file.source.branches, **union}
     lost = lost_branches(files)
     numeric = {name: branch.kind for name, branch in union.items() if branch.kind != "unsupported"}
+    kept = next((file.source.computed.kept for file in files if file.source.computed), None)
+    selection = (*([Cut(name=FUNCTION_CUT, expression=kept)] if kept else []), *settings.selection)
     try:
-        preprocessing = Preprocessing.build(settings.variables, settings.selection, numeric)
+        preprocessing = Preprocessing.build(settings.variables, selection, numeric)
     except MLaaS4HEPError:
         texts = [*(step.expression for step in settings.variables), *(cut.expression for cut in settings.selection)]
         words = {word for text in texts for word in _WORD.findall(text)}

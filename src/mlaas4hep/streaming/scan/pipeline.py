@@ -133,7 +133,8 @@ class Pipeline:
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error
 
     def _apply(self, file: DataFile, start: int, stop: int) -> Selected:
-        columns = file.source.read(self.needed, start, stop)
+        by_branch = self.label_branch is not None and file.sample.label is None
+        columns = file.source.read(self._read_of(file) if by_branch else self.needed, start, stop)
         events = stop - start
         entry = np.arange(start, stop, dtype=np.int64)
         wanted = [*self.features, *self.identifier, *([self.weight_branch] if self.weight_branch else [])]
@@ -146,8 +147,7 @@ class Pipeline:
             names.append(DROP_NEGATIVE)
             passing = np.concatenate([passing, (weight >= 0)[np.newaxis]])
         keep = np.flatnonzero(passing.all(axis=0))
-        by_branch = self.label_branch is not None and file.sample.label is None
-        label = self._labels(file, start, stop) if by_branch else None
+        label = self._labels(columns, file, start, stop) if by_branch else None
         finite = np.isfinite(weight)
         return Selected(
             columns={name: computed[name] for name in self.features},
@@ -190,12 +190,19 @@ class Pipeline:
             )
         return np.abs(weight) if self.negative == "abs" else weight
 
-    def _labels(self, file: DataFile, start: int, stop: int) -> NDArray[Any]:
+    def _read_of(self, file: DataFile) -> tuple[str, ...]:
+        """What is read of a file whose labels are in a branch: all at once, but for labels that are text."""
+        assert self.label_branch is not None
+        branch = file.source.branches.get(self.label_branch)
+        if branch is not None and branch.kind == "unsupported":
+            return self.needed
+        return tuple(dict.fromkeys([*self.needed, *self.preprocessing.needed_for([self.label_branch])]))
+
+    def _labels(self, columns: Mapping[str, Column], file: DataFile, start: int, stop: int) -> NDArray[Any]:
         assert self.label_branch is not None
         branch = file.source.branches.get(self.label_branch)
         if branch is not None and branch.kind == "unsupported":
             return _text_labels(file, branch, start, stop)
-        columns = file.source.read(self.preprocessing.needed_for([self.label_branch]), start, stop)
         column = self.preprocessing.compute(columns, [self.label_branch], stop - start)[self.label_branch]
         if isinstance(column, Jagged):
             raise LabelError(f"label branch {self.label_branch} is jagged", where=file.path, hint="use a flat branch")

@@ -47,6 +47,7 @@ def training_key(
         "configuration": json.dumps(configuration, sort_keys=True),
         "files": " ".join(file.source.identity for file in files),
         "events": json.dumps(scan_to_state(scan), sort_keys=True),
+        "preprocessing": " ".join({file.source.computed.sha256: "" for file in files if file.source.computed}),
         "model": "\0".join(sources_of(model)),
         "specs": specs.read_text() if specs else "",
     }

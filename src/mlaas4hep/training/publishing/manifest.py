@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlaas4hep.bundle.manifest import Manifest, bundle_name
-from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Provenance
+from mlaas4hep.bundle.sections import FeatureColumns, Input, InputFile, LeftOut, Provenance, UserPreprocessing
 from mlaas4hep.streaming.files import DataFile
 from mlaas4hep.training.events.first_pass import FirstPass
 from mlaas4hep.training.fitting.fit import Trained
@@ -48,6 +48,7 @@ def manifest_of(
         target=pipeline.label_branch if labels.task == "regression" else None,
         tree=_tree(first.files),
         identifier=first.branches.identifier,
+        preprocessing=_preprocessing(first.files),
         inputs=_inputs(trained),
         selection=tuple({"name": cut.name, "expression": cut.expression.text} for cut in pipeline.preprocessing.cuts),
         features=FeatureColumns.of(trained.choice.layout),
@@ -100,6 +101,8 @@ def _inputs(trained: Trained) -> tuple[Input, ...]:
     preprocessing = first.pipeline.preprocessing
     lengths = {branch.name: branch.length for branch in trained.choice.layout.branches}
     branches = first.files[0].source.branches
+    computed = first.files[0].source.computed
+    by_function = {*computed.names, computed.kept} if computed else set()
     for_features = set(preprocessing.needed_for(lengths))
     inputs = [
         Input(
@@ -108,6 +111,7 @@ def _inputs(trained: Trained) -> tuple[Input, ...]:
             dtype=branches[name].dtype,
             length=lengths.get(name),
             selection_only=name not in for_features,
+            computed=name in by_function,
         )
         for name in preprocessing.needed(lengths)
     ]
@@ -123,6 +127,16 @@ def _inputs(trained: Trained) -> tuple[Input, ...]:
         for variable in preprocessing.variables
     ]
     return (*inputs, *variables)
+
+
+def _preprocessing(files: Sequence[DataFile]) -> UserPreprocessing | None:
+    """Return what the manifest says of the user's function; None if there is none."""
+    computed = files[0].source.computed
+    if computed is None:
+        return None
+    return UserPreprocessing(
+        sha256=computed.sha256, given=computed.given, computed=computed.names, selected=computed.kept
+    )
 
 
 def _tree(files: Sequence[DataFile]) -> str | None:

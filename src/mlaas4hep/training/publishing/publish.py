@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.parity import same_scores
 from mlaas4hep.bundle.read import load_bundle
+from mlaas4hep.bundle.sections import PREPROCESSING_FILE
 from mlaas4hep.bundle.write import BundleContents, write_bundle
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.statistics.specs import legacy_specs
+from mlaas4hep.streaming.user_function.function import EventFunction
 from mlaas4hep.training.events.first_pass import FirstPass
 from mlaas4hep.training.fitting.fit import Trained
 from mlaas4hep.training.fitting.native import save_native
@@ -34,6 +36,7 @@ def publish(
     metrics: Mapping[str, Any],
     report: str,
     rows: NDArray[np.float32],
+    function: EventFunction | None = None,
 ) -> Path:
     """Write the bundle, after it was read back and gave the scores of the trained model for some events.
 
@@ -46,6 +49,7 @@ def publish(
         metrics: content of ``metrics.json``.
         report: content of ``report.html``.
         rows: raw columns of events that the written bundle is tried with, float32 [N, D].
+        function: of the user, through which the events went.
 
     Raises:
         BundleError: the written bundle cannot be loaded, or gives other scores.
@@ -62,6 +66,7 @@ def publish(
             preproc=preproc_of(trained.first),
             metrics=metrics,
             report=report,
+            extra={PREPROCESSING_FILE: function.source} if function else {},
         )
         return write_bundle(destination, contents, lambda written: _read_back(written, trained, rows))
 

@@ -52,12 +52,14 @@ def write(path: Path, kind: str, data: dict[str, Any]) -> None:
     elif kind == "h5":
         with h5py.File(path, "w") as file:
             for name, values in data.items():
-                file.create_dataset(name, data=values.tolist() if values.dtype.kind == "U" else values, chunks=(3000,))
+                file.create_dataset(
+                    name, data=values.tolist() if values.dtype.kind == "U" else values, chunks=(min(3000, len(values)),)
+                )
     elif kind == "parquet":
         pq.write_table(pa.table(data), path, row_group_size=3000)
     else:
         types = {"number": "long", "value": "double", "flag": "boolean", "process": "string"}
-        schema = {"type": "record", "name": "event", "fields": [{"name": n, "type": t} for n, t in types.items()]}
+        schema = {"type": "record", "name": "event", "fields": [{"name": n, "type": types[n]} for n in data]}
         with path.open("wb") as file:
             fastavro.writer(file, schema, rows)
 

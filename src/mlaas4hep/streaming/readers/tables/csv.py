@@ -26,7 +26,8 @@ __all__ = ["CsvSource"]
 
 T = TypeVar("T")
 
-_BLOCK = 1 << 22
+_BLOCK = 1 << 19
+"""Bytes that are parsed at once; pyarrow reads 32 of these ahead, and several ranges may be open."""
 _LONGEST = 1 << 24
 _BLANKS = 33
 _SHOWN = 40
@@ -44,6 +45,8 @@ class CsvSource(Reader):
     Raises:
         FileReadError: no such file, no header, a row with too few or too many values, or damaged compression.
     """
+
+    _has_text = True
 
     def __init__(self, path: str, names: tuple[str, ...] = (), separator: str | None = None) -> None:
         self._path = path
@@ -81,6 +84,9 @@ class CsvSource(Reader):
         schema = pa.schema([(name, self._types[name]) for name in sorted(names)])
         return pa.Table.from_batches([batch.slice(a, b - a) for batch, a, b in pieces], schema=schema)
 
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        return list(self._table([branch], start, stop)[branch].to_pylist())
+
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         table = self._table(names, start, stop)
         return {name: from_arrow(table[name], self._branches[name]) for name in names}
@@ -109,7 +115,9 @@ def _batches(path: str, header: Header, types: dict[str, Any], columns: list[str
         reader = _guarded(
             lambda: csv.open_csv(
                 file,
-                read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False, column_names=list(header.names)),
+                read_options=csv.ReadOptions(
+                    block_size=header.block(_BLOCK), use_threads=False, column_names=list(header.names)
+                ),
                 parse_options=csv.ParseOptions(delimiter=header.separator, invalid_row_handler=ragged),
                 convert_options=csv.ConvertOptions(
                     column_types=types,

@@ -38,6 +38,10 @@ class Header:
     decimal: str = "."
     lines: int = 1
 
+    def block(self, least: int) -> int:
+        """Return bytes that hold some rows, which may be much longer than the names; at the least this many."""
+        return max(least, 64 * sum(len(name) + 1 for name in self.names))
+
     @property
     def between(self) -> str:
         """The separator in words, e.g. ``semicolons (;) between columns``."""

@@ -35,6 +35,8 @@ class Hdf5Source(Reader):
         FrameworkMissingError: h5py is not installed.
     """
 
+    _has_text = True
+
     def __init__(self, path: str, tree: str | None) -> None:
         self._path = path
         content = digest(path)
@@ -68,11 +70,13 @@ class Hdf5Source(Reader):
         found = self.branch(branch)
         if found.dtype != "string" or found.fault:
             return super().read_labels(branch, start, stop)
-        self.check_range(start, stop)
+        return np.array(self.read_text(branch, start, stop), dtype=np.str_)
+
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
         stored = self._stored[branch]
         values = self._values(stored.dataset, [stored.field], start, stop)[stored.field]
         try:
-            return np.array([_text(value) for value in values], dtype=np.str_)
+            return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
         except UnicodeDecodeError as error:
             raise UnsupportedBranchError(f"column {branch} holds text that is not UTF-8", where=self.place) from error
 
@@ -152,10 +156,6 @@ def _column(values: NDArray[Any], branch: Branch, items: np.dtype[Any] | None) -
     if content.dtype.isnative != items.isnative:
         content = content.view(items)  # h5py gives the bytes as they are stored, but calls them native
     return Jagged.from_counts(counts, content.astype(branch.dtype, copy=False))
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _compression(dataset: Any) -> str | None:

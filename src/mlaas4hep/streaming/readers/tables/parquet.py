@@ -25,6 +25,8 @@ class ParquetSource(Reader):
         FileReadError: no such file, or no Parquet.
     """
 
+    _has_text = True
+
     def __init__(self, path: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -60,6 +62,9 @@ class ParquetSource(Reader):
         self.branch(branch)
         self.check_range(start, stop)
         return labels_of(self._table([branch], start, stop)[branch], branch, self.place, start)
+
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        return list(self._table([branch], start, stop)[branch].to_pylist())
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         table = self._table(names, start, stop)

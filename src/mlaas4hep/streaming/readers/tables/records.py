@@ -67,6 +67,8 @@ class Survey:
 class RecordReader(Reader):
     """Base of readers of records; `_records` gives them from the beginning."""
 
+    _has_text = True
+
     def __init__(self) -> None:
         self._cursors: Cursors[list[Record]] = Cursors(self._blocks)
 
@@ -89,6 +91,9 @@ class RecordReader(Reader):
             at = start + values.index(None)
             raise FileReadError(f"the label in column {branch} is missing in entry {at}", where=self.place)
         return np.array(values, dtype=np.str_)
+
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        return [record.get(branch) for record in self._range(start, stop)]
 
     def _records(self) -> Iterator[Record]:
         raise NotImplementedError
