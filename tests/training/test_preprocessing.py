@@ -171,7 +171,7 @@ def test_a_server_does_not_run_it(folder: Path, tmp_path: Path) -> None:
     with load_bundle(folder / "code") as bundle:
         physics = Physics(bundle)
         assert physics.branches == {"x": "flat", "r": "flat", "top": "flat"}
-        row = physics.row({"x": 0.5, "r": 1.0, "top": None})
+        row = physics.records([{"x": 0.5, "r": 1.0, "top": None}])
     np.testing.assert_array_equal(row, np.array([[0.5, 1.0, np.nan]], np.float32))
 
 
