@@ -156,7 +156,8 @@ def test_no_file_is_large() -> None:
 
 
 def test_scripts_can_be_run() -> None:
-    for name in (".ci/run", "tools/venv.sh", "tools/system-packages.sh"):
+    of_deployment = [str(path.relative_to(ROOT)) for path in (ROOT / "deploy").rglob("*.sh")]
+    for name in (".ci/run", "tools/venv.sh", "tools/system-packages.sh", *of_deployment):
         assert os.access(ROOT / name, os.X_OK), name
         assert (ROOT / name).read_text().startswith("#!/usr/bin/env bash\n")
         assert re.search(r"^set -e?uo pipefail$", (ROOT / name).read_text(), re.MULTILINE)
