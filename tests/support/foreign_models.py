@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.frameworks.tensors import Runtime
 from mlaas4hep.inference.conversion.convert import convert as convert_files
-from mlaas4hep.inference.execution import Runtime, open_runtime
+from mlaas4hep.inference.conversion.upload import convert_upload
+from mlaas4hep.inference.execution.opening import open_runtime
 from mlaas4hep.inference.settings import Limits
 
 __all__ = ["LIMITS", "close", "convert", "convert_here", "opened"]

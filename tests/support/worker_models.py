@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.execution import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 
 __all__ = ["Bessel", "bessel", "script", "served_bessel"]

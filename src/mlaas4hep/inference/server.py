@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from mlaas4hep.inference.conversion import convert_upload
-from mlaas4hep.inference.execution import open_runtime as open_model
+from mlaas4hep.inference.conversion.upload import convert_upload
+from mlaas4hep.inference.execution.opening import open_runtime as open_model
 from mlaas4hep.inference.models.importing import Convert, Importer
 from mlaas4hep.inference.models.loading import OpenRuntime
 from mlaas4hep.inference.models.management import Management

@@ -12,7 +12,7 @@ import pytest
 
 from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelRefusedError, ModelTimeoutError
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
-from mlaas4hep.inference.execution import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec
 from tests.support.onnx_graphs import add_sub, endless, hungry, linear, words
 
 X = np.array([[-1, -2], [-3, -4.5]], np.float32)

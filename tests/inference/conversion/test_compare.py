@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.foreign import Native
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
 from mlaas4hep.inference.conversion.compare import Examples, differences, examples, independent, stacked
-from mlaas4hep.inference.execution import Tensors, TensorSpec
 
 Function = Callable[[NDArray[Any]], NDArray[Any]]
 

@@ -8,8 +8,8 @@ import pytest
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import node_names
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.conversion.hints import find_config, find_labels, find_params, specs_in_params
-from mlaas4hep.inference.execution import TensorSpec
 
 
 def test_given_parameters_go_first(tmp_path: Path) -> None:

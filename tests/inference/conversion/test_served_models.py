@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.inference.conversion.upload import convert_upload
 from tests.support.foreign_models import LIMITS, close, opened
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what frameworks warn of is not ours

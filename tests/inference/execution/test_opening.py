@@ -12,7 +12,8 @@ from mlaas4hep.bundle import BundleContents, FeatureColumns, Input, Manifest, Ou
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.features.layout import FeatureBranch, Layout
-from mlaas4hep.inference.execution import Runtime, TensorSpec, open_runtime
+from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
+from mlaas4hep.inference.execution.opening import open_runtime
 from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.settings import Limits
 from tests.support.onnx_graphs import linear, model_of

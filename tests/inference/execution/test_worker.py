@@ -19,7 +19,7 @@ from mlaas4hep.errors.serving import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from mlaas4hep.inference.execution import open_runtime
+from mlaas4hep.inference.execution.opening import open_runtime
 from mlaas4hep.inference.execution.worker import WorkerRuntime
 from mlaas4hep.inference.settings import Limits
 from tests.support.worker_models import bessel, served_bessel
@@ -126,7 +126,7 @@ def test_the_server_never_loads_the_framework(folder: Path) -> None:
     code = f"""
 import sys, numpy as np
 from pathlib import Path
-from mlaas4hep.inference.execution import open_runtime
+from mlaas4hep.inference.execution.opening import open_runtime
 from mlaas4hep.inference.settings import Limits
 runtime = open_runtime(Path({str(folder)!r}), threads=1, limits=Limits())
 runtime.run({{"x": np.zeros((1, 3), np.float32)}}, timeout=60)

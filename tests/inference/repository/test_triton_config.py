@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.execution import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec
 from mlaas4hep.inference.repository.triton_config import config_text, parse_config
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors.serving import ModelRefusedError
-from mlaas4hep.inference.conversion import convert_upload
+from mlaas4hep.inference.conversion.upload import convert_upload
 from mlaas4hep.inference.rest.tfaas.messages import Predictions, Row
 from mlaas4hep.inference.settings import Limits
 from mlaas4hep.sandbox import confinement

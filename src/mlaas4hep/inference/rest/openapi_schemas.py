@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlaas4hep.inference.protocol.datatypes import DTYPES
+
 __all__ = ["SCHEMAS", "ref"]
 
 Schema = dict[str, Any]
@@ -14,10 +16,13 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(required: str = "", what: str = "", /, **properties: Schema) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties}
+def _object(required: str = "", what: str = "", texts: str = "", /, **properties: Schema) -> Schema:
+    """Return the schema of an object; required properties without a schema of their own, and `texts`, are strings."""
+    names = required.split()
+    strings = {name: TEXT for name in (*names, *texts.split()) if name not in properties}
+    schema: Schema = {"type": "object", "properties": strings | properties}
     if required:
-        schema["required"] = required.split()
+        schema["required"] = names
     if what:
         schema["description"] = what
     return schema
@@ -41,10 +46,9 @@ MODEL: Schema = {"type": "string", "description": "Name; default: the server's d
 VERSION: Schema = {"type": "string", "description": "Number or label; default: the model's default, with its canary."}
 PARAMETERS: Schema = {"type": "object", "additionalProperties": True}
 SHAPE: Schema = _list({"type": "integer"})
-DATATYPES = ["BOOL", "BYTES", "FP16", "FP32", "FP64", *(f"{s}INT{n}" for s in ("", "U") for n in (8, 16, 32, 64))]
 
 SCHEMAS: dict[str, Schema] = {
-    "Error": _object("error", error={"type": "string", "description": "What went wrong, where, what to do."}, id=TEXT),
+    "Error": _object("error", "", "id", error={"type": "string", "description": "What went wrong, where, what to do."}),
     "Row": _object(
         "keys values",
         "One event: branches in any order, and their raw values.",
@@ -79,55 +83,38 @@ SCHEMAS: dict[str, Schema] = {
         "scores classes model version",
         scores=_list(_list(MAYBE), description="Of each event one number for each class."),
         classes=_list(TEXT),
-        model=TEXT,
-        version=TEXT,
     ),
     "ImageLabels": _object(
-        "filename labels",
-        filename=TEXT,
-        labels=_list(_object("label probability", label=TEXT, probability=MAYBE), maxItems=5),
+        "filename labels", labels=_list(_object("label probability", probability=MAYBE), maxItems=5)
     ),
     "ImageForm": _object(
-        "image model",
-        image={"type": "string", "format": "binary", "description": "PNG or JPEG."},
-        model=TEXT,
-        version=TEXT,
+        "image model", "", "version", image={"type": "string", "format": "binary", "description": "PNG or JPEG."}
     ),
-    "RootForm": _object(
-        "file", file={"type": "string", "format": "binary"}, model=TEXT, version=TEXT, tree=TEXT, format=TEXT
-    ),
+    "RootForm": _object("file", "", "model version tree format", file={"type": "string", "format": "binary"}),
     "RootUrl": _object(
         "url",
+        "",
+        "tree",
         url={"type": "string", "description": "Must begin with a prefix that the server's configuration allows."},
         model=MODEL,
         version=VERSION,
-        tree=TEXT,
         format={"enum": ["root", "parquet"]},
     ),
     "UploadForm": _object(
         "model",
         "A model in parts, or (`file` alone) an archive or single file.",
+        "version",
         name={"type": "string", "description": "Default: `name` of params."},
         params={"type": "string", "format": "binary", "description": "params.json."},
         model={"type": "string", "format": "binary"},
         labels={"type": "string", "format": "binary", "description": "A class name a line."},
         file={"type": "string", "format": "binary"},
-        version=TEXT,
     ),
     "Params": _object(
-        "name",
-        "params.json of TFaaS.",
-        name=TEXT,
-        model=TEXT,
-        labels={},
-        description=TEXT,
-        timestamp=TEXT,
-        input_name=TEXT,
-        output_name=TEXT,
-        version=TEXT,
+        "name", "params.json of TFaaS.", "model description timestamp input_name output_name version", labels={}
     ),
-    "DefaultModel": _object("", "`name`, or else `model`, becomes the default.", name=TEXT, model=TEXT),
-    "Deleted": _object("deleted", deleted=TEXT),
+    "DefaultModel": _object("", "`name`, or else `model`, becomes the default.", "name model"),
+    "Deleted": _object("deleted"),
     "Status": _object(
         "pid uptime memory load cpu requests models",
         pid=WHOLE,
@@ -144,16 +131,12 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Version": _object(
         "model version state reason labels platform classes",
-        model=TEXT,
-        version=TEXT,
         state={"type": "string", "description": "READY, LOADING, UNLOADED or FAILED."},
-        reason=TEXT,
         labels=_list(TEXT),
-        platform=TEXT,
         classes=_list(TEXT),
     ),
-    "Model": _object("name default versions", name=TEXT, default=TEXT, versions=_list(ref("Version"))),
-    "Models": _object("models", models=_list(_object("name versions", name=TEXT, versions=_list(ref("Version"))))),
+    "Model": _object("name default versions", versions=_list(ref("Version"))),
+    "Models": _object("models", models=_list(_object("name versions", versions=_list(ref("Version"))))),
     "Metadata": {
         "allOf": [
             ref("Version"),
@@ -169,7 +152,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
         ]
     },
-    "Tensor": _object("name dtype shape columns", name=TEXT, dtype=TEXT, shape=SHAPE, columns=_list(TEXT)),
+    "Tensor": _object("name dtype shape columns", shape=SHAPE, columns=_list(TEXT)),
     "Label": _object("version", version={"type": ["string", "integer"]}),
     "Settings": _object(
         "",
@@ -180,41 +163,37 @@ SCHEMAS: dict[str, Schema] = {
             "anyOf": [{"type": "null"}, _object("", max_size=WHOLE, max_delay_ms=NUMBER)],
         },
     ),
-    "V2Server": _object("name version extensions", name=TEXT, version=TEXT, extensions=_list(TEXT)),
+    "V2Server": _object("name version extensions", extensions=_list(TEXT)),
     "V2Live": _object("live", live=FLAG),
     "V2Ready": _object("ready", ready=FLAG),
-    "V2ModelReady": _object("name ready", name=TEXT, ready=FLAG),
+    "V2ModelReady": _object("name ready", ready=FLAG),
     "V2Tensor": _object(
         "name shape datatype",
-        name=TEXT,
         shape=_list({"type": "integer", "minimum": 0}),
-        datatype={"enum": DATATYPES},
+        datatype={"enum": sorted(DTYPES)},
         parameters=PARAMETERS,
         data={"type": "array", "description": "Row by row, nested or not."},
     ),
-    "V2TensorMetadata": _object("name datatype shape", name=TEXT, datatype=TEXT, shape=SHAPE),
+    "V2TensorMetadata": _object("name datatype shape", shape=SHAPE),
     "V2Metadata": _object(
         "name versions platform inputs outputs",
-        name=TEXT,
         versions=_list(TEXT),
-        platform=TEXT,
         inputs=_list(ref("V2TensorMetadata")),
         outputs=_list(ref("V2TensorMetadata")),
     ),
     "V2Request": _object(
         "inputs",
-        id=TEXT,
+        "",
+        "id",
         parameters=PARAMETERS,
         inputs=_list(ref("V2Tensor"), minItems=1),
-        outputs=_list(_object("name", name=TEXT, parameters=PARAMETERS)),
+        outputs=_list(_object("name", parameters=PARAMETERS)),
     ),
-    "V2Answer": _object(
-        "model_name model_version outputs", model_name=TEXT, model_version=TEXT, id=TEXT, outputs=_list(ref("V2Tensor"))
-    ),
+    "V2Answer": _object("model_name model_version outputs", "", "id", outputs=_list(ref("V2Tensor"))),
     "V2Statistics": _object("model_stats", model_stats=_list(FREE)),
     "V2Config": FREE,
     "V2IndexRequest": _object("", ready=FLAG),
-    "V2Index": _list(_object("name", name=TEXT, version=TEXT, state=TEXT, reason=TEXT)),
+    "V2Index": _list(_object("name", "", "version state reason")),
     "V2Parameters": _object("", parameters=PARAMETERS),
     "Empty": {"type": "object"},
 }

@@ -12,7 +12,6 @@ from mlaas4hep.inference.rest.openapi import HTML, document, operation
 from mlaas4hep.inference.rest.pages.html import PAGES, docs_page, home_page
 from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.responses import json_response
-from mlaas4hep.inference.server import Server
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Call
 
@@ -21,7 +20,7 @@ __all__ = ["calls"]
 
 def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
     """Return the calls of the home page and of the document of all calls, `others` and these."""
-    own = _Home(resources.server, resources.settings.base_path)
+    own = _Home(resources)
     page = {HTML: {"type": "string"}}
     described = operation(PAGES, "The OpenAPI document", answer={"type": "object"})
     made = [
@@ -36,10 +35,10 @@ def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
 
 
 class _Home:
-    def __init__(self, server: Server, base: str) -> None:
+    def __init__(self, resources: Resources) -> None:
         self.document: dict[str, Any] = {}
-        self._server = server
-        self._base = base
+        self._server = resources.server
+        self._base = resources.settings.base_path
 
     async def openapi(self, _: Request) -> Response:
         return json_response(self.document)

@@ -1,7 +1,9 @@
-"""The messages of ``tfaas.proto``, made at import from their descriptor, so that nobody needs protoc."""
+"""The messages of ``tfaas.proto``, built from that file at import, so that protoc is not needed."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
@@ -9,43 +11,28 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 
 __all__ = ["Class", "DataFrame", "Detector", "Hits", "Predictions", "Row"]
 
-_STRING, _FLOAT, _MESSAGE = (
-    FieldDescriptorProto.TYPE_STRING,
-    FieldDescriptorProto.TYPE_FLOAT,
-    FieldDescriptorProto.TYPE_MESSAGE,
-)
-_ONE, _MANY = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
-_MESSAGES: dict[str, list[tuple[str, Any, Any, str]]] = {
-    "Row": [("key", _MANY, _STRING, ""), ("value", _MANY, _FLOAT, ""), ("model", _ONE, _STRING, "")],
-    "DataFrame": [("row", _MANY, _MESSAGE, "Row")],
-    "Class": [("label", _ONE, _STRING, ""), ("probability", _ONE, _FLOAT, "")],
-    "Predictions": [("prediction", _MANY, _MESSAGE, "Class")],
-    "Detector": [
-        ("name", _ONE, _STRING, ""),
-        ("x", _MANY, _FLOAT, ""),
-        ("y", _MANY, _FLOAT, ""),
-        ("z", _MANY, _FLOAT, ""),
-    ],
-    "Hits": [("det", _MANY, _MESSAGE, "Detector")],
-}
-
-
-def _file() -> FileDescriptorProto:
-    file = FileDescriptorProto(name="mlaas4hep/tfaas.proto", package="tfaaspb", syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (field, label, kind, other) in enumerate(fields, start=1):
-            message.field.add(
-                name=field, number=number, label=label, type=kind, type_name=f".tfaaspb.{other}" if other else None
-            )
-    return file
+_KINDS: dict[str, Any] = {"string": FieldDescriptorProto.TYPE_STRING, "float": FieldDescriptorProto.TYPE_FLOAT}
+_MESSAGE = re.compile(r"^message (\w+) {(.*?)^}", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^ *(repeated )?(\w+) (\w+) = (\d+);", re.MULTILINE)
 
 
 def _messages() -> dict[str, Any]:
+    text = Path(__file__).with_name("tfaas.proto").read_text(encoding="utf-8")
+    file = FileDescriptorProto(name="mlaas4hep/tfaas.proto", package="tfaaspb", syntax="proto3")
+    for name, fields in _MESSAGE.findall(text):
+        message = file.message_type.add(name=name)
+        for many, kind, field, number in _FIELD.findall(fields):
+            label = FieldDescriptorProto.LABEL_REPEATED if many else FieldDescriptorProto.LABEL_OPTIONAL
+            made = message.field.add(name=field, number=int(number), label=label)
+            if kind in _KINDS:
+                made.type = _KINDS[kind]
+            else:
+                made.type, made.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".tfaaspb.{kind}"
     # A pool of its own: a client library with its own tfaaspb in the same process does no harm.
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(_file())
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tfaaspb.{name}")) for name in _MESSAGES}
+    pool.Add(file)
+    names = [message.name for message in file.message_type]
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tfaaspb.{name}")) for name in names}
 
 
 _classes = _messages()
