@@ -1,4 +1,4 @@
-"""Peak memory of ``mlaas4hep train`` by format of the files, at two numbers of events.
+"""Peak memory of ``mlaas4hep train`` and ``predict`` by format of the files, at two numbers of events.
 
     python -m benchmarks.memory.formats --small 200000 --large 2000000
 
@@ -131,6 +131,12 @@ def workflow(folder: Path, name: str) -> Path:
     return path
 
 
+def cells(found: list[tuple[float, float, bool]]) -> str:
+    """Peaks of the last two runs, their ratio, and the seconds of the last."""
+    (small, _, _), (large, seconds, _) = found[-2:]
+    return f"| {small:.0f} | {large:.0f} | {large / small:.3f} | {seconds:.0f}"
+
+
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -145,23 +151,24 @@ def main() -> None:
     sizes = (TINY, options.small, options.large)
     try:
         print(
-            f"| format | {options.small:,} events, MB | {options.large:,} events, MB | ratio | large file, MB | s |\n"
-            "|---|---|---|---|---|---|"
+            f"| format | {options.large:,} events, MB on disk | train, MB at {options.small:,} | at {options.large:,} "
+            f"| ratio | s | predict, MB at {options.small:,} | at {options.large:,} | ratio | s |\n"
+            "|---|---|---|---|---|---|---|---|---|---|"
         )
         for ending in options.formats:
-            found = []
+            found, scored = [], []
             for events in sizes:
                 path = folder / f"{events}.{ending}"
                 if not path.exists():
                     WRITERS[ending](path, blocks(events))
                 configuration = workflow(folder, path.name)
-                found.append(peak(program, "train", str(configuration), "--fout", str(folder / "bundle"), "--quiet"))
-            (_, _, _), (small, _, _), (large, seconds, _) = found
+                bundle, output = str(folder / "bundle"), str(folder / "scores.parquet")
+                found.append(peak(program, "train", str(configuration), "--fout", bundle, "--quiet"))
+                scored.append(
+                    peak(program, "predict", bundle, str(path), "-o", output, "--overwrite", "--workers", "1")
+                )
             stored = (folder / f"{options.large}.{ending}").stat().st_size / 1e6
-            print(
-                f"| {ending} | {small:.0f} | {large:.0f} | {large / small:.3f} | {stored:.0f} | {seconds:.0f} |",
-                flush=True,
-            )
+            print(f"| {ending} | {stored:.0f} {cells(found)} {cells(scored)} |", flush=True)
     finally:
         if options.folder is None:
             shutil.rmtree(folder)

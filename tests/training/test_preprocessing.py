@@ -18,15 +18,17 @@ import yaml
 
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config.yaml_file import read_yaml
-from mlaas4hep.errors.serving import BadRequestError
-from mlaas4hep.inference.events.physics import Physics
-from mlaas4hep.inference.rest.predict.root_worker import score
+from mlaas4hep.inference.settings import Settings
+from mlaas4hep.streaming.dataset.dataset import Block, Order
 from mlaas4hep.streaming.files import opened
 from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.streaming.user_function.function import EventFunction
+from mlaas4hep.streaming.user_function.function import EventFunction, load_function
 from mlaas4hep.training.events.first_pass import first_pass
 from mlaas4hep.training.fitting.checkpoint import training_key
+from mlaas4hep.training.fitting.dataset import open_dataset
 from tests.support.cli import run
+from tests.support.live import live_server
+from tests.support.workflows import prepare
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -157,22 +159,65 @@ def test_an_evaluation_runs_it_if_it_is_trusted(folder: Path) -> None:
 
 
 def test_a_server_does_not_run_it(folder: Path, tmp_path: Path) -> None:
-    question: dict[str, Any] = {
-        "bundle": str(folder / "code"),
-        "source": str(folder / "a.root"),
-        "output": str(tmp_path / "scores.root"),
-        "tree": None,
-        "threads": 1,
-        "urls": [],
+    """It says which branches it expects computed, takes them so, and refuses files."""
+    shutil.copytree(folder / "code", tmp_path / "models" / "code" / "1")
+    with live_server(Settings(repository=tmp_path / "models")) as live:
+        about = live.client.get("/api/models/code/versions/1/metadata").json()
+        assert about["metadata"]["computed_branches"] == list(about["branches"]) == ["x", "r", "top"]
+        event = {"keys": ["top", "r", "x"], "values": [2.5, 1.0, 0.5], "model": "code"}
+        answer = live.client.post("/json", json=event)
+        with load_bundle(folder / "code") as bundle:
+            scores = bundle.scorer().scores(np.array([[0.5, 1.0, 2.5]], np.float32))
+        np.testing.assert_allclose(answer.json(), scores[0], rtol=1e-6)
+        refused = live.client.post("/predict/root", content=(folder / "a.root").read_bytes())
+    assert refused.status_code == 400
+    assert "preprocessing.py computes its branches, and no server runs that" in refused.json()["error"]
+    assert "compute x, y, j, r, top and send them to /predict" in refused.json()["error"]
+
+
+def test_limits_chunks_and_threads_change_nothing(folder: Path) -> None:
+    """As many events as asked for, in small chunks by two threads: the rows are those of the expressions."""
+    rows = []
+    for name in ("code", "record", "expressions"):
+        workflow = read_yaml(folder / f"{name}.yaml")
+        reading = workflow.reading.model_copy(update={"chunk_size": 37, "workers": 2})
+        workflow = workflow.model_copy(update={"events": 150, "reading": reading})
+        function = load_function(workflow.preprocessing)
+        with opened(workflow.samples, workflow.tree, reading, function=function) as files:
+            prepared = prepare(workflow, files, Collector())
+            layout = prepared.columns(workflow).layout
+            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, reading)
+            blocks = Block.join(list(dataset.in_order()))
+            chunks = [chunk for part in range(3) for chunk in dataset.chunks(part, Order(3, 1))]
+            dataset.close()
+        fields = [getattr(blocks, field).tobytes() for field in ("raw", "y", "weight", "part", "file", "entry")]
+        rows.append([len(blocks), *fields, *(chunk.x.tobytes() for chunk in chunks)])
+    assert rows[0][0] == 150
+    assert rows[0] == rows[2]
+    assert rows[1] == rows[2]
+
+
+def test_text_of_a_table_becomes_the_label(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    kinds = rng.choice(["ggH", "VBF", "ttbar"], 300)
+    values = rng.normal(kinds != "ttbar", 1)
+    lines = [f"{value},{kind}" for value, kind in zip(values, kinds, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,process", *lines, ""]))
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "code.py").write_text(
+        "def preprocessing(record):\n    record['higgs'] = record['process'] in ('ggH', 'VBF')\n    return record\n"
+    )
+    sections = {
+        "samples": [{"name": "all", "files": "a.csv"}],
+        "label_branch": "higgs",
+        "preprocessing": "code.py",
+        "training": {"model": "model.py"},
     }
-    with pytest.raises(BadRequestError, match=r"preprocessing\.py computes its branches.*compute x, y, j, r, top and"):
-        score(question)
-    assert list(tmp_path.iterdir()) == []
-    with load_bundle(folder / "code") as bundle:
-        physics = Physics(bundle)
-        assert physics.branches == {"x": "flat", "r": "flat", "top": "flat"}
-        row = physics.records([{"x": 0.5, "r": 1.0, "top": None}])
-    np.testing.assert_array_equal(row, np.array([[0.5, 1.0, np.nan]], np.float32))
+    (tmp_path / "w.yaml").write_text(yaml.safe_dump(sections))
+    done = run("train", tmp_path / "w.yaml", "--fout", tmp_path / "m", "--json")
+    assert done.code == 0, done.err
+    parts = json.loads(done.out)["metrics"]["parts"].values()
+    assert sum(part["classes"]["1"]["events"] for part in parts) == int((kinds != "ttbar").sum())
 
 
 def test_the_original_option(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,7 @@ def _of_bundle(manifest: Manifest, params: dict[str, Any] | None, checksum: str)
             "task": manifest.task,
             "checksum": checksum,
             "optional_branches": [entry.name for entry in given if entry.selection_only],
+            "computed_branches": [entry.name for entry in given if entry.computed and not entry.selection_only],
             "bundle": {"name": manifest.name, "version": manifest.version},
         },
     )

@@ -15,6 +15,7 @@ from mlaas4hep.errors import FileReadError, TreeNotFoundError, UnsupportedBranch
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.inspection import inspect, render
 from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.room import Room
 
 NUMBERS = ["f2", "f4", "f8", ">f4", ">i8", "i1", "u1", "i2", "u4", "i8", "u8", "?"]
 SHAPES: list[tuple[int, ...]] = [(), (3,), (2, 2), (0,)]
@@ -196,3 +197,24 @@ def test_damaged_chunk(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(FileReadError, match="rows 0 to 10 of /x cannot be read: "):
         open_source(str(path), None).read(["x"], 0, 10)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 30])
+def test_large_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """They are kept while there is room for them, said, and the room is given back."""
+    path = tmp_path / "a.h5"
+    values = np.random.default_rng(2).normal(size=(2, 300_000))
+    with h5py.File(path, "w") as file:
+        for name, column in zip("xy", values, strict=True):
+            file.create_dataset(name, data=column, chunks=(200_000,), compression="gzip")
+    place = Room(room)
+    monkeypatch.setattr("mlaas4hep.streaming.readers.tables.hdf5_datasets.ROOM", place)
+    source = open_source(str(path), None)
+    assert source.remark == "its chunks have 200,000 entries: such files are slow to read, or need much memory"
+    for start in range(0, 300_000, 70_000):
+        found = source.read(["x", "y"], start, min(start + 70_000, 300_000))
+        np.testing.assert_array_equal(found["x"], values[0, start : start + 70_000])
+        np.testing.assert_array_equal(found["y"], values[1, start : start + 70_000])
+    assert place.taken == (2 * 200_000 * 8 if room else 0)
+    source.close()
+    assert place.taken == 0

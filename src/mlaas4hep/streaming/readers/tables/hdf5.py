@@ -15,11 +15,13 @@ from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.base import Branch
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_raw
+from mlaas4hep.streaming.readers.tables.hdf5_datasets import Datasets
 from mlaas4hep.streaming.readers.tables.hdf5_layout import choose, columns_of, tables
 
 __all__ = ["Hdf5Source", "contents"]
 
-_GZIP = "gzip"
+_LONG = 1 << 17
+"""Entries of a chunk from which a person is told."""
 
 
 class Hdf5Source(Reader):
@@ -47,7 +49,7 @@ class Hdf5Source(Reader):
                 self._tree, self._remark = choose(self._file, path, tree)
                 self._entries, columns = columns_of(self._file, path, self._tree)
                 self._stored = {name: stored for name, (_, stored) in columns.items()}
-                self._datasets = {stored.dataset: self._file[stored.dataset] for stored in self._stored.values()}
+                self._datasets = Datasets(self._file, [stored.dataset for stored in self._stored.values()])
             except (OSError, RuntimeError, KeyError, ValueError) as error:
                 raise _damaged(path, error) from error
         except BaseException:
@@ -55,13 +57,15 @@ class Hdf5Source(Reader):
             raise
         self._branches = {name: branch for name, (branch, _) in columns.items()}
         self._identity = f"{content}:{self._tree}"
-        used = [item for item in self._datasets.values() if len(item) == self._entries]
-        chunk = max((item.chunks[0] for item in used if item.chunks), default=0)
+        chunk = self._datasets.chunk
         self._clusters = clusters_of(range(0, self._entries, chunk) if chunk else (), self._entries)
-        self._compression = _compression(used[0]) if used else None
+        self._compression = self._datasets.compression
+        if chunk > _LONG and self._remark is None:
+            self._remark = f"its chunks have {chunk:,} entries: such files are slow to read, or need much memory"
 
     def close(self) -> None:
         """Release the file."""
+        self._datasets.close()
         self._file.close()
         self._raw.close()
 
@@ -95,8 +99,8 @@ class Hdf5Source(Reader):
         self, dataset: str, fields: Sequence[str | None], start: int, stop: int
     ) -> dict[str | None, NDArray[Any]]:
         """Read rows of a data set; of a compound one some fields, by name."""
-        item = self._datasets[dataset]
         try:
+            item = self._datasets.get(dataset)
             if fields[0] is None:
                 return {None: item[start:stop]}
             rows = item.fields([str(field) for field in fields])[start:stop]
@@ -156,10 +160,3 @@ def _column(values: NDArray[Any], branch: Branch, items: np.dtype[Any] | None) -
     if content.dtype.isnative != items.isnative:
         content = content.view(items)  # h5py gives the bytes as they are stored, but calls them native
     return Jagged.from_counts(counts, content.astype(branch.dtype, copy=False))
-
-
-def _compression(dataset: Any) -> str | None:
-    """Return the compression as h5py calls it, with its level."""
-    if dataset.compression is None:
-        return None
-    return f"{dataset.compression}({dataset.compression_opts})" if dataset.compression == _GZIP else dataset.compression
