@@ -139,14 +139,14 @@ def test_statistics_count(client: triton.InferenceServerClient) -> None:
     assert {entry.name for entry in client.get_inference_statistics().model_stats} >= {"scorer", "fixed", "other"}
 
 
-def test_repository(client: triton.InferenceServerClient) -> None:
+def test_repository(client: triton.InferenceServerClient, stub: GRPCInferenceServiceStub) -> None:
     index = {(entry.name, entry.version): entry.state for entry in client.get_model_repository_index().models}
     assert index["scorer", "1"] == index["scorer", "2"] == "READY"
     client.unload_model("other")
     assert not client.is_model_ready("other")
     states = {entry.name: (entry.state, entry.reason) for entry in client.get_model_repository_index().models}
     assert states["other"] == ("UNAVAILABLE", "unloaded")
-    ready = GRPCInferenceServiceStub(client._channel).RepositoryIndex(pb.RepositoryIndexRequest(ready=True))
+    ready = stub.RepositoryIndex(pb.RepositoryIndexRequest(ready=True))
     assert "other" not in {entry.name for entry in ready.models}
     with pytest.raises(InferenceServerException, match="UNAVAILABLE"):
         client.infer("other", [tensor(ROWS)])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from mlaas4hep.web.http import gathered_writes
 from mlaas4hep.web.http.gathered_writes import GatheredWrites
 
 
@@ -29,11 +29,11 @@ def test_they_are_sent_in_order_before_what_is_done_later() -> None:
     async def test() -> None:
         sent: list[tuple[str, bytes]] = []
         first, second = Wire(sent, "first"), Wire(sent, "second")
-        collected = GatheredWrites()
-        collected.write(first, b"1")
+        gathered = GatheredWrites()
+        gathered.write(first, b"1")
         asyncio.get_running_loop().call_soon(sent.append, ("later", b""))
-        collected.write(second, b"2")
-        collected.write(first, b"3")
+        gathered.write(second, b"2")
+        gathered.write(first, b"3")
         assert not sent
         await asyncio.sleep(0)
         assert sent == [("first", b"1"), ("second", b"2"), ("first", b"3"), ("later", b"")]
@@ -43,21 +43,21 @@ def test_they_are_sent_in_order_before_what_is_done_later() -> None:
     asyncio.run(test())
 
 
-def test_after_a_moment_they_wait_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("longest", [3600.0, 0.0])
+def test_after_a_moment_they_wait_no_longer(longest: float) -> None:
     async def test() -> None:
         sent: list[tuple[str, bytes]] = []
-        collected = GatheredWrites()
-        monkeypatch.setattr(gathered_writes, "LONG", 3600.0)
-        collected.write(Wire(sent, "first"), b"1")
-        assert not sent
-        monkeypatch.setattr(gathered_writes, "LONG", -1.0)
-        collected.write(Wire(sent, "second"), b"2")
-        assert sent == [("first", b"1"), ("second", b"2")]
-        monkeypatch.setattr(gathered_writes, "LONG", 3600.0)
-        collected.write(Wire(sent, "third"), b"3")
-        assert len(sent) == 2
+        gathered = GatheredWrites(longest)
+        gathered.write(Wire(sent, "first"), b"1")
+        begin = time.perf_counter()
+        while time.perf_counter() == begin:
+            continue
+        gathered.write(Wire(sent, "second"), b"2")
+        both = [("first", b"1"), ("second", b"2")]
+        assert sent == (both if longest == 0.0 else [])
+        gathered.write(Wire(sent, "third"), b"3")
         await asyncio.sleep(0)
-        assert sent[2:] == [("third", b"3")]
+        assert sent == [*both, ("third", b"3")]
 
     asyncio.run(test())
 
@@ -66,9 +66,9 @@ def test_nothing_is_sent_to_a_client_that_has_gone() -> None:
     async def test() -> None:
         sent: list[tuple[str, bytes]] = []
         gone = Wire(sent, "gone")
-        collected = GatheredWrites()
-        collected.write(gone, b"1")
-        collected.write(Wire(sent, "there"), b"2")
+        gathered = GatheredWrites()
+        gathered.write(gone, b"1")
+        gathered.write(Wire(sent, "there"), b"2")
         gone.closed = True
         await asyncio.sleep(0)
         assert sent == [("there", b"2")]

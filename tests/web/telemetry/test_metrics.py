@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import httpx
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,16 +92,27 @@ def test_sums_over_processes_never_fall(tmp_path: Path) -> None:
     assert total(successor) == 2
 
 
-def test_adding_keeps_gauges_and_survives_changed_buckets() -> None:
-    gauge, other = Family("g", "gauge", "G."), Family("g", "gauge", "G.")
-    gauge.set(1.0, worker="0")
-    other.set(2.0, worker="1")
-    old, new = Family("h", "histogram", "H."), Family("h", "histogram", "H.")
-    old.set(Histogram((1.0,)))
-    new.set(Histogram((1.0, 2.0)))
-    samples = parsed(exposition(added([[gauge, old], [other, Family.load(new.dump())]])))
-    assert (sample(samples, "g", worker="0"), sample(samples, "g", worker="1")) == (1.0, 2.0)
-    assert sample(samples, "h_bucket", le="2.0") == 0
+VALUES = st.lists(st.floats(0, 100), max_size=20)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=4))
+def test_histograms_of_processes_add_up_and_gauges_stand_side_by_side(processes: list[list[float]]) -> None:
+    groups = []
+    for number, values in enumerate(processes):
+        histogram = Histogram()
+        for value in values:
+            histogram.add(value)
+        counted, gauge = Family("h", "histogram", "H."), Family("g", "gauge", "G.")
+        counted.set(histogram, route="/")
+        gauge.set(float(len(values)), worker=str(number))
+        groups.append([Family.load(orjson.loads(orjson.dumps(one.dump()))) for one in (counted, gauge)])
+    samples = parsed(exposition(added(groups)))
+    everything = np.array([value for values in processes for value in values])
+    for bound in BUCKETS:
+        assert sample(samples, "h_bucket", route="/", le=str(bound)) == np.sum(everything <= bound)
+    assert sample(samples, "h_sum", route="/") == pytest.approx(everything.sum())
+    for number, values in enumerate(processes):
+        assert sample(samples, "g", worker=str(number)) == len(values)
 
 
 def test_batch_sizes_of_models() -> None:

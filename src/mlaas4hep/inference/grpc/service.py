@@ -37,10 +37,10 @@ class _Calls:
     async def infer(self, request: Any) -> Any:
         """One inference."""
         found = await self._turns.do(functools.partial(self._infer, request))
-        return response_of(self.server, request, await found) if isinstance(found, Awaitable) else found
+        return found if isinstance(found, pb.ModelInferResponse) else response_of(self.server, request, await found)
 
     def _infer(self, request: Any) -> Any:
-        """The response, or the outputs to await."""
+        """Return the response, or the outputs to await."""
         inferred = self.server.infer_soon(
             request.model_name, inputs_of(request), wanted_of(request), request.model_version
         )

@@ -8,8 +8,9 @@ Calls in a row share it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
+from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
 __all__ = ["Turns"]
@@ -78,7 +79,7 @@ class Turns:
             except Exception as error:
                 future.set_exception(error)
             else:
-                if isinstance(found, Coroutine):  # goes on even if the caller has gone before it could await it
+                if isinstance(found, CoroutineType):  # goes on even if the caller has gone before it could await it
                     found = loop.create_task(found, context=context)
                     found.add_done_callback(_seen)
                 future.set_result(found)

@@ -11,14 +11,16 @@ import time
 
 __all__ = ["GatheredWrites"]
 
-LONG = 0.001
-"""Seconds that a reply may wait for others."""
-
 
 class GatheredWrites:
-    """Of one process: writes what it is given once the requests that had arrived are done, or after a millisecond."""
+    """Writes what it is given, of one process, once the requests that had arrived are done.
 
-    def __init__(self) -> None:
+    Args:
+        longest: seconds that a reply may wait for others.
+    """
+
+    def __init__(self, longest: float = 0.001) -> None:
+        self._longest = longest
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
         self._since = 0.0
 
@@ -29,7 +31,7 @@ class GatheredWrites:
             self._since = now
             asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((transport, data))
-        if now - self._since > LONG:
+        if now - self._since > self._longest:
             self.flush()
 
     def flush(self) -> None:

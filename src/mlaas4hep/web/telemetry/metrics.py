@@ -17,7 +17,7 @@ SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096
 
 
 class Histogram:
-    """How many values lay in which range, and their sum.
+    """Counts how many values lay in which range, and their sum.
 
     Args:
         bounds: upper ends of the ranges, rising; one more range is open.
@@ -35,6 +35,12 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
 
+    def __add__(self, other: Histogram) -> Histogram:
+        both = Histogram(self.bounds)
+        both.counts = [mine + others for mine, others in zip(self.counts, other.counts, strict=True)]
+        both.sum = self.sum + other.sum
+        return both
+
     @property
     def count(self) -> int:
         """Number of values."""
@@ -42,7 +48,7 @@ class Histogram:
 
 
 class Family:
-    """All values of one name, told apart by labels.
+    """Values of one name, told apart by labels.
 
     Args:
         name: without the endings of counters and histograms.
@@ -55,11 +61,11 @@ class Family:
         self.values: dict[Labels, float | Histogram] = {}
 
     def set(self, value: float | Histogram, **labels: str) -> None:
-        """The value of these labels."""
+        """Set the value of these labels."""
         self.values[tuple(labels.items())] = value
 
     def dump(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Return it as JSON can hold it."""
         values = [
             [labels, [value.bounds, value.counts, value.sum] if isinstance(value, Histogram) else value]
             for labels, value in self.values.items()
@@ -68,7 +74,7 @@ class Family:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Family:
-        """What `dump` gave."""
+        """Return the family that `dump` was called of."""
         family = cls(data["name"], data["kind"], data["text"])
         for labels, value in data["values"]:
             known = tuple((str(name), str(text)) for name, text in labels)
@@ -82,7 +88,7 @@ class Family:
 
 
 class Metrics:
-    """What one process counts on its hot paths.
+    """Counts what one process does on its hot paths.
 
     Attributes:
         in_flight: HTTP requests under way.
@@ -95,7 +101,7 @@ class Metrics:
         self._failures: dict[tuple[str, str, str], int] = {}
 
     def request(self, protocol: str, method: str, route: str, status: str, seconds: float) -> None:
-        """A request was answered; `route` must be one of few."""
+        """Count a request that was answered; `route` must be one of few."""
         key = (protocol, method, route, status)
         found = self._requests.get(key)
         if found is None:
@@ -111,18 +117,18 @@ class Metrics:
         return found
 
     def predicted(self, model: str, version: str, seconds: float) -> None:
-        """A model answered a request, after waiting for its turn."""
+        """Count a prediction; `seconds` include its waiting."""
         found = self._models.get((model, version))
         if found is None:
             found = self._models[model, version] = Histogram()
         found.add(seconds)
 
     def failed(self, model: str, version: str, error: str) -> None:
-        """A prediction ended with an error of this class; model and version must exist, or be ""."""
+        """Count a prediction that ended with an error of this class; model and version must exist, or be ""."""
         self._failures[model, version, error] = self._failures.get((model, version, error), 0) + 1
 
     def families(self) -> list[Family]:
-        """What was counted."""
+        """Return what was counted."""
         total = Family("mlaas4hep_requests", "counter", "Requests answered.")
         seconds = Family(
             "mlaas4hep_request_seconds", "histogram", "Seconds from a request's head to the end of its answer."
@@ -130,9 +136,7 @@ class Metrics:
         sums: dict[tuple[str, str], Histogram] = {}
         for (protocol, method, route, status), found in self._requests.items():
             total.set(found.count, protocol=protocol, method=method, route=route, status=status)
-            joined = sums.setdefault((protocol, route), Histogram())
-            joined.counts = [a + b for a, b in zip(joined.counts, found.counts, strict=True)]
-            joined.sum += found.sum
+            sums[protocol, route] = sums.get((protocol, route), Histogram()) + found
         for (protocol, route), found in sums.items():
             seconds.set(found, protocol=protocol, route=route)
         latency = Family("mlaas4hep_prediction_seconds", "histogram", "Seconds of a prediction, waiting included.")
@@ -145,30 +149,19 @@ class Metrics:
 
 
 def added(groups: Iterable[Iterable[Family]]) -> list[Family]:
-    """The families of several processes as one: counters and histograms are added, of gauges the last counts."""
+    """Return the families of several processes as one: counters and histograms are added, of gauges the last counts."""
     result: dict[str, Family] = {}
     for families in groups:
         for family in families:
             whole = result.setdefault(family.name, Family(family.name, family.kind, family.text))
             for labels, value in family.values.items():
-                known = whole.values.get(labels)
-                whole.values[labels] = value if known is None or family.kind == "gauge" else _sum(known, value)
+                known: Any = whole.values.get(labels)
+                whole.values[labels] = value if known is None or family.kind == "gauge" else known + value
     return list(result.values())
 
 
-def _sum(a: float | Histogram, b: float | Histogram) -> float | Histogram:
-    if not isinstance(a, Histogram) or not isinstance(b, Histogram):
-        return b if isinstance(a, Histogram) or isinstance(b, Histogram) else a + b
-    if a.bounds != b.bounds:
-        return b
-    both = Histogram(a.bounds)
-    both.counts = [x + y for x, y in zip(a.counts, b.counts, strict=True)]
-    both.sum = a.sum + b.sum
-    return both
-
-
 def exposition(families: Iterable[Family]) -> bytes:
-    """The text format of Prometheus, version 0.0.4."""
+    """Return them in the text format of Prometheus, version 0.0.4."""
     lines: list[str] = []
     for family in families:
         name = f"{family.name}_total" if family.kind == "counter" else family.name
