@@ -42,7 +42,7 @@ ALIGNMENT = 64
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, *, header: int | None = None) -> Buffer:
-    """The whole body of a request, unpacked if it came with gzip or deflate.
+    """Return the whole body of a request, unpacked if it came with gzip or deflate.
 
     Args:
         scope: of the request.
@@ -79,7 +79,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, header: int |
 
 
 async def read_parts(request: Request, limit: int, *, unpacked: bool = True) -> AsyncIterator[bytes]:
-    """The parts of a body as they come, for what is too large for memory; errors as for `read_body`.
+    """Yield the parts of a body as they come, for what is too large for memory; errors as for `read_body`.
 
     Args:
         request: whose body is read.
@@ -103,7 +103,7 @@ async def read_parts(request: Request, limit: int, *, unpacked: bool = True) -> 
 
 
 def _announced(scope: Scope, limit: int) -> str:
-    """The content encoding of a body, "" for none; raises TooLargeError if its announced length is above the limit."""
+    """Return a body's content encoding, "" for none; raise TooLargeError if its announced length is above the limit."""
     encoding = ""
     for name, value in scope["headers"]:
         if name == b"content-encoding":
@@ -125,13 +125,13 @@ def _aligned(parts: Sequence[bytes], total: int, header: int) -> Buffer:
 
 
 async def read_json(request: Request, limit: int = SMALL_BODY) -> dict[str, Any]:
-    """The body as a JSON object; an empty body is an empty object."""
+    """Return the body as a JSON object; an empty body is an empty object."""
     body = bytes(await read_body(request.scope, request.receive, limit))
     return decode_json(body) if body.strip() else {}
 
 
 def decode_json(body: bytes) -> dict[str, Any]:
-    """A JSON object, with the NaN and Infinity that Python's clients write.
+    """Return a JSON object, with the NaN and Infinity that Python's clients write.
 
     Raises:
         BadRequestError: it is not JSON, or no object.
@@ -148,7 +148,7 @@ def decode_json(body: bytes) -> dict[str, Any]:
 
 
 def check_json(body: bytes) -> None:
-    """See, before it is decoded, that a large JSON body does not become many times larger in memory.
+    """Check, before it is decoded, that a large JSON body does not become many times larger in memory.
 
     Raises:
         TooLargeError: it holds too many values.
@@ -170,6 +170,6 @@ def _lenient(body: bytes, error: orjson.JSONDecodeError) -> Any:
 
 
 def too_large(limit: int, *, unread: bool = False) -> TooLargeError:
-    """The body has more bytes than allowed, some of them perhaps not read yet."""
+    """Return the error of a body with more bytes than allowed, some of them perhaps not read yet."""
     kind = UnreadBodyError if unread else TooLargeError
     return kind(f"the body is larger than {limit} bytes")

@@ -13,7 +13,7 @@ FULL = "the server holds too many bytes of other requests"
 
 
 class BodyBudget:
-    """The sum of the bodies that have arrived and are not answered yet.
+    """Sums the bodies that have arrived and are not answered yet.
 
     Args:
         limit: bytes; one request alone may be larger.

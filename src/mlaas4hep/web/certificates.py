@@ -15,7 +15,7 @@ LOG = logging.getLogger("mlaas4hep.serve")
 
 
 class Certificates:
-    """A certificate and its key, for both servers.
+    """Holds a certificate and its key, for both servers.
 
     Args:
         tls: where they lie.
@@ -63,7 +63,7 @@ class Certificates:
             context.load_cert_chain(self._certificate, self._key)
 
     def _check(self) -> None:
-        """See that chain and key can be read and belong together."""
+        """Check that chain and key can be read and belong together."""
         place = f"{self._certificate}, {self._key}"
         for path in (self._certificate, self._key):
             if not path.is_file():

@@ -46,7 +46,7 @@ class Unpacker:
         self._start = b""
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
-        """What comes out of the next bytes.
+        """Yield what comes out of the next bytes.
 
         Raises:
             BadRequestError: they are damaged, or something stands behind the end.
@@ -56,7 +56,7 @@ class Unpacker:
             yield from self._piece(bytes(data[start : start + PIECE]))
 
     def end(self) -> None:
-        """There is no more; raises BadRequestError if there had to be."""
+        """End the body; raise BadRequestError if it is cut short."""
         if not self._worker.eof:
             raise BadRequestError("the compressed body is cut short")
 
@@ -89,7 +89,7 @@ class Unpacker:
 
 
 async def unpack(body: bytes | memoryview, encoding: str, limit: int) -> bytes:
-    """A body without its content encoding, in a thread if it is large.
+    """Return a body without its content encoding, unpacked in a thread if it is large.
 
     Args:
         body: all of it.
@@ -112,7 +112,7 @@ def _whole(unpacker: Unpacker, body: bytes | memoryview) -> bytes:
 
 
 def accepted_encoding(header: str) -> str | None:
-    """The encoding to use for an answer, of those that an accept-encoding header allows."""
+    """Return the encoding to use for an answer, of those that an accept-encoding header allows."""
     allowed: set[str] = set()
     for part in header.lower().split(","):
         name, _, quality = part.partition(";")
@@ -122,7 +122,7 @@ def accepted_encoding(header: str) -> str | None:
 
 
 async def compress(body: bytes, encoding: str) -> bytes:
-    """The body in an encoding, in a thread if it is large."""
+    """Return the body in an encoding, packed in a thread if it is large."""
     if len(body) < IN_THREAD:
         return _packed(body, WINDOWS[encoding])
     return await asyncio.to_thread(_packed, body, WINDOWS[encoding])
@@ -134,7 +134,7 @@ def _packed(body: bytes, window: int) -> bytes:
 
 
 async def packed(reply: Reply, accepted: bytes) -> Reply:
-    """The answer, compressed if the accept-encoding header allows it and it is worth it."""
+    """Return the answer, compressed if the accept-encoding header allows it and it is worth it."""
     encoding = accepted_encoding(accepted.decode("latin-1")) if accepted and len(reply.body) >= WORTH else None
     if encoding is None:
         return reply

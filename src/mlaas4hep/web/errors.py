@@ -29,7 +29,7 @@ class UnreadBodyError(TooLargeError):
 
 
 def error_response(error: Exception) -> Response:
-    """The answer to a request that failed.
+    """Return the answer to a request that failed.
 
     A `ServingError` has its own status, any other error of ours is the client's mistake (400). What nobody expected is
     logged with its traceback under an id that the client is told, and says nothing else (500).
@@ -39,7 +39,7 @@ def error_response(error: Exception) -> Response:
 
 
 def error_reply(error: Exception) -> Reply:
-    """As `error_response`."""
+    """Return the same as a `Reply`."""
     status, body, headers = _failure(error)
     return Reply(body, status, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
 
@@ -70,13 +70,13 @@ async def send_failure(error: Exception, receive: Receive, send: Send, *, unread
 
 
 class Failures:
-    """ASGI application around another one: no error leaves it, as long as the answer has not begun."""
+    """Wraps an ASGI application: no error leaves it, as long as the answer has not begun."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -117,7 +117,7 @@ def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
 
 
 def _body(text: str) -> bytes:
-    """The text as JSON; lone surrogates, which names from JSON may hold, are replaced."""
+    """Return the text as JSON; lone surrogates, which names from JSON may hold, are replaced."""
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]} ..."
     return orjson.dumps({"error": text.encode("utf-8", "replace").decode()})
@@ -128,7 +128,7 @@ def _retry(status: int) -> dict[str, str]:
 
 
 def _large(scope: Scope) -> bool:
-    """True if the body of a request is large, or of unknown length."""
+    """Return whether the body of a request is large, or of unknown length."""
     for name, value in scope["headers"]:
         if name == b"transfer-encoding" or (name == b"content-length" and len(value) > 5):
             return True

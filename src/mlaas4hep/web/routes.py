@@ -83,7 +83,7 @@ class Call:
 
     @property
     def template(self) -> str:
-        """The path as the OpenAPI document and metrics have it."""
+        """Return the path as the OpenAPI document and metrics have it."""
         return self.path.replace(":path}", "}")
 
 
@@ -108,7 +108,7 @@ class Found(NamedTuple):
 
 
 class Routes:
-    """ASGI application that answers the calls of a table; no error leaves it.
+    """Answers the calls of a table, as an ASGI application that no error leaves.
 
     Args:
         calls: the table. A path without parameters goes before one with, else the first that fits counts.

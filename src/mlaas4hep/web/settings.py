@@ -102,7 +102,7 @@ class WebSecurity(Section):
 
     @property
     def scopes(self) -> Mapping[Right, str]:
-        """The scope that a token must have for each right."""
+        """Return the scope that a token must have for each right."""
         raise NotImplementedError
 
 

@@ -21,7 +21,7 @@ BACKLOG = 2048
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the address, or what the name stands for here."""
+    """Return whether only this machine can reach the address, or what the name stands for here."""
     try:
         return _is_loopback(host)
     except ValueError:
@@ -34,14 +34,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_loopback(address: str) -> bool:
-    """Raises ValueError for what is a name."""
+    """Return whether an address is loopback's; raise ValueError for a name."""
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return (mapped or found).is_loopback
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that is bound and listens.
+    """Return a socket that is bound and listens.
 
     Args:
         host: an address or a name.
@@ -51,29 +51,29 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     Raises:
         ConfigError: the port is taken, not allowed, or the host is not one of this machine's.
     """
-    place = hold(host, port, shared=shared)
-    place.listen(BACKLOG)
-    place.setblocking(False)
-    return place
+    listener = hold(host, port, shared=shared)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
 
 
 def hold(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """As `bind`, but nobody listens yet: the port is only kept."""
+    """Return a socket that is bound and does not listen yet; arguments and errors as for `bind`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror:
         raise ConfigError("no such host", where=f"{host}:{port}") from None
     family, kind, protocol, _, address = found[0]
-    place = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, kind, protocol)
     try:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        place.bind(address)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
     except OSError as error:
-        place.close()
+        listener.close()
         raise ConfigError(_reason(error), where=f"{host}:{port}", hint=_hint(error)) from error
-    return place
+    return listener
 
 
 def keep_port(host: str, port: int) -> socket.socket:
@@ -83,7 +83,7 @@ def keep_port(host: str, port: int) -> socket.socket:
     return hold(host, port, shared=True)
 
 
-def refuse_connections(place: socket.socket) -> None:
+def refuse_connections(listener: socket.socket) -> None:
     """Drop the first packet of new connections; those begun before it come through.
 
     A client tries again after a second and finds the socket closed, or the next server, rather than a connection that
@@ -105,15 +105,15 @@ def refuse_connections(place: socket.socket) -> None:
     memory = ctypes.create_string_buffer(program)
     filter_option = 26
     with contextlib.suppress(OSError):
-        place.setsockopt(
+        listener.setsockopt(
             socket.SOL_SOCKET, filter_option, struct.pack("HP", len(program) // 8, ctypes.addressof(memory))
         )
 
 
-async def last_connections(place: socket.socket) -> None:
+async def last_connections(listener: socket.socket) -> None:
     """Wait until the event loop has accepted all connections that wait."""
     poll = select.poll()
-    poll.register(place, select.POLLIN)
+    poll.register(listener, select.POLLIN)
     quiet = 0
     while quiet < 3:
         await asyncio.sleep(0.01 if quiet else 0)

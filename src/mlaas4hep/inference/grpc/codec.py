@@ -35,7 +35,7 @@ _SHARED = "shared_memory_region"
 
 
 def inputs_of(request: Any) -> dict[str, Array]:
-    """Tensors of a ``ModelInferRequest`` by name, from its raw or its typed contents.
+    """Return the tensors of a ``ModelInferRequest`` by name, from its raw or its typed contents.
 
     Raises:
         BadRequestError: they do not fit their shape or datatype; names the tensor.
@@ -65,12 +65,12 @@ def inputs_of(request: Any) -> dict[str, Array]:
 
 
 def wanted_of(request: Any) -> list[str] | None:
-    """Names of the outputs asked for; None: all."""
+    """Return the names of the outputs asked for; None: all."""
     return [output.name for output in request.outputs] or None
 
 
 def response_of(plane: DataPlane, request: Any, inferred: Inferred) -> Any:
-    """The ``ModelInferResponse``: raw contents, only what was asked for, the id of the request.
+    """Return the ``ModelInferResponse``: raw contents, only what was asked for, the id of the request.
 
     Raises:
         BadRequestError: a classification is asked of an output that has none.

@@ -34,7 +34,7 @@ class Frames:
 
     @property
     def open(self) -> bool:
-        """Whether a frame, or the headers, have begun and not ended."""
+        """Return whether a frame, or the headers, have begun and not ended."""
         return bool(self._left or self._head or self.block)
 
     def feed(self, data: bytes) -> bool:

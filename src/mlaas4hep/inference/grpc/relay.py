@@ -83,7 +83,7 @@ class Relay:
 
 
 class Connection(asyncio.Protocol):
-    """The end of one connection at the client.
+    """Passes one connection of a client on to gRPC's library.
 
     Attributes:
         waits: gRPC's library does not take more for now.

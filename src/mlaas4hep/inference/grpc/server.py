@@ -99,4 +99,4 @@ class _Services:
         self.handlers += found
 
     def add_registered_method_handlers(self, *_: object) -> None:
-        """The same once more, for servers that find methods another way."""
+        """Do nothing: these are the same handlers, for servers that find methods another way."""

@@ -35,7 +35,7 @@ class _Calls:
         self._turns = Turns()
 
     async def infer(self, request: Any) -> Any:
-        """One inference."""
+        """Return the response of one inference."""
         found = await self._turns.do(functools.partial(self._infer, request))
         return found if isinstance(found, pb.ModelInferResponse) else response_of(self.server, request, await found)
 
@@ -47,7 +47,7 @@ class _Calls:
         return response_of(self.server, request, inferred) if isinstance(inferred, Inferred) else inferred
 
     async def stream_infer(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
-        """One answer a request, in order; an error is an answer too and does not end the stream."""
+        """Yield one response a request, in order; an error is one too and does not end the stream."""
         async for request in requests:
             try:
                 response = await self.infer(request)
@@ -60,19 +60,19 @@ class _Calls:
             yield pb.ModelStreamInferResponse(infer_response=response)
 
     async def server_live(self, _request: Any) -> Any:
-        """The process answers."""
+        """Return that the process answers."""
         return pb.ServerLiveResponse(live=True)
 
     async def server_ready(self, _request: Any) -> Any:
-        """The server takes requests; a model that still loads does not make it unready."""
+        """Return that the server takes requests; a model that still loads does not make it unready."""
         return pb.ServerReadyResponse(ready=True)
 
     async def server_metadata(self, _request: Any) -> Any:
-        """Name, version and extensions."""
+        """Return name, version and extensions."""
         return pb.ServerMetadataResponse(**responses.server_metadata())
 
     async def model_ready(self, request: Any) -> Any:
-        """Whether a model is ready; a model that does not exist is not."""
+        """Return whether a model is ready; a model that does not exist is not."""
         try:
             info = self.server.info(request.name, request.version)
         except ModelNotFoundError:
@@ -80,7 +80,7 @@ class _Calls:
         return pb.ModelReadyResponse(ready=responses.is_ready(info))
 
     async def model_metadata(self, request: Any) -> Any:
-        """Tensors of a model."""
+        """Return the tensors of a model."""
         return json_format.ParseDict(
             await responses.metadata(self.server, request.name, request.version),
             pb.ModelMetadataResponse(),
@@ -88,19 +88,19 @@ class _Calls:
         )
 
     async def model_config(self, request: Any) -> Any:
-        """Triton's configuration of a model."""
+        """Return Triton's configuration of a model."""
         config = await responses.config(self.server, request.name, request.version)
         return json_format.ParseDict({"config": config}, pb.ModelConfigResponse())
 
     async def model_statistics(self, request: Any) -> Any:
-        """Counts and times of one version, one model, or all."""
+        """Return counts and times of one version, one model, or all."""
         statistics = self.server.statistics(request.name or None, request.version)
         return json_format.ParseDict(
             {"model_stats": statistics}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True
         )
 
     async def repository_index(self, request: Any) -> Any:
-        """All versions of all models, or those that are ready."""
+        """Return all versions of all models, or those that are ready."""
         entries = responses.index(self.server, ready=request.ready)
         return json_format.ParseDict({"models": entries}, pb.RepositoryIndexResponse())
 
@@ -132,7 +132,7 @@ def _version(request: Any) -> str:
 
 
 def _guarded(name: str, call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    """The call, with errors as gRPC status codes; what nobody foresaw is logged and told without its insides."""
+    """Return the call with errors as gRPC status codes; an unexpected one is logged, and told without its details."""
 
     async def guarded(request: Any, context: Any) -> Any:
         try:

@@ -14,7 +14,7 @@ DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
 def model_families(statistics: list[dict[str, Any]]) -> list[Family]:
-    """Rows, runs, batch sizes and times of each version, from `DataPlane.statistics`."""
+    """Return rows, runs, batch sizes and times of each version, from `DataPlane.statistics`."""
     rows = Family("mlaas4hep_model_rows", "counter", "Rows predicted.")
     runs = Family("mlaas4hep_model_runs", "counter", "Runs of the model, each on one batch.")
     counts = Family("mlaas4hep_model_requests", "counter", "Requests that reached the model, by outcome.")
@@ -37,7 +37,7 @@ def model_families(statistics: list[dict[str, Any]]) -> list[Family]:
 
 
 def gauge_families(gauges: list[dict[str, Any]], worker: str) -> list[Family]:
-    """What each version in memory of one process is at, from `DataPlane.gauges`."""
+    """Return what each version in memory of one process is doing, from `DataPlane.gauges`."""
     texts = {
         "in_flight": "Requests that the model is answering.",
         "waiting": "Rows that wait for the model.",
@@ -53,7 +53,7 @@ def gauge_families(gauges: list[dict[str, Any]], worker: str) -> list[Family]:
 def process_families(
     models: list[ModelInfo], in_flight: int, connections: int, started: float, worker: str
 ) -> list[Family]:
-    """Gauges of one process; the label tells the processes of a server apart."""
+    """Return the gauges of one process; the label tells the processes of a server apart."""
     import psutil
 
     process = psutil.Process()

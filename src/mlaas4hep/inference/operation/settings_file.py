@@ -34,7 +34,7 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings of a server.
+    """Return the settings of a server.
 
     Args:
         file: YAML with the structure of `Settings`; relative paths in it are relative to the file.
@@ -72,7 +72,7 @@ def load_settings(
 
 
 def variable(place: Place) -> str:
-    """The environment's name of a setting.
+    """Return the environment's name of a setting.
 
     Example:
         >>> variable(("limits", "body"))
@@ -121,7 +121,7 @@ def _places(model: type[BaseModel], above: Place = ()) -> list[Place]:
 
 
 def _value(text: str, place: Place) -> str | None:
-    """Nothing for what may be nothing; everything else is read by the setting's own type."""
+    """Return None for what may be nothing; everything else is read by the setting's own type."""
     optional = type(None) in get_args(_field(place).annotation)
     return None if optional and text.strip().lower() in _NOTHING else text
 

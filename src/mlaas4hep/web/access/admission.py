@@ -18,7 +18,7 @@ Client: TypeAlias = tuple[str, int] | None
 
 
 class Admission:
-    """Of one process. Every method raises a `ServingError` for a request that may not go on.
+    """Admits the requests of one process. Every method raises a `ServingError` for a request that may not go on.
 
     Args:
         settings: names of the server.

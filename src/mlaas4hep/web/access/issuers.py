@@ -57,7 +57,7 @@ class Issuer:
         self._lock = asyncio.Lock()
 
     async def key(self, kid: str | None) -> Key | None:
-        """The key of this identifier, None if there is none; without an identifier the only key.
+        """Return the key of this identifier, None if there is none; without an identifier the only key.
 
         A key that is not known is looked for, at most once in `pause` seconds.
 
@@ -76,7 +76,7 @@ class Issuer:
         return found
 
     async def refresh(self) -> bool:
-        """Look at the keys now; False, and a line in the log, if that fails."""
+        """Fetch the keys now; return False, after a line in the log, if that fails."""
         async with self._lock:
             return await self._look()
 
@@ -154,7 +154,7 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
 
 
 def _usable(listed: list[Any]) -> dict[str, Key]:
-    """Public keys for signatures of the two algorithms, by identifier; others are left out."""
+    """Return the public keys for signatures of the two algorithms, by identifier; others are left out."""
     keys: dict[str, Key] = {}
     for number, data in enumerate(listed):
         if not isinstance(data, dict) or data.get("use", "sig") != "sig" or data.get("alg") not in (None, *ALGORITHMS):

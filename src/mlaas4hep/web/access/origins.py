@@ -28,7 +28,7 @@ class Origins:
         self._known = lru_cache(maxsize=64)(self._is_known)
 
     def check(self, method: str, host: bytes | None, origin: bytes | None) -> None:
-        """Look at the headers Host and Origin of one request; None: not sent.
+        """Check the headers Host and Origin of one request; None: not sent.
 
         Raises:
             ForbiddenError: on loopback, the host is not an address of loopback, not the one that the server listens
@@ -62,7 +62,7 @@ class Origins:
 
 
 def _name(authority: bytes) -> str | None:
-    """The host of ``host:port`` in small letters; None if it is none."""
+    """Return the host of ``host:port`` in lower case; None if it is not one."""
     text = authority.decode("latin-1")
     if any(character in text for character in "@/?#\\ "):
         return None

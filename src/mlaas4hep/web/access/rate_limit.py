@@ -32,7 +32,7 @@ class RateExceededError(TooManyRequestsError):
 
 
 class RateLimit:
-    """A number of requests in a time for each client, by the generic cell rate algorithm (ITU-T I.371).
+    """Limits the requests of each client in a time, by the generic cell rate algorithm (ITU-T I.371).
 
     The state is one number a client: the time at which all its requests so far would have come at the steady rate. It
     lies in a table of 2^20 slots, in a file that all server processes map. Two clients in one slot, which is rare,

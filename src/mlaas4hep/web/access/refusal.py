@@ -44,7 +44,7 @@ async def refuse(error: ServingError, receive: Receive, send: Send, *, unread: b
 
 
 def challenge(error: ServingError) -> str | None:
-    """The header ``WWW-Authenticate`` of an error (RFC 6750), None if it has none."""
+    """Return the header ``WWW-Authenticate`` of an error (RFC 6750), None if it has none."""
     if isinstance(error, TokenMissingError):
         return REALM
     if isinstance(error, UnauthorisedError):

@@ -92,7 +92,7 @@ class Authenticator:
         self._known: dict[bytes, Caller] = {}
 
     def remembered(self, authorization: bytes) -> Caller | None:
-        """The caller of a header that was verified before and holds still; costs two microseconds."""
+        """Return the caller of a header that was verified before and is still valid; costs two microseconds."""
         digest = hashlib.sha256(authorization).digest()
         caller = self._known.get(digest)
         if caller is None:
@@ -104,7 +104,7 @@ class Authenticator:
         return caller
 
     async def caller(self, authorization: bytes | None) -> Caller:
-        """Whom the header ``Authorization`` names.
+        """Return whom the header ``Authorization`` names.
 
         Raises:
             UnauthorisedError: no token, or one that does not hold; says why.
@@ -125,21 +125,21 @@ class Authenticator:
         return caller
 
     def permit(self, caller: Caller, right: Right) -> None:
-        """Raises ScopeMissingError, naming the scope, if the caller lacks the right."""
+        """Raise ScopeMissingError, naming the scope, if the caller lacks the right."""
         scope = self._scopes[right]
         if scope not in caller.scopes:
             raise ScopeMissingError(scope)
 
     def scope(self, right: Right) -> str:
-        """The scope a right is given by; "" for what is open."""
+        """Return the scope that gives a right; "" for what is open."""
         return self._scopes.get(right, "")
 
     async def refresh(self) -> None:
-        """Look at the keys of all issuers."""
+        """Fetch the keys of all issuers."""
         await asyncio.gather(*(issuer.refresh() for issuer in self._issuers.values()))
 
     async def keep_fresh(self) -> None:
-        """Look at the keys now and then, for ever."""
+        """Fetch the keys now and then, for ever."""
         while True:
             await self.refresh()
             await asyncio.sleep(self._settings.refresh)

@@ -23,7 +23,7 @@ NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Acceptor:
-    """The connections of one listening socket.
+    """Accepts the connections of one listening socket.
 
     Args:
         listener: listens already, and does not block.

@@ -27,14 +27,14 @@ class Connection(LimitedConnection):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Nothing has arrived yet."""
+        """Begin: nothing has arrived yet."""
         self._turn = False
         self._call: FastCall | None = None
         self._parts: list[bytes] = []
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """A piece arrived; what it leaves incomplete goes the slow path."""
+        """Parse a piece; a request that it leaves incomplete goes the slow path."""
         self._turn = True
         super().data_received(data)
         if self._call is not None:
@@ -43,13 +43,13 @@ class Connection(LimitedConnection):
                 self._slowly(self.app, b"".join(self._parts))
 
     def begun(self, method: bytes, version: str) -> None:
-        """Its head is complete."""
+        """Choose the path of a request whose head is complete."""
         self._call = self._find(method, version)
         if self._call is None:
             self.begin(self.app)
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body."""
+        """Take a part of the body."""
         if self._call is None:
             super().on_body(body)
         else:
@@ -57,7 +57,7 @@ class Connection(LimitedConnection):
             self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """It is complete."""
+        """Answer on the fast path, or pass the request on."""
         call, fast_path = self._call, self.shared.fast_path
         if call is None or fast_path is None:
             super().on_message_complete()

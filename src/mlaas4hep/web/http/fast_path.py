@@ -32,7 +32,7 @@ ODD = frozenset(b"?%#")
 
 
 class FastCall(NamedTuple):
-    """A target that is answered this way.
+    """Holds a target that is answered this way.
 
     Attributes:
         path: without the base path.

@@ -28,7 +28,7 @@ _WANTED = frozenset((b"authorization", b"x-request-id", b"content-length", b"tra
 
 
 class Gate:
-    """ASGI application around the routes.
+    """Admits, counts and logs the requests of the routes, as an ASGI application around them.
 
     Args:
         routes: answer what may go on.

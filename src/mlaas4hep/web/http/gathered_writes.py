@@ -25,7 +25,7 @@ class GatheredWrites:
         self._since = 0.0
 
     def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        """Write soon: before anything that a later callback of the event loop does."""
+        """Write before anything that a later callback of the event loop does."""
         now = time.perf_counter()
         if not self._waiting:
             self._since = now

@@ -81,7 +81,7 @@ class LimitedConnection(ParsingConnection):
         cycle.scope["extensions"] = {DELIVERED: delivered}
 
     def on_response_complete(self) -> None:
-        """The answer is on its way; without a timer for each: `check` closes connections that stay idle."""
+        """Take the next request, without a timer for it: `check` closes connections that stay idle."""
         if self.rest:
             self.loop.call_soon(self.go_on)
         if self.pipeline or self.transport.is_closing():
@@ -95,12 +95,12 @@ class LimitedConnection(ParsingConnection):
             self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as it is written to."""
+        """Note that the client does not read as fast as it is written to."""
         super().pause_writing()
         self._stall.begin(self.loop.time(), self.transport)
 
     def resume_writing(self) -> None:
-        """It has read enough."""
+        """Note that the client has read enough."""
         super().resume_writing()
         self._stall.end()
 
@@ -163,12 +163,12 @@ class LimitedConnection(ParsingConnection):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is taken."""
+        """Return whether nothing more is taken."""
         return self.phase == ENDED or self.transport.is_closing()
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way, and none has begun to arrive."""
+        """Return whether no request is under way, and none has begun to arrive."""
         answered = self.cycle is None or self.cycle.response_complete or self.cycle.disconnected
         waits = bool(self.rest) or self._refusal is not None
         return self.phase == NEW or (self.phase in (DONE, ENDED) and answered and not waits)

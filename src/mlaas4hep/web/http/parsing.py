@@ -50,7 +50,7 @@ class ParsingConnection(HttpToolsProtocol):
     flow: _Flow
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Nothing has arrived yet."""
+        """Begin: nothing has arrived yet."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.phase = NEW
@@ -131,18 +131,18 @@ class ParsingConnection(HttpToolsProtocol):
         self._feed(b"".join((*parts, b"\r\n", rest)))
 
     def on_message_begin(self) -> None:
-        """A request begins; what ASGI needs for it is made when it goes that way."""
+        """Begin a request; what ASGI needs for it is made when it goes the slow path."""
         self.url = b""
         self.headers = []
         self.phase, self.since, self._head = HEAD, self.now, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a field behind the chunks, which nobody here looks at."""
+        """Take a header; a field behind the chunks is left out, as nobody looks at it."""
         if self.phase == HEAD:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Its head is complete: checked here, then begun."""
+        """Check the head, then begin the request."""
         parser, headers = self.parser, self.headers
         method, version = parser.get_method(), parser.get_http_version()
         self.fields = fields = dict(headers)
@@ -177,12 +177,12 @@ class ParsingConnection(HttpToolsProtocol):
             self.app = usual
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body."""
+        """Take a part of the body."""
         self.inside += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """It is complete, unless it comes again."""
+        """End the request, unless it comes again."""
         if self.phase == BODY:
             self.phase = DONE
             super().on_message_complete()

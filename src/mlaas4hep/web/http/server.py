@@ -72,8 +72,8 @@ class HttpServer(uvicorn.Server):
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections."""
         self._sockets = sockets
-        for place in sockets:
-            acceptor = Acceptor(place, self.connection, self.config.ssl, self._read_timeout)
+        for listener in sockets:
+            acceptor = Acceptor(listener, self.connection, self.config.ssl, self._read_timeout)
             acceptor.start()
             self._acceptors.append(acceptor)
         self._ticker = asyncio.create_task(self._tick())
@@ -84,16 +84,16 @@ class HttpServer(uvicorn.Server):
         Connections stay open for their next request, which is answered with ``connection: close``; those that send none
         are closed after a second. What is not done within the settings' time for it is broken off.
         """
-        for place in self._sockets:
-            refuse_connections(place)
-        for place in self._sockets:
+        for listener in self._sockets:
+            refuse_connections(listener)
+        for listener in self._sockets:
             with contextlib.suppress(TimeoutError):  # there is no room for them
-                await asyncio.wait_for(last_connections(place), self._drain)
+                await asyncio.wait_for(last_connections(listener), self._drain)
         for acceptor in self._acceptors:
             acceptor.stop()
             await acceptor.settled(LINGER)
-        for place in self._sockets:
-            place.close()
+        for listener in self._sockets:
+            listener.close()
         self.shared.draining = True
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
@@ -115,7 +115,7 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the business of the process."""
+        """Leave the signals to the process."""
         yield
 
     def _connections(self) -> list[Connection]:

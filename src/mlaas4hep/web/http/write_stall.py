@@ -19,7 +19,7 @@ class WriteStall:
 
     @property
     def waits(self) -> bool:
-        """Whether the client reads slower than it is written to."""
+        """Return whether the client reads slower than it is written to."""
         return self._since is not None
 
     def begin(self, now: float, transport: asyncio.WriteTransport) -> None:

@@ -27,10 +27,10 @@ _FIELDS = "fields"
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line: time, level, logger, message, request, the fields given as ``extra={"fields": {...}}``."""
+    """Formats a line as JSON: time, level, logger, message, request, the fields given as ``extra={"fields": {...}}``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line without its end."""
+        """Return one line without its end."""
         data: dict[str, Any] = {
             "time": _time(record.created),
             "level": record.levelname.lower(),
@@ -46,10 +46,10 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """A line for people; what could break it or the terminal is escaped."""
+    """Formats a line for people; what could break it or the terminal is escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line without its end; a traceback follows on further lines."""
+        """Return one line without its end; a traceback follows on further lines."""
         fields = getattr(record, _FIELDS, None) or {}
         if getattr(record, "request", ""):
             fields = {**fields, "request": record.request}  # type: ignore[attr-defined]
@@ -153,7 +153,7 @@ def _printable(text: str) -> str:
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """Without lone surrogates, which JSON cannot hold."""
+    """Return them without lone surrogates, which JSON cannot hold."""
     return {
         name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
         for name, value in data.items()

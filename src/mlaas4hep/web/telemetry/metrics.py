@@ -43,7 +43,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """Number of values."""
+        """Return the number of values."""
         return sum(self.counts)
 
 

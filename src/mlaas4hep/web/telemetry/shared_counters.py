@@ -13,7 +13,7 @@ __all__ = ["SharedCounters"]
 
 
 class SharedCounters:
-    """The counters of all processes of a server.
+    """Adds up the counters of all processes of a server.
 
     A process that replaces one that died goes on from its counters, so that no sum ever falls.
 
@@ -31,7 +31,7 @@ class SharedCounters:
         self._before = [family for family in before if family.kind != "gauge"]
 
     def publish(self) -> list[Family]:
-        """Write the counters of this process for the others; returns them."""
+        """Write the counters of this process for the others, and return them."""
         families = added([self._before, self._own()])
         if self._file:
             beside = self._file.with_suffix(".new")

@@ -37,7 +37,7 @@ class State:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def request_id(self, given: bytes | None = None) -> str:
-        """The client's own if it is a plain word of at most 128 signs, else a new one."""
+        """Return the client's own id if it is a plain word of at most 128 characters, else a new one."""
         if given is not None and _ID.fullmatch(given):
             return given.decode()
         return f"{self._prefix}-{next(self._numbers):x}"
