@@ -115,8 +115,8 @@ def _announced(scope: Scope, limit: int) -> str:
 
 def _aligned(parts: Sequence[bytes], total: int, header: int) -> Buffer:
     room = np.empty(total + ALIGNMENT, np.uint8)
-    place = -(room.ctypes.data + header) % ALIGNMENT
-    body = room[place : place + total]
+    offset = -(room.ctypes.data + header) % ALIGNMENT
+    body = room[offset : offset + total]
     start = 0
     for part in parts:
         body[start : start + len(part)] = np.frombuffer(part, np.uint8)

@@ -64,7 +64,7 @@ class Certificates:
 
     def _check(self) -> None:
         """Check that chain and key can be read and belong together."""
-        place = f"{self._certificate}, {self._key}"
+        files = f"{self._certificate}, {self._key}"
         for path in (self._certificate, self._key):
             if not path.is_file():
                 raise ConfigError("no such file", where=str(path))
@@ -72,11 +72,11 @@ class Certificates:
             _context("").load_cert_chain(self._certificate, self._key, password=_no_password)
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).lower().replace("_", " ")
-            raise ConfigError(f"certificate and key cannot be used ({reason})", where=place) from error
+            raise ConfigError(f"certificate and key cannot be used ({reason})", where=files) from error
         except OSError as error:
-            raise ConfigError(f"cannot be read ({error.strerror})", where=place) from error
+            raise ConfigError(f"cannot be read ({error.strerror})", where=files) from error
         except ValueError as error:
-            raise ConfigError(str(error), where=place) from error
+            raise ConfigError(str(error), where=files) from error
 
 
 def _context(protocol: str) -> ssl.SSLContext:

@@ -45,7 +45,7 @@ class Turns:
         self._left = self._between = SOON
 
     async def do(self, work: Callable[[], Done]) -> Done:
-        """Do the work when it is its turn; return what it returns, or a task, if that is a coroutine that had to wait."""
+        """Do the work in its turn; return what it returns, or a task, if that is a coroutine that had to wait."""
         waiting = self._waiting
         if not self.gathering and not waiting:
             self._left -= 1

@@ -115,11 +115,11 @@ class Issuer:
             if found.get("issuer") != self.url:
                 msg = f"it calls itself {found.get('issuer')!r}"
                 raise ValueError(msg)
-            place = found.get("jwks_uri")
-            if not isinstance(place, str) or urlsplit(place).scheme not in {"https", urlsplit(self.url).scheme}:
-                msg = f"its jwks_uri is {place!r}"
+            keys_url = found.get("jwks_uri")
+            if not isinstance(keys_url, str) or urlsplit(keys_url).scheme not in {"https", urlsplit(self.url).scheme}:
+                msg = f"its jwks_uri is {keys_url!r}"
                 raise ValueError(msg)
-            listed = (await _json(client, place)).get("keys")
+            listed = (await _json(client, keys_url)).get("keys")
         keys = _usable(listed if isinstance(listed, list) else [])
         if not keys:
             msg = f"it has no key for {' or '.join(ALGORITHMS)}"

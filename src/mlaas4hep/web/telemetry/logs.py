@@ -27,7 +27,7 @@ _FIELDS = "fields"
 
 
 class JsonLines(logging.Formatter):
-    """Formats a line as JSON: time, level, logger, message, request, the fields given as ``extra={"fields": {...}}``."""
+    """Formats a line as JSON: time, level, logger, message, request, fields given as ``extra={"fields": {...}}``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line without its end."""
