@@ -17,6 +17,7 @@ from mlaas4hep.streaming.remote.version import version_of
 from tests.support.bare_environment import bare_environment
 from tests.support.http_files import CONNECTIONS_LEFT
 from tests.support.s3_server import KEYS, s3_server
+from tests.support.scan_keys import key
 from tests.support.xrootd_servers import free_port
 
 pytestmark = CONNECTIONS_LEFT
@@ -101,6 +102,16 @@ def test_an_object_of_the_same_name_and_size_is_another(client: Any) -> None:
     assert version_of(url) == first
     put(client, "a/v.csv", b"x\n1\n3\n")
     assert version_of(url) not in {first, None}
+
+
+def test_a_replaced_object_never_has_the_old_features(client: Any) -> None:
+    """Of the same name and size, different only beyond what a digest looks at."""
+    filler = "".join(f"{i % 10}.25,{i % 2}\n" for i in range(200_000))
+    url = put(client, "a/f.csv", f"x,y\n{filler}1.5,1\n{filler}".encode())
+    first = key(url)
+    assert key(url) == first
+    put(client, "a/f.csv", f"x,y\n{filler}2.5,1\n{filler}".encode())
+    assert key(url) != first
 
 
 def test_keys_that_have_expired(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

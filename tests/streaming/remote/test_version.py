@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlaas4hep.config import Reading, Sample, Split
-from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.streaming.dataset.keys import UnknownVersionError, scan_key
-from mlaas4hep.streaming.files import close_files, open_files
+from mlaas4hep.streaming.dataset.keys import UnknownVersionError
 from mlaas4hep.streaming.remote.version import version_of
-from mlaas4hep.streaming.scan.pipeline import Pipeline
 from tests.support.cli import run
 from tests.support.http_files import CONNECTIONS_LEFT, Quiet, served
+from tests.support.scan_keys import key
 
 pytestmark = CONNECTIONS_LEFT
 
@@ -53,24 +50,6 @@ def write(path: Path, x: float, changed: int) -> None:
     middle = f"{x},1"
     path.write_text("\n".join(["x,y", *filler, middle, *filler, ""]))
     os.utime(path, (changed, changed))
-
-
-def key(url: str) -> str:
-    files = open_files([Sample(name="s", files=(url,), label=1)], None, Reading())
-    pipeline = Pipeline(
-        preprocessing=Preprocessing.build((), (), {"x": "flat", "y": "flat"}),
-        features=("x", "y"),
-        identifier=(),
-        label_branch=None,
-        weight_branch=None,
-        negative="keep",
-        split=Split(),
-        missing=(),
-    )
-    try:
-        return scan_key(files, pipeline, events=-1, count_labels=True)
-    finally:
-        close_files(files)
 
 
 @pytest.mark.parametrize("url", [Quiet, Tagged], indirect=True)
