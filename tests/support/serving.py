@@ -16,6 +16,8 @@ from mlaas4hep.bundle import BundleContents, FeatureColumns, Input, Manifest, Ou
 from mlaas4hep.bundle.onnx_graph import compose, to_bytes
 from mlaas4hep.features.layout import FeatureBranch, Layout
 from mlaas4hep.features.preprocess import Preprocessing
+from mlaas4hep.inference.execution.opening import open_runtime
+from mlaas4hep.inference.models.loading import OpenRuntime
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits, Settings
 
@@ -193,9 +195,9 @@ def settings(root: Path, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def serving(root: Path, **changes: Any) -> AsyncIterator[Server]:
+async def serving(root: Path, open_runtime: OpenRuntime = open_runtime, **changes: Any) -> AsyncIterator[Server]:
     """A server on a repository, its models loaded."""
-    server = Server(settings(root, **changes))
+    server = Server(settings(root, **changes), open_runtime=open_runtime)
     await server.start()
     try:
         await server.loaded()

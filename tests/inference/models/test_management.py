@@ -26,7 +26,8 @@ from mlaas4hep.errors.serving import (
     ServingError,
     TooLargeError,
 )
-from mlaas4hep.inference.models.importing import _own_name, _plain, _stem
+from mlaas4hep.inference.model_info import ModelInfo
+from mlaas4hep.inference.repository.served_json import ServedModel, write_served
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Limits
 from tests.support.serving import failing, linear, make_bundle, put, save, scaler, serving, settings
@@ -346,21 +347,62 @@ def test_settings_and_default_model_survive(tmp_path: Path) -> None:
     run(test)
 
 
-def test_names_that_uploads_give_themselves(tmp_path: Path) -> None:
-    assert _stem(Path("x/My model.v2.tar.gz")) == "My_model.v2"
-    assert _stem(Path("x/.onnx")) == "onnx"
-    assert _plain("../../etc/passwd", "d") == "passwd"
-    assert [_plain(name, "d") for name in ("", "..", "a/..", None, 3, "a\0b", "x" * 300)] == ["d"] * 7
-    folder = tmp_path / "unpacked"
-    (folder / "inner").mkdir(parents=True)
-    assert _own_name(folder, Path("arch.tgz")) == "arch"
-    (folder / "inner" / "params.json").write_text('{"name": "../evil"}')
-    assert _own_name(folder, Path("arch.tgz")) == "_evil"
-    for name, expected in (("magic", "magic"), ("00000123", "named"), ("My model", "My_model")):
-        top = tmp_path / name
-        top.mkdir()
-        (top / "params.json").write_text('{"name": "named"}')
-        assert _own_name(top, Path("arch.tgz")) == expected
+def uploaded(tmp_path: Path, upload: Callable[[Server], Awaitable[ModelInfo]]) -> tuple[str, set[str]]:
+    """Return the name that an upload gives its model, and the names of the files that are converted."""
+    files: set[str] = set()
+
+    async def convert(source: Path, target: Path, _params: Mapping[str, Any], _limits: Limits) -> None:
+        files.update(path.name for path in (source, *source.rglob("*")))
+        save(scaler(1.0), target / "model.onnx")
+        write_served(target, ServedModel("onnx", "onnxruntime_onnx", "ONNX", "onnx", "x", (), (), batched=True))
+
+    async def main() -> str:
+        server = Server(settings(tmp_path / "m"), convert=convert)
+        await server.start()
+        try:
+            return (await upload(server)).name
+        finally:
+            await server.stop()
+
+    return asyncio.run(main()), files
+
+
+@pytest.mark.parametrize(
+    ("file", "inner", "expected"),
+    [
+        ("My model.v2.onnx", None, "My_model.v2"),
+        (".onnx", None, "onnx"),
+        ("arch.tgz", "", "arch"),
+        ("arch.tgz", "inner", "named"),
+        ("arch.tgz", "../evil", "_evil"),
+        ("arch.tgz", "magic/", "magic"),
+        ("arch.tgz", "00000123/", "named"),
+        ("arch.tgz", "My model/", "My_model"),
+    ],
+)
+def test_names_that_uploads_give_themselves(tmp_path: Path, file: str, inner: str | None, expected: str) -> None:
+    """A single file, or an archive: without params.json, with one that has this name, or with one top folder."""
+    path = tmp_path / file
+    if inner is None:
+        path.write_bytes(b"not an archive")
+    else:
+        folder = tmp_path / "folder"
+        save(scaler(1.0), folder / "model.onnx")
+        name = "named" if inner in ("inner",) or inner.endswith("/") else inner
+        if name:
+            (folder / "params.json").write_text(json.dumps({"name": name}))
+        with tarfile.open(path, "w:gz") as tar:
+            for entry in folder.iterdir():
+                tar.add(entry, f"{inner if inner.endswith('/') else ''}{entry.name}")
+    assert uploaded(tmp_path, lambda server: server.upload(path))[0] == expected
+
+
+@pytest.mark.parametrize("given", ["../../etc/passwd", "", "..", "a/..", None, 3, "a\0b", "x" * 300])
+def test_a_file_of_a_form_lies_where_it_should_whatever_its_name(tmp_path: Path, given: object) -> None:
+    model = tmp_path / "sent"
+    model.write_bytes(b"not an archive")
+    _, files = uploaded(tmp_path, lambda server: server.upload_parts("form", {"model": model}, {"model": given}))
+    assert ("passwd" if given == "../../etc/passwd" else "sent") in files
 
 
 def test_a_conversion_that_fails_in_any_way_leaves_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors.serving import ModelNotFoundError, ModelUnavailableError
-from mlaas4hep.inference.execution.pace import Pace
 from mlaas4hep.inference.server import Server
 from tests.support.serving import failing, looping, make_bundle, put, save, scaler, serving
 
@@ -200,9 +199,6 @@ def test_one_in_flight_never_goes(tmp_path: Path) -> None:
             await looked(server)
             assert await version(server) == "1"
             await server.score_matrix("slow", np.ones((1, 1), np.float32))
-            served = server._pool.models["slow"].slots["1"].served
-            assert served is not None
-            served.execution.pace = Pace("", 0, fixed=True)
             slow = asyncio.create_task(server.score_matrix("slow", np.full((1, 1), 2e5, np.float32)))
             await asyncio.sleep(0)
             assert await version(server) == "1"
@@ -219,12 +215,13 @@ def test_no_room_in_time(tmp_path: Path) -> None:
         put(tmp_path, "b", 1, 1)
         async with serving(tmp_path, limits={"loaded": 1, "timeout": 0.2}) as server:
             await looked(server)
-            served = server._pool.pick("a", "")
-            assert served is not None
-            served.execution.acquire()
+            await server.configure("a", {"batching": {"max_size": 100, "max_delay_ms": 10_000}})
+            held = asyncio.create_task(server.score_matrix("a", ONE))
+            await asyncio.sleep(0)
             with pytest.raises(ModelUnavailableError, match=r"all models in memory are busy|is being loaded"):
                 await version(server, "b")
-            served.execution.release()
+            held.cancel()
+            await asyncio.wait({held})
             assert await version(server, "b") == "1"
 
     run(test)
