@@ -166,10 +166,7 @@ class Management:
         return after
 
     def _model(self, name: str) -> Model:
-        model = self._pool.models.get(model_name(name))
-        if model is None:
-            raise ModelNotFoundError(f"there is no model {name}")
-        return model
+        return self._pool.model(model_name(name))
 
     def _number(self, name: str, version: str) -> str:
         return self._model(name).find(version).entry.version

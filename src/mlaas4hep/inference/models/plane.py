@@ -108,8 +108,9 @@ class DataPlane:
         """Count a prediction made in another process: the work, given the version, returns the number of rows."""
         started = time.perf_counter_ns()
         try:
-            info = self.info(model, version)
-            statistics = self._pool.models[info.name].slots[info.version].statistics
+            found = self._pool.model(model or self._default())
+            slot = found.shown(version)
+            info, statistics = found.info(slot), slot.statistics
             try:
                 rows = await work(info)
             except BaseException:
@@ -125,10 +126,7 @@ class DataPlane:
 
     def info(self, model: str, version: str = "") -> ModelInfo:
         """Return what is known of a version. Raises ModelNotFoundError."""
-        name = model or self._default()
-        found = self._pool.models.get(name)
-        if found is None:
-            raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
+        found = self._pool.model(model or self._default())
         return found.info(found.shown(version))
 
     def models(self) -> list[ModelInfo]:
@@ -137,14 +135,11 @@ class DataPlane:
 
     def statistics(self, model: str | None = None, version: str = "") -> list[dict[str, Any]]:
         """Return counts and times as Triton's ModelStatistics has them, for each version."""
-        models = self._pool.models
-        if model and version:
-            info = self.info(model, version)
-            slots = [models[info.name].slots[info.version]]
-        elif model:
-            slots = models[self.info(model).name].ordered()
+        if model:
+            found = self._pool.model(model)
+            slots = [found.shown(version)] if version else found.ordered()
         else:
-            slots = [slot for _, found in sorted(models.items()) for slot in found.ordered()]
+            slots = [slot for _, found in sorted(self._pool.models.items()) for slot in found.ordered()]
         return [{"name": slot.entry.name, "version": slot.entry.version, **slot.statistics.to_dict()} for slot in slots]
 
     def gauges(self) -> list[dict[str, Any]]:

@@ -41,14 +41,20 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = Draining()
         self._requests = 0
-        self._coming = 0
         self._reserved = 0
         self._closed = False
 
     @property
     def has_room(self) -> bool:
         """Return true if one more version can be loaded and none has to go for it."""
-        return self._loaded() + self._coming < self._settings.limits.loaded
+        return self._loaded() + len(self._tasks) < self._settings.limits.loaded
+
+    def model(self, name: str) -> Model:
+        """Return the model of a name; raise ModelNotFoundError if there is none."""
+        model = self.models.get(name)
+        if model is None:
+            raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
+        return model
 
     def pick(self, name: str, version: str) -> LoadedVersion | None:
         """Return the version in memory that answers a request, at once; None if `ready` has to be asked."""
@@ -72,9 +78,7 @@ class Pool:
         while True:
             if self._closed:
                 raise ModelUnavailableError("the server has stopped")
-            model = self.models.get(name)
-            if model is None:
-                raise ModelNotFoundError(f"there is no model {ascii(name[:128])[1:-1]}")
+            model = self.model(name)
             served = self.pick(name, version)
             if served is not None:
                 return served
@@ -119,7 +123,6 @@ class Pool:
         if slot.task is None:
             slot.fresh = False
             slot.failure = slot.entry.problem
-            self._coming += 1
             slot.task = asyncio.get_running_loop().create_task(self._load(model, slot))
             self._tasks.add(slot.task)
             slot.task.add_done_callback(self._ended)
@@ -246,7 +249,6 @@ class Pool:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._coming -= 1
         if not task.cancelled():
             task.exception()  # seen, also if nobody waits
 

@@ -17,7 +17,7 @@ from mlaas4hep.atomic.files import flush_file, flush_folder, remove
 from mlaas4hep.atomic.owners import work_name
 from mlaas4hep.errors.serving import ModelConflictError, ServingError
 
-__all__ = ["disk_error", "flush_tree", "link_tree", "locked", "read_object", "write_object"]
+__all__ = ["disk_error", "disk_errors", "flush_tree", "link_tree", "locked", "read_object", "write_object"]
 
 LOCK = ".lock"
 LOCK_SECONDS = 10.0
@@ -28,6 +28,15 @@ def disk_error(error: OSError) -> ServingError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     reason = "the disk is full" if full else (error.strerror or type(error).__name__)
     return ServingError(f"the repository cannot be changed ({reason})")
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise ServingError, see `disk_error`, for an OSError inside."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error) from error
 
 
 @contextmanager

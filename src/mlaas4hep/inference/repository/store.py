@@ -8,7 +8,7 @@ from pathlib import Path
 from mlaas4hep.atomic.files import flush_folder, remove
 from mlaas4hep.atomic.owners import clean, work_name
 from mlaas4hep.errors.serving import ModelConflictError, ModelNotFoundError, ServingError, TooLargeError
-from mlaas4hep.inference.repository.disk import disk_error, flush_tree, link_tree, locked, read_object, write_object
+from mlaas4hep.inference.repository.disk import disk_errors, flush_tree, link_tree, locked, read_object, write_object
 from mlaas4hep.inference.repository.folders import BESIDE, has_bare, numbers, version_folder
 from mlaas4hep.inference.repository.model_json import ModelSettings, read_settings, write_settings
 from mlaas4hep.inference.repository.names import is_model, model_name, number_of
@@ -30,21 +30,19 @@ class Store:
         self.root = root
         self._models = models
 
+    @disk_errors()
     def open(self) -> list[str]:
         """Make the folder and remove what dead processes left; return the names removed.
 
         Raises:
             ServingError: the folder cannot be made or written.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            removed = clean(self.root)
-            for name in self.names():
-                removed += clean(self.root / name)
-            with locked(self.root):
-                return removed
-        except OSError as error:
-            raise disk_error(error) from error
+        self.root.mkdir(parents=True, exist_ok=True)
+        removed = clean(self.root)
+        for name in self.names():
+            removed += clean(self.root / name)
+        with locked(self.root):
+            return removed
 
     def names(self) -> list[str]:
         """Return the names of the folders that can be models."""
@@ -53,13 +51,11 @@ class Store:
         except FileNotFoundError:
             return []
 
+    @disk_errors()
     def stage(self) -> Path:
         """Make a hidden folder for what is to become a version; the caller publishes or removes it."""
         folder = self.root / work_name()
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise disk_error(error) from error
+        folder.mkdir()
         return folder
 
     def check_room(self, name: str, version: int | None = None) -> None:
@@ -77,6 +73,7 @@ class Store:
         if version is not None and version_folder(model, version) is not None:
             raise ModelConflictError(f"model {name} has a version {version} already", hint="leave out the version")
 
+    @disk_errors()
     def publish(self, folder: Path, name: str, version: int | None = None) -> int:
         """Make a staged folder a version; return its number.
 
@@ -90,22 +87,20 @@ class Store:
             TooLargeError: there are too many models.
         """
         model = self.root / model_name(name)
-        try:
-            flush_tree(folder)
-            with locked(self.root):
-                self.check_room(name, version)
-                self._adopt(model)
-                number = version or max([*numbers(model), self._deleted(model)]) + 1
-                while not self._placed(folder, model, number):
-                    if version is not None:
-                        raise ModelConflictError(f"model {name} has a version {version} already")
-                    number += 1
-                flush_folder(model)
-                flush_folder(self.root)
-        except OSError as error:
-            raise disk_error(error) from error
+        flush_tree(folder)
+        with locked(self.root):
+            self.check_room(name, version)
+            self._adopt(model)
+            number = version or max([*numbers(model), self._deleted(model)]) + 1
+            while not self._placed(folder, model, number):
+                if version is not None:
+                    raise ModelConflictError(f"model {name} has a version {version} already")
+                number += 1
+            flush_folder(model)
+            flush_folder(self.root)
         return number
 
+    @disk_errors()
     def delete(self, name: str, version: str = "") -> None:
         """Remove a version, or the whole model; with its last version a model goes.
 
@@ -114,24 +109,22 @@ class Store:
         """
         model = self.root / model_name(name)
         aside = self.root / work_name()
-        try:
-            with locked(self.root):
-                if not model.is_dir():
-                    raise ModelNotFoundError(f"there is no model {name}")
-                folder = model
-                if version:
-                    found = version_folder(model, number_of(version))
-                    if found is None:
-                        raise ModelNotFoundError(f"model {name} has no version {version}")
-                    folder = found if len(numbers(model)) > 1 else model
-                if folder is not model:
-                    self._forget(model, version)
-                folder.rename(aside)
-                flush_folder(folder.parent)
-            remove(aside)
-        except OSError as error:
-            raise disk_error(error) from error
+        with locked(self.root):
+            if not model.is_dir():
+                raise ModelNotFoundError(f"there is no model {name}")
+            folder = model
+            if version:
+                found = version_folder(model, number_of(version))
+                if found is None:
+                    raise ModelNotFoundError(f"model {name} has no version {version}")
+                folder = found if len(numbers(model)) > 1 else model
+            if folder is not model:
+                self._forget(model, version)
+            folder.rename(aside)
+            flush_folder(folder.parent)
+        remove(aside)
 
+    @disk_errors()
     def change(self, name: str, change: Callable[[ModelSettings], ModelSettings]) -> ModelSettings:
         """Change a model's settings; return what they are then.
 
@@ -140,20 +133,17 @@ class Store:
             ServingError: what `change` raises; ``model.json`` is damaged.
         """
         model = self.root / model_name(name)
-        try:
-            with locked(self.root):
-                if not model.is_dir():
-                    raise ModelNotFoundError(f"there is no model {name}")
-                self._adopt(model)
-                try:
-                    before = read_settings(model)
-                except ValueError as error:
-                    raise ServingError(f"model.json of {name} is damaged", hint="repair or remove it") from error
-                after = change(before)
-                if after != before:
-                    write_settings(model, after)
-        except OSError as error:
-            raise disk_error(error) from error
+        with locked(self.root):
+            if not model.is_dir():
+                raise ModelNotFoundError(f"there is no model {name}")
+            self._adopt(model)
+            try:
+                before = read_settings(model)
+            except ValueError as error:
+                raise ServingError(f"model.json of {name} is damaged", hint="repair or remove it") from error
+            after = change(before)
+            if after != before:
+                write_settings(model, after)
         return after
 
     def default_model(self) -> str | None:
@@ -164,13 +154,11 @@ class Store:
             return None
         return name if isinstance(name, str) else None
 
+    @disk_errors()
     def set_default_model(self, name: str) -> None:
         """Set the model of requests that name none, for all servers of the repository."""
-        try:
-            with locked(self.root):
-                write_object(self.root / DEFAULTS, {"default_model": name})
-        except OSError as error:
-            raise disk_error(error) from error
+        with locked(self.root):
+            write_object(self.root / DEFAULTS, {"default_model": name})
 
     def _placed(self, folder: Path, model: Path, number: int) -> bool:
         """Rename to the version's folder; return False if there is one. A rename never replaces a folder with files."""
