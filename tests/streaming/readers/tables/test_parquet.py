@@ -154,3 +154,36 @@ def test_fair_universe_file_is_what_pyarrow_reads(shared_data: Path) -> None:
     for name in names:
         np.testing.assert_array_equal(columns[name], theirs[name].to_numpy()[100:900])
     assert source.read_labels("detailed_labels", 0, 1000).tolist() == theirs["detailed_labels"].to_pylist()
+
+
+def test_ranges_of_large_row_groups(path: Path) -> None:
+    """Of a group of 150 thousand rows, in any order and by several threads, beside small groups."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(1, 170_000)
+    content = rng.normal(size=counts.sum())
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(content))
+    flat = rng.integers(0, 99, 170_000)
+    table = pa.table({"flat": pa.array(flat, mask=flat == 7), "lists": lists, "text": np.where(flat > 50, "a", "b")})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table.slice(0, 10_000), row_group_size=10_000)
+        writer.write_table(table.slice(10_000, 150_000), row_group_size=150_000)
+        writer.write_table(table.slice(160_000), row_group_size=10_000)
+    source = open_source(str(path), None)
+    assert source.clusters == (0, 10_000, 160_000, 170_000)
+    ranges = [(0, 170_000), (5_000, 20_000), (159_990, 160_010), (160_000, 170_000), (100_000, 100_000)]
+    ranges += [(start, start + 7_000) for start in rng.permutation(np.arange(0, 163_000, 7_000)).tolist()]
+
+    def check(ends: tuple[int, int]) -> None:
+        start, stop = ends
+        found = source.read(["lists", "flat"], start, stop)
+        jagged = found["lists"]
+        assert isinstance(jagged, Jagged)
+        np.testing.assert_array_equal(jagged.counts, counts[start:stop])
+        np.testing.assert_array_equal(jagged.values, content[offsets[start] : offsets[stop]])
+        np.testing.assert_array_equal(found["flat"], np.where(flat == 7, np.nan, flat)[start:stop])
+        assert source.read_labels("text", start, stop).tolist() == np.where(flat > 50, "a", "b")[start:stop].tolist()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(check, ranges))
+    source.close()

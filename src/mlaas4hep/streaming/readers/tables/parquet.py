@@ -1,8 +1,12 @@
-"""Parquet through pyarrow: row groups are the clusters; list columns are jagged; nulls are missing values."""
+"""Parquet through pyarrow: row groups are the clusters; list columns are jagged; nulls are missing values.
+
+A row group of a million rows, as pandas writes it, is read on from range to range, and is never in memory as a whole.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +18,15 @@ from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_raw
 from mlaas4hep.streaming.readers.tables.arrow import branch_of, from_arrow, labels_of
+from mlaas4hep.streaming.readers.tables.cursor import Cursors
 
 __all__ = ["ParquetSource"]
+
+_WHOLE = 1 << 16
+"""Rows of a row group that is read as a whole; of a larger one a range is read by going on from the last."""
+
+_BLOCK = 1 << 14
+_BUFFER = 1 << 18
 
 
 class ParquetSource(Reader):
@@ -33,10 +44,11 @@ class ParquetSource(Reader):
 
         self._path = path
         self._lock = threading.Lock()
+        self._cursors: Cursors[Any] = Cursors(self._blocks)
         self._identity = digest(path)
         self._raw = open_raw(path)
         try:
-            self._file = pq.ParquetFile(self._raw)
+            self._file = pq.ParquetFile(self._raw, buffer_size=_BUFFER)
             metadata = self._file.metadata
             rows = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
             self._bounds = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
@@ -54,6 +66,7 @@ class ParquetSource(Reader):
 
     def close(self) -> None:
         """Release the file."""
+        self._cursors.close()
         self._file.close()
         self._raw.close()
 
@@ -75,14 +88,37 @@ class ParquetSource(Reader):
 
         first = max(int(np.searchsorted(self._bounds, start, side="right")) - 1, 0)
         last = max(int(np.searchsorted(self._bounds, stop, side="left")), first)
-        groups = list(range(first, min(last, len(self._bounds) - 1)))
+        parts = [self._part(names, group, start, stop) for group in range(first, min(last, len(self._bounds) - 1))]
+        return pa.concat_tables(parts) if parts else self._file.schema_arrow.empty_table().select(names)
+
+    def _part(self, names: list[str], group: int, start: int, stop: int) -> Any:
+        """The rows from ``start`` to ``stop`` that lie in a row group."""
+        import pyarrow as pa
+
+        begin, end = int(self._bounds[group]), int(self._bounds[group + 1])
+        low, high = max(start, begin) - begin, min(stop, end) - begin
         try:
-            with self._lock:
-                table = self._file.read_row_groups(groups, columns=names)
+            if end - begin <= _WHOLE:
+                with self._lock:
+                    return self._file.read_row_group(group, columns=names).slice(low, high - low)
+            pieces = self._cursors.pieces((group, *sorted(names)), low, high)
+            schema = pa.schema([self._file.schema_arrow.field(name) for name in names])
+            return pa.Table.from_batches([batch.select(names).slice(a, b - a) for batch, a, b in pieces], schema)
         except (pa.ArrowException, OSError) as error:
             what = f"rows {start} to {stop} of {', '.join(names[:3])} cannot be read: {first_line(error)}"
             raise FileReadError(what, where=self._path, hint="copy the file again") from error
-        return table.slice(start - int(self._bounds[first]), stop - start)
+
+    def _blocks(self, key: Hashable) -> Iterator[Any]:
+        """Rows of some columns of a row group, from its beginning."""
+        assert isinstance(key, tuple)
+        with self._lock:
+            batches = self._file.iter_batches(_BLOCK, row_groups=[key[0]], columns=list(key[1:]), use_threads=False)
+        while True:
+            with self._lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
 
 def _nullable(metadata: Any) -> set[str]:
