@@ -10,16 +10,20 @@ from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.findings import few
 from mlaas4hep.formats import FORMATS
-from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.execution import Executor
+from mlaas4hep.streaming.readers import LabelSource, open_source
 from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.readers.room import ROOM
-from mlaas4hep.streaming.remote.location import resolve, split_tree
+from mlaas4hep.streaming.remote.location import is_remote, resolve, split_tree
 from mlaas4hep.streaming.remote.patterns import expand
 from mlaas4hep.streaming.user_function.function import EventFunction
 from mlaas4hep.streaming.user_function.source import ComputedSource
 
 __all__ = ["DataFile", "close_files", "open_files", "opened"]
+
+_AT_ONCE = 16
+"""Remote files that are opened at the same time."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,8 @@ def open_files(
     ROOM.fit(reading.memory_limit)
     files: list[DataFile] = []
     try:
-        for sample, location, own in _places(samples, reading):
-            source = open_source(
-                location,
-                own or tree,
-                format=reading.format,
-                names=reading.names,
-                separator=reading.separator,
-            )
+        places = _places(samples, reading)
+        for (sample, _, own), source in zip(places, _sources(places, tree, reading), strict=True):
             files.append(DataFile(len(files), sample, source, own_tree=own is not None))
             if function is not None:
                 files[-1] = replace(files[-1], source=ComputedSource(source, function))
@@ -133,6 +131,21 @@ def _places(samples: Sequence[Sample], reading: Reading) -> list[tuple[Sample, s
                 found.append((sample, location, own or sample.tree))
     _refuse_idle([location for _, location, _ in found], reading)
     return found
+
+
+def _sources(
+    places: Sequence[tuple[Sample, str, str | None]], tree: str | None, reading: Reading
+) -> Iterator[LabelSource]:
+    """The files, open, in order; of remote ones several are opened at a time, each of which waits for its server."""
+
+    def opened_one(place: tuple[Sample, str, str | None]) -> LabelSource:
+        _, location, own = place
+        return open_source(
+            location, own or tree, format=reading.format, names=reading.names, separator=reading.separator
+        )
+
+    remote = any(is_remote(location) for _, location, _ in places)
+    return Executor(_AT_ONCE if remote else 1).map(opened_one, places)
 
 
 def _refuse_idle(paths: Sequence[str], reading: Reading) -> None:
