@@ -107,6 +107,6 @@ def test_cursors_give_every_range(sizes: list[int], asked: list[tuple[str, int, 
     cursors: Cursors[list[str]] = Cursors(blocks)
     for key, one, other in asked:
         start, stop = min(one, other, total), min(max(one, other), total)
-        found = [row for block, a, b in cursors.pieces(key, start, stop) for row in block[a:b]]
+        found = [row for block, a, b in cursors.pieces(key, start, stop, last=stop == total) for row in block[a:b]]
         assert found == [f"{key}{row}" for row in rows[start:stop]]
     cursors.close()

@@ -80,7 +80,7 @@ class CsvSource(Reader):
     def _table(self, names: list[str], start: int, stop: int) -> Any:
         import pyarrow as pa
 
-        pieces = self._cursors.pieces(tuple(sorted(names)), start, stop)
+        pieces = self._cursors.pieces(tuple(sorted(names)), start, stop, last=stop == self._entries)
         schema = pa.schema([(name, self._types[name]) for name in sorted(names)])
         return pa.Table.from_batches([batch.slice(a, b - a) for batch, a, b in pieces], schema=schema)
 

@@ -57,13 +57,20 @@ class Cursors(Generic[B]):
         self._open: list[tuple[Hashable, _Cursor[B]]] = []
         self._lock = threading.Lock()
 
-    def pieces(self, key: Hashable, start: int, stop: int) -> list[tuple[B, int, int]]:
-        """Blocks that hold the rows ``start`` to ``stop``, each with the range of rows to take from it."""
+    def pieces(self, key: Hashable, start: int, stop: int, *, last: bool) -> list[tuple[B, int, int]]:
+        """Blocks that hold the rows ``start`` to ``stop``, each with the range of rows to take from it.
+
+        Args:
+            key: what is read.
+            start: first row.
+            stop: the row behind the last one.
+            last: no row follows, so that the cursor, and what it read ahead, is not kept.
+        """
         if start >= stop:
             return []
         cursor = self._take(key, start)
         pieces = list(cursor.pieces(start, stop))
-        if cursor.block is not None:
+        if cursor.block is not None and not last:
             with self._lock:
                 self._open.append((key, cursor))
                 del self._open[:-_MOST]

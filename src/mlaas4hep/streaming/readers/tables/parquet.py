@@ -101,7 +101,7 @@ class ParquetSource(Reader):
             if end - begin <= _WHOLE:
                 with self._lock:
                     return self._file.read_row_group(group, columns=names).slice(low, high - low)
-            pieces = self._cursors.pieces((group, *sorted(names)), low, high)
+            pieces = self._cursors.pieces((group, *sorted(names)), low, high, last=high == end - begin)
             schema = pa.schema([self._file.schema_arrow.field(name) for name in names])
             return pa.Table.from_batches([batch.select(names).slice(a, b - a) for batch, a, b in pieces], schema)
         except (pa.ArrowException, OSError) as error:

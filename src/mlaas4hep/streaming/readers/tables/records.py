@@ -104,7 +104,11 @@ class RecordReader(Reader):
             yield block
 
     def _range(self, start: int, stop: int) -> list[Record]:
-        return [record for block, a, b in self._cursors.pieces(None, start, stop) for record in block[a:b]]
+        return [
+            record
+            for block, a, b in self._cursors.pieces(None, start, stop, last=stop == self._entries)
+            for record in block[a:b]
+        ]
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         records = self._range(start, stop)
