@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from mlaas4hep.bundle.read import load_bundle
 from mlaas4hep.config import Reading
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.inference.events.physics import Physics
+from mlaas4hep.inference.events.featuriser import Featuriser
 from mlaas4hep.prediction.evaluate import evaluate_bundle
 from mlaas4hep.prediction.predict import predict_files
 from mlaas4hep.streaming.monitor import Collector
@@ -84,7 +84,7 @@ def test_prediction_server_and_onnx_agree(
     bundle, paths, _, _ = trained
     with load_bundle(bundle) as loaded:
         predict_files(loaded, [str(p) for p in paths.values()], tmp_path / "s.root", Collector(), reading=Reading())
-        physics = Physics(loaded)
+        physics = Featuriser(loaded)
         manifest = json.loads((bundle / "manifest.json").read_text())
         params = json.loads((bundle / "params.json").read_text())
     with uproot.open(tmp_path / "s.root") as file:

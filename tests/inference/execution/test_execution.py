@@ -19,7 +19,7 @@ from mlaas4hep.errors.serving import (
 )
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 from mlaas4hep.inference.execution.execution import CHUNK, Execution
-from mlaas4hep.inference.execution.pace import IN_A_ROW, LARGEST, SHORT, Pace
+from mlaas4hep.inference.execution.inline_limit import IN_A_ROW, LARGEST, SHORT, InlineLimit
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
 from mlaas4hep.inference.settings import Limits
@@ -29,7 +29,7 @@ from tests.support.serving import failing, looping, put, scaler, serving
 def execution(model: onnx.ModelProto, inline: int = 0, **limits: Any) -> tuple[Execution, VersionStatistics]:
     statistics = VersionStatistics()
     runtime = OnnxRuntime(model.SerializeToString(), 1)
-    return Execution(runtime, Limits(**limits), Pace("", inline), statistics), statistics
+    return Execution(runtime, Limits(**limits), InlineLimit("", inline), statistics), statistics
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -72,7 +72,7 @@ def test_a_run_in_the_loop_that_takes_too_long_goes_to_a_thread() -> None:
         short, endless = np.array([[1.0]], np.float32), np.array([[1e18]], np.float32)
         assert made.inline({"x": short}, 1) is not None
         assert made.inline({"x": endless}, 1) is None
-        assert made.pace.rows == 0
+        assert made.inline_limit.rows == 0
         assert made.inline({"x": short}, 1) is None
         with pytest.raises(ModelTimeoutError, match=r"the model did not answer within 2 s"):
             await made.run({"x": endless}, 1)
@@ -209,7 +209,7 @@ class Starting(OnnxRuntime):
 def test_a_worker_that_starts_again_is_unavailable_not_late() -> None:
     async def test() -> None:
         runtime = Starting(looping().SerializeToString(), 1)
-        made = Execution(runtime, Limits(timeout=0.2), Pace("", 0), VersionStatistics())
+        made = Execution(runtime, Limits(timeout=0.2), InlineLimit("", 0), VersionStatistics())
         with pytest.raises(ModelUnavailableError, match="being started again; try again later"):
             await made.run({"x": np.full((1, 1), 1e18, np.float32)}, 1)
 
@@ -217,7 +217,7 @@ def test_a_worker_that_starts_again_is_unavailable_not_late() -> None:
 
 
 def test_a_model_that_only_seemed_slow_comes_back_to_the_loop() -> None:
-    pace = Pace("", 0)
+    pace = InlineLimit("", 0)
     for rows in (1, 50, 200):
         pace.in_thread(rows, SHORT / 10)
     assert pace.rows == 1
@@ -227,7 +227,7 @@ def test_a_model_that_only_seemed_slow_comes_back_to_the_loop() -> None:
 
 
 def test_a_model_that_only_seemed_fast_leaves_it() -> None:
-    pace = Pace("", 1000)
+    pace = InlineLimit("", 1000)
     for _ in range(IN_A_ROW):
         pace.in_loop(800, 10 * SHORT)
     assert pace.rows == 400
@@ -242,7 +242,7 @@ def test_a_model_that_only_seemed_fast_leaves_it() -> None:
 
 def test_the_limit_is_capped_and_kept_where_it_is_fixed(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("DEBUG", "mlaas4hep.serve"):
-        pace, never = Pace("higgs version 3", 10**9), Pace("", 0, fixed=True)
+        pace, never = InlineLimit("higgs version 3", 10**9), InlineLimit("", 0, fixed=True)
         assert pace.rows == LARGEST
         pace.bar(0.25)
         for _ in range(10):

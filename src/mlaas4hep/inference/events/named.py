@@ -20,7 +20,7 @@ Rows = NDArray[np.float32]
 
 
 class NamedColumns:
-    """The columns of a model that is not a bundle; the counterpart of `Physics`.
+    """The columns of a model that is not a bundle; the counterpart of `Featuriser`.
 
     Args:
         names: of the columns in their order, or none.

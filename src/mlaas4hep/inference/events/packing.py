@@ -1,4 +1,4 @@
-"""The short way from one event to one feature row, for bundles without computed variables: the bits of `raw_matrix`."""
+"""One event to one feature row on the fast path, for bundles without computed variables; the bits of `raw_matrix`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["SLOW", "Packer", "getter"]
 
 SLOW = (KeyError, TypeError, ValueError, OverflowError, struct.error)
-"""What the short way raises on anything unusual: a missing value or key, a wrong type. The long way then explains."""
+"""What the fast path raises on anything unusual: a missing value or key, a wrong type. The slow path then explains."""
 
 EXACT = 2**53
 
@@ -81,7 +81,7 @@ def getter(names: Iterable[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...
 
 
 def _exact(value: Any) -> None:
-    """Raise OverflowError for integers above 2^53: the long way rounds them once, the short way twice."""
+    """Raise OverflowError for integers above 2^53: the slow path rounds them once, the fast path twice."""
     for entry in value if type(value) is list else (value,):
         if type(entry) is int and not -EXACT <= entry <= EXACT:
             raise OverflowError

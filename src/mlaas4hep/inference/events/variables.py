@@ -1,4 +1,4 @@
-"""The short way to computed variables of one event."""
+"""Computed variables of one event, on the fast path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT_LISTS = 256
 
 
 class Variables:
-    """Computes variables of single events, with the same expressions on the same types as the long way.
+    """Computes variables of single events, with the same expressions on the same types as the slow path.
 
     Args:
         preprocessing: the bundle's.

@@ -22,7 +22,7 @@ from mlaas4hep.errors.serving import (
 )
 from mlaas4hep.frameworks.tensors import Runtime, Tensors
 from mlaas4hep.inference.execution.batching import Answer, Batcher
-from mlaas4hep.inference.execution.pace import Pace
+from mlaas4hep.inference.execution.inline_limit import InlineLimit
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.repository.model_json import Batching
 from mlaas4hep.inference.settings import Limits
@@ -48,13 +48,15 @@ class Execution:
     Args:
         runtime: loaded.
         limits: time a run may take, rows that may wait.
-        pace: number of rows up to which a run is short enough for the event loop.
+        inline_limit: number of rows up to which a run is short enough for the event loop.
         statistics: told of every run.
     """
 
-    def __init__(self, runtime: Runtime, limits: Limits, pace: Pace, statistics: VersionStatistics) -> None:
+    def __init__(
+        self, runtime: Runtime, limits: Limits, inline_limit: InlineLimit, statistics: VersionStatistics
+    ) -> None:
         self.runtime = runtime
-        self.pace = pace
+        self.inline_limit = inline_limit
         self.batcher: Batcher | None = None
         self.batched = runtime.batched
         self._limits = limits
@@ -89,7 +91,7 @@ class Execution:
 
     def inline(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None = None) -> dict[str, Any] | None:
         """Run at once, in the calling thread; None if that would take too long or batching is on."""
-        if not 0 < rows <= self.pace.rows or self.batcher is not None:
+        if not 0 < rows <= self.inline_limit.rows or self.batcher is not None:
             return None
         return self._in_loop(inputs, rows, outputs)
 
@@ -122,7 +124,7 @@ class Execution:
 
     async def _direct(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
         """Run for the batcher."""
-        if 0 < rows <= self.pace.rows:
+        if 0 < rows <= self.inline_limit.rows:
             started = time.perf_counter_ns()
             found = self._in_loop(inputs, rows, outputs)
             if found is not None:
@@ -137,9 +139,9 @@ class Execution:
         try:
             found = self.runtime.run(inputs, outputs, timeout=INLINE_TIMEOUT)
         except ModelTimeoutError:
-            self.pace.bar(INLINE_TIMEOUT)
+            self.inline_limit.bar(INLINE_TIMEOUT)
             return None
-        self.pace.in_loop(rows, time.thread_time() - begin)
+        self.inline_limit.in_loop(rows, time.thread_time() - begin)
         return found
 
     async def _threaded(self, inputs: Tensors, rows: int, outputs: Sequence[str] | None, since: int) -> Answer:
@@ -178,7 +180,7 @@ class Execution:
             gone.set()  # a single long operator: its thread goes on, nobody waits for it
             raise self._late() from error
         self._statistics.executed(rows, answer[2])
-        self.pace.in_thread(rows, spent)
+        self.inline_limit.in_thread(rows, spent)
         return answer
 
     def _late(self) -> ServingError:

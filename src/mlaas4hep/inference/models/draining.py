@@ -18,7 +18,7 @@ class Draining:
     """Versions on their way out, and a signal for whoever waits until a version has nothing in flight."""
 
     def __init__(self) -> None:
-        self.served: set[LoadedVersion] = set()
+        self.versions: set[LoadedVersion] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
 
@@ -26,19 +26,19 @@ class Draining:
         """Note that the last request of a version has ended."""
         self._idle.set()
 
-    def add(self, served: LoadedVersion) -> None:
+    def add(self, loaded: LoadedVersion) -> None:
         """Close a version as soon as it is idle. It gets no new requests."""
-        self.served.add(served)
-        task = asyncio.get_running_loop().create_task(self._close_when_idle(served))
+        self.versions.add(loaded)
+        task = asyncio.get_running_loop().create_task(self._close_when_idle(loaded))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self, served: LoadedVersion) -> None:
+    async def close(self, loaded: LoadedVersion) -> None:
         """Close an idle version now."""
-        self.served.discard(served)
-        await asyncio.to_thread(served.execution.close)
+        self.versions.discard(loaded)
+        await asyncio.to_thread(loaded.execution.close)
         await asyncio.to_thread(give_back)  # to the system, not only to the allocator
-        LOG.info("unloaded version %s of model %s", served.entry.version, served.entry.name)
+        LOG.info("unloaded version %s of model %s", loaded.entry.version, loaded.entry.name)
 
     async def settled(self) -> None:
         """Wait until all are closed."""
@@ -54,7 +54,7 @@ class Draining:
             return False
         return True
 
-    async def _close_when_idle(self, served: LoadedVersion) -> None:
-        while served.execution.in_flight:
+    async def _close_when_idle(self, loaded: LoadedVersion) -> None:
+        while loaded.execution.in_flight:
             await self.until_idle(asyncio.get_running_loop().time() + LONG)
-        await self.close(served)
+        await self.close(loaded)

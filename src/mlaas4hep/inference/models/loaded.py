@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.tensors import Tensors, row_names
 from mlaas4hep.inference.answers import Inferred, Scored
+from mlaas4hep.inference.events.featuriser import Featuriser
 from mlaas4hep.inference.events.named import NamedColumns
-from mlaas4hep.inference.events.physics import Physics
 from mlaas4hep.inference.events.tensors import RowForm, check_outputs, check_tensors
 from mlaas4hep.inference.execution.execution import Execution
 from mlaas4hep.inference.execution.statistics import VersionStatistics
@@ -43,21 +43,21 @@ class LoadedVersion:
         entry: VersionEntry,
         facts: Facts,
         execution: Execution,
-        physics: Physics | None,
+        featuriser: Featuriser | None,
         form: RowForm,
         statistics: VersionStatistics,
     ) -> None:
         self.entry = entry
         self.facts = facts
         self.execution = execution
-        self.physics = physics
+        self.featuriser = featuriser
         self.used = 0
         self._form = form
         self._statistics = statistics
         self._feature_input = facts.inputs[0].name if facts.inputs else ""
         self._outputs = [form.output] if form.output is not None and len(facts.outputs) > 1 else None
         self._classes = facts.classes
-        self._rows: Physics | NamedColumns = physics or NamedColumns(row_names(facts.inputs))
+        self._rows: Featuriser | NamedColumns = featuriser or NamedColumns(row_names(facts.inputs))
 
     def events(self, events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Scored | Awaitable[Scored]:
         """Return the scores of records, or of columns."""
@@ -79,8 +79,8 @@ class LoadedVersion:
         try:
             if outputs is not None:
                 check_outputs(outputs, facts.outputs)
-            if self.physics is not None and self._feature_input not in inputs:
-                inputs = {self._feature_input: self.physics.columns(inputs)}
+            if self.featuriser is not None and self._feature_input not in inputs:
+                inputs = {self._feature_input: self.featuriser.columns(inputs)}
             rows = check_tensors(inputs, facts.inputs, batched=facts.batched)
             found = self._at_once(inputs, rows, outputs, started)
         except BaseException:

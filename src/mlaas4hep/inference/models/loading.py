@@ -13,10 +13,10 @@ from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError, ModelTimeoutError, ServingError
 from mlaas4hep.frameworks.onnx.work import depends_on_values
 from mlaas4hep.frameworks.tensors import Runtime, TensorSpec
-from mlaas4hep.inference.events.physics import Physics
+from mlaas4hep.inference.events.featuriser import Featuriser
 from mlaas4hep.inference.events.tensors import RowForm
 from mlaas4hep.inference.execution.execution import Execution, blank
-from mlaas4hep.inference.execution.pace import SHORT, Pace
+from mlaas4hep.inference.execution.inline_limit import SHORT, InlineLimit
 from mlaas4hep.inference.execution.statistics import VersionStatistics
 from mlaas4hep.inference.models.loaded import LoadedVersion
 from mlaas4hep.inference.repository.facts import with_runtime
@@ -51,37 +51,37 @@ def load_version(
     limits = settings.limits
     runtime = open_runtime(entry.folder, threads=settings.threads, limits=limits)
     try:
-        physics = _physics(entry) if entry.kind == "bundle" else None
-        rows = _warm_up(runtime, limits, physics)
+        featuriser = _featuriser(entry) if entry.kind == "bundle" else None
+        rows = _warm_up(runtime, limits, featuriser)
         if rows is not None and depends_on_values(entry.folder / "model.onnx"):
             rows = None  # one request was fast, another may not be
-        pace = Pace(f"{entry.name} version {entry.version}", rows or 0, fixed=rows is None)
+        inline_limit = InlineLimit(f"{entry.name} version {entry.version}", rows or 0, fixed=rows is None)
         form = RowForm(runtime.inputs, runtime.outputs, batched=runtime.batched)
-        execution = Execution(runtime, limits, pace, statistics)
-        return LoadedVersion(entry, with_runtime(entry.facts, runtime, limits), execution, physics, form, statistics)
+        execution = Execution(runtime, limits, inline_limit, statistics)
+        return LoadedVersion(entry, with_runtime(entry.facts, runtime, limits), execution, featuriser, form, statistics)
     except BaseException:
         runtime.close()
         raise
 
 
-def _physics(entry: VersionEntry) -> Physics:
+def _featuriser(entry: VersionEntry) -> Featuriser:
     try:
         manifest = read_manifest((entry.folder / "manifest.json").read_bytes(), entry.name)
-        physics = Physics(Bundle(manifest, entry.folder, entry.folder))
-        physics.warm_up()
+        featuriser = Featuriser(Bundle(manifest, entry.folder, entry.folder))
+        featuriser.warm_up()
     except (MLaaS4HEPError, OSError) as error:
         raise ModelRefusedError(getattr(error, "what", "") or f"the bundle cannot be read ({error})") from error
-    return physics
+    return featuriser
 
 
-def _warm_up(runtime: Runtime, limits: Limits, physics: Physics | None) -> int | None:
+def _warm_up(runtime: Runtime, limits: Limits, featuriser: Featuriser | None) -> int | None:
     """Run on zeros (a bundle: on NaN); return the number of rows that are fast enough for the event loop.
 
     Returns:
         A first estimate; None: no run may ever be made there.
     """
     known = all(-1 not in spec.shape[runtime.batched :] and spec.dtype != "object" for spec in runtime.inputs)
-    fill = np.nan if physics is not None else 0.0
+    fill = np.nan if featuriser is not None else 0.0
     try:
         one = _seconds(runtime, 1, fill, limits.timeout)
         if not runtime.platform.startswith("onnxruntime"):

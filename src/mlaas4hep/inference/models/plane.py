@@ -151,13 +151,13 @@ class DataPlane:
             {
                 "name": slot.entry.name,
                 "version": slot.entry.version,
-                "in_flight": slot.served.execution.in_flight,
-                "waiting": slot.served.execution.waiting,
-                "inline_rows": slot.served.execution.pace.rows,
+                "in_flight": slot.loaded.execution.in_flight,
+                "waiting": slot.loaded.execution.waiting,
+                "inline_rows": slot.loaded.execution.inline_limit.rows,
             }
             for model in self._pool.models.values()
             for slot in model.slots.values()
-            if slot.served is not None
+            if slot.loaded is not None
         ]
 
     def _ask(
@@ -176,8 +176,8 @@ class DataPlane:
                 raise TooLargeError(f"{keys} keys are given, at most {self._keys} are allowed")
             if rows > self._rows:
                 raise TooLargeError(f"{rows} rows are given, at most {self._rows} are allowed in a request")
-            served = self._pool.pick(model or self._default(), version)
-            answer = self._ask_found(model, version, request, *given) if served is None else request(served, *given)
+            loaded = self._pool.pick(model or self._default(), version)
+            answer = self._ask_found(model, version, request, *given) if loaded is None else request(loaded, *given)
             if isinstance(answer, ANSWERS):
                 self._metrics.predicted(answer.model, answer.version, time.perf_counter() - start)
                 return answer
@@ -192,12 +192,12 @@ class DataPlane:
         """Ask a version that is loaded first, or found by a look at the disk."""
         name = model or self._default()
         try:
-            served = await self._pool.ready(name, version)
+            loaded = await self._pool.ready(name, version)
         except ModelNotFoundError:
             if not await self._polling.is_new(name, version):
                 raise
-            served = await self._pool.ready(name, version)
-        return await _waited(request(served, *given))
+            loaded = await self._pool.ready(name, version)
+        return await _waited(request(loaded, *given))
 
     async def _timed(self, model: str | None, version: str, work: Awaitable[Answer], start: float) -> Answer:
         try:

@@ -61,11 +61,11 @@ class Pool:
         model = self.models.get(name)
         if model is None:
             return None
-        served = model.pick(version)
-        if served is not None:
+        loaded = model.pick(version)
+        if loaded is not None:
             self._requests += 1
-            served.used = self._requests
-        return served
+            loaded.used = self._requests
+        return loaded
 
     async def ready(self, name: str, version: str) -> LoadedVersion:
         """Return what `pick` does, after loading what was asked for. The caller uses it before its next await.
@@ -79,11 +79,11 @@ class Pool:
             if self._closed:
                 raise ModelUnavailableError("the server has stopped")
             model = self.model(name)
-            served = self.pick(name, version)
-            if served is not None:
-                return served
+            loaded = self.pick(name, version)
+            if loaded is not None:
+                return loaded
             slot = model.find(version)
-            if slot.served is not None:  # the choice was not refreshed yet
+            if slot.loaded is not None:  # the choice was not refreshed yet
                 model.refresh()
                 continue
             if slot.failure and slot.task is None:
@@ -109,7 +109,7 @@ class Pool:
         """
         if slot.entry.problem:
             raise unavailable(slot, f"cannot be served: {slot.entry.problem}")
-        while slot.served is None or slot.served.entry != slot.entry:
+        while slot.loaded is None or slot.loaded.entry != slot.entry:
             task = self.begin(model, slot)
             await asyncio.wait({task})
             self._raise(slot, task)
@@ -130,10 +130,10 @@ class Pool:
 
     def take_out(self, model: Model, slot: Slot) -> None:
         """Let go of a version once nothing is in flight."""
-        served, slot.served = slot.served, None
-        if served is not None:
+        loaded, slot.loaded = slot.loaded, None
+        if loaded is not None:
             model.refresh()
-            self._draining.add(served)
+            self._draining.add(loaded)
 
     async def settled(self) -> None:
         """Wait until no load is under way and nothing is left to close."""
@@ -144,7 +144,7 @@ class Pool:
     async def quiet(self, seconds: float) -> bool:
         """Wait until nothing is in flight; False if that takes longer."""
         end = asyncio.get_running_loop().time() + seconds
-        while any(served.execution.in_flight for served in self._everything()):
+        while any(loaded.execution.in_flight for loaded in self._everything()):
             if not await self._draining.until_idle(end):
                 return False
         return True
@@ -156,11 +156,11 @@ class Pool:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        left = [served for served in self._everything() if served not in self._draining.served]
+        left = [loaded for loaded in self._everything() if loaded not in self._draining.versions]
         self.models.clear()
-        for served in left:
-            self._draining.add(served)
-        if any(served.execution.in_flight for served in self._draining.served):
+        for loaded in left:
+            self._draining.add(loaded)
+        if any(loaded.execution.in_flight for loaded in self._draining.versions):
             LOG.warning("stopped with requests in flight")
             return
         await self._draining.settled()
@@ -173,7 +173,7 @@ class Pool:
                 await self._make_room(model, slot)
                 self._reserved += 1
                 try:
-                    served = await self._in_thread(slot)
+                    loaded = await self._in_thread(slot)
                 finally:
                     self._reserved -= 1
         except Busy:
@@ -188,26 +188,26 @@ class Pool:
         finally:
             slot.task = None
             model.refresh()
-        served.execution.on_idle = self._draining.became_idle
-        served.execution.batch(model.settings.batching)
-        served.used = self._requests
-        self._put_in(model, slot, served)
+        loaded.execution.on_idle = self._draining.became_idle
+        loaded.execution.batch(model.settings.batching)
+        loaded.used = self._requests
+        self._put_in(model, slot, loaded)
 
-    def _put_in(self, model: Model, slot: Slot, served: LoadedVersion) -> None:
+    def _put_in(self, model: Model, slot: Slot, loaded: LoadedVersion) -> None:
         """Switch: from here on requests go to the new one."""
         unwanted = slot.gone or model.is_unloaded(slot)
-        if unwanted or served.entry != slot.entry:
-            self._draining.add(served)
+        if unwanted or loaded.entry != slot.entry:
+            self._draining.add(loaded)
             if not unwanted and not slot.entry.problem:
                 self.begin(model, slot)
             return
         previous = model.default
-        before, slot.served = slot.served, served
+        before, slot.loaded = slot.loaded, loaded
         slot.proven, slot.failure = True, ""
         model.refresh()
         if before is not None:
             self._draining.add(before)
-        LOG.info("loaded version %s of model %s", served.entry.version, model.name)
+        LOG.info("loaded version %s of model %s", loaded.entry.version, model.name)
         if previous is not None and previous is not model.default and previous is not before:
             old = model.slots.get(previous.entry.version)
             if old is not None and old.entry.version not in model.settings.labels.values():
@@ -228,20 +228,20 @@ class Pool:
         """
         end = asyncio.get_running_loop().time() + self._settings.limits.timeout
         while True:
-            goes = slot.served or model.replaced_by(slot)
+            goes = slot.loaded or model.replaced_by(slot)
             if self._loaded() + self._reserved < self._settings.limits.loaded + (goes is not None):
                 return
             idle = [
-                (served in {model.default, model.canary}, served.used, owner, other, served)
+                (loaded in {model.default, model.canary}, loaded.used, owner, other, loaded)
                 for owner in self.models.values()
                 for other in owner.slots.values()
-                if (served := other.served) is not None and not served.execution.in_flight and served is not goes
+                if (loaded := other.loaded) is not None and not loaded.execution.in_flight and loaded is not goes
             ]
             if idle:
-                _, _, owner, other, served = min(idle, key=lambda entry: entry[:2])
-                other.served = None
+                _, _, owner, other, loaded = min(idle, key=lambda entry: entry[:2])
+                other.loaded = None
                 owner.refresh()
-                await self._draining.close(served)
+                await self._draining.close(loaded)
             elif goes is not None:
                 return
             elif not await self._draining.until_idle(end):
@@ -263,10 +263,10 @@ class Pool:
 
     def _everything(self) -> list[LoadedVersion]:
         slots = [slot for model in self.models.values() for slot in model.slots.values()]
-        return [*(slot.served for slot in slots if slot.served is not None), *self._draining.served]
+        return [*(slot.loaded for slot in slots if slot.loaded is not None), *self._draining.versions]
 
     def _loaded(self) -> int:
-        return sum(slot.served is not None for model in self.models.values() for slot in model.slots.values())
+        return sum(slot.loaded is not None for model in self.models.values() for slot in model.slots.values())
 
 
 class Busy(ModelUnavailableError):

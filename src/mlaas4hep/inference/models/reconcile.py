@@ -67,9 +67,9 @@ def _settings(pool: Pool, model: Model, settings: ModelSettings) -> None:
     for slot in model.slots.values():
         if model.is_unloaded(slot):
             pool.take_out(model, slot)
-        elif slot.served is not None:
+        elif slot.loaded is not None:
             if batching:
-                slot.served.execution.batch(settings.batching)
+                slot.loaded.execution.batch(settings.batching)
         elif not slot.proven:
             slot.fresh = True
 
@@ -78,14 +78,14 @@ def _load_what_is_wanted(pool: Pool, model: Model) -> None:
     """Begin to load new and changed versions, as far as there is room; what is replaced makes room itself."""
     wanted = model.wanted()
     for slot in wanted:
-        if slot.fresh and slot.served is None and slot.task is None:
-            replaces = any(other.served is not None for other in model.slots.values())
+        if slot.fresh and slot.loaded is None and slot.task is None:
+            replaces = any(other.loaded is not None for other in model.slots.values())
             if pool.has_room or replaces:
                 pool.begin(model, slot)
             else:
                 slot.proven = True  # loaded when it is asked for
     for slot in model.slots.values():
-        if slot.fresh and slot.served is not None and slot.served.entry != slot.entry and not slot.entry.problem:
+        if slot.fresh and slot.loaded is not None and slot.loaded.entry != slot.entry and not slot.entry.problem:
             pool.begin(model, slot)
         slot.fresh = False
     model.refresh()

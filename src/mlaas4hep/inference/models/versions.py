@@ -24,7 +24,7 @@ class Slot:
 
     Attributes:
         entry: as found on disk.
-        served: in memory, None if it is not.
+        loaded: in memory, None if it is not.
         task: the load under way; the load of changed files goes on while the old ones are served.
         failure: why the last load failed, "" if it did not.
         fresh: new or changed, and not yet considered for loading.
@@ -34,7 +34,7 @@ class Slot:
 
     def __init__(self, entry: VersionEntry) -> None:
         self.entry = entry
-        self.served: LoadedVersion | None = None
+        self.loaded: LoadedVersion | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure = entry.problem
         self.fresh = True
@@ -45,7 +45,7 @@ class Slot:
     @property
     def state(self) -> State:
         """Return the state of this version in this process."""
-        if self.served is not None:
+        if self.loaded is not None:
             return "READY"
         if self.task is not None:
             return "LOADING"
@@ -78,11 +78,11 @@ class Model:
     def refresh(self) -> None:
         """Choose anew, after anything changed."""
         try:
-            self.default = self.choose().served
+            self.default = self.choose().loaded
         except ServingError:
             self.default = None
         slot = self.slots.get(self.settings.labels.get(CANARY, ""))
-        self.canary = slot.served if slot is not None and self.settings.canary > 0 else None
+        self.canary = slot.loaded if slot is not None and self.settings.canary > 0 else None
 
     def pick(self, version: str) -> LoadedVersion | None:
         """Return the version in memory that answers a request; None if there is none."""
@@ -96,14 +96,14 @@ class Model:
         slot = self.slots.get(version)
         if slot is None:
             if version == LATEST:
-                return self._newest().served if self.slots else None
+                return self._newest().loaded if self.slots else None
             slot = self.slots.get(self.settings.labels.get(version, ""))
-        return None if slot is None else slot.served
+        return None if slot is None else slot.loaded
 
     def replaced_by(self, slot: Slot) -> LoadedVersion | None:
         """Return the version in memory that goes when another one has been loaded, because that one answers instead."""
         default = self.default
-        if default is None or default.entry.version in self.settings.labels.values() or slot.served is not None:
+        if default is None or default.entry.version in self.settings.labels.values() or slot.loaded is not None:
             return None
         stable = self.slots.get(self.settings.labels.get(STABLE, ""))
         takes_over = slot is stable if stable else int(slot.entry.version) > int(default.entry.version)
@@ -135,9 +135,9 @@ class Model:
         if stable is not None:
             return stable
         newest = self._descending()
-        possible = [s for s in newest if (not s.failure or s.served is not None) and not self.is_unloaded(s)]
+        possible = [s for s in newest if (not s.failure or s.loaded is not None) and not self.is_unloaded(s)]
         for slot in possible:
-            if slot.served is not None or slot.proven:
+            if slot.loaded is not None or slot.proven:
                 return slot
         if possible:
             return possible[0]
@@ -179,11 +179,11 @@ class Model:
 
     def info(self, slot: Slot) -> ModelInfo:
         """Return what clients may know of a version."""
-        entry, served = slot.entry, slot.served
+        entry, loaded = slot.entry, slot.loaded
         labels = [label for label, number in self.settings.labels.items() if number == entry.version]
         if slot is self._newest():
             labels.insert(0, LATEST)
-        facts = served.facts if served is not None else entry.facts
+        facts = loaded.facts if loaded is not None else entry.facts
         state = slot.state
         reason = slot.failure if state == "FAILED" else ""
         if state == "UNLOADED":

@@ -45,7 +45,7 @@ def decode(tensor: str, datatype: str, shape: Sequence[int], values: Any) -> Arr
         try:
             return shaped(tensor, np.frombuffer(_packer(count)(*values), _FP32), shape)
         except (struct.error, OverflowError):
-            pass  # the long way says what is wrong
+            pass  # the slow path says what is wrong
     try:
         array: Array = np.array(values)
     except (ValueError, OverflowError) as error:

@@ -21,14 +21,14 @@ from mlaas4hep.inference.events.packing import SLOW, Packer, getter
 from mlaas4hep.inference.events.values import flat_column, jagged_column, shown, typed
 from mlaas4hep.inference.events.variables import Variables
 
-__all__ = ["Physics"]
+__all__ = ["Featuriser"]
 
 FEW = 16
 UNUSUAL = (*SLOW, ExpressionError)
 Rows = NDArray[np.float32]
 
 
-class Physics:
+class Featuriser:
     """What a bundle does to events before its model sees them.
 
     Args:
@@ -127,7 +127,7 @@ class Physics:
 
     def _short(self, event: Mapping[str, Any]) -> Rows:
         if self._from_origin:
-            raise TypeError  # origins are subtracted on the long way only
+            raise TypeError  # origins are subtracted on the slow path only
         return self._packer.row(event if self._variables is None else self._variables.extend(event))
 
     def _matrix(self, values: Iterable[Any], events: int) -> Rows:

@@ -19,7 +19,7 @@ from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.features.layout import FeatureBranch
 from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.preprocess import Preprocessing
-from mlaas4hep.inference.events.physics import Physics
+from mlaas4hep.inference.events.featuriser import Featuriser
 from tests.support.serving import make_bundle
 
 FLAT = ("met", "charge")
@@ -34,14 +34,14 @@ DTYPES = {"charge": "int32", "Jet_pt": "float32", "Jet_eta": "float64"}
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Physics:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Featuriser:
     """Branches alone."""
     path = make_bundle(tmp_path_factory.mktemp("b") / "plain", flat=FLAT, jagged=LISTS, dtypes=DTYPES)
-    return Physics(load_bundle(path))
+    return Featuriser(load_bundle(path))
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Physics:
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Featuriser:
     """With variables, flat and jagged."""
     path = make_bundle(
         tmp_path_factory.mktemp("b") / "computed",
@@ -52,7 +52,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Physics:
         further=EXTRA,
         dtypes=DTYPES,
     )
-    return Physics(load_bundle(path))
+    return Featuriser(load_bundle(path))
 
 
 def features(flat: Sequence[str], jagged: Mapping[str, int]) -> list[FeatureBranch]:
@@ -103,7 +103,7 @@ def assert_same_bits(found: NDArray[np.float32], expected: NDArray[np.float32]) 
     np.testing.assert_array_equal(found[there].view(np.uint32), expected[there].view(np.uint32))
 
 
-def every_form(physics: Physics, rows: list[dict[str, Any]]) -> list[NDArray[np.float32]]:
+def every_form(physics: Featuriser, rows: list[dict[str, Any]]) -> list[NDArray[np.float32]]:
     """The same events in every form there is."""
     columns = {name: [row[name] for row in rows] for name in physics.branches}
     turned = [dict(reversed(row.items())) for row in rows]
@@ -119,7 +119,7 @@ def every_form(physics: Physics, rows: list[dict[str, Any]]) -> list[NDArray[np.
 
 @given(rows=events())
 @settings(max_examples=60)
-def test_branches_alone(plain: Physics, rows: list[dict[str, Any]]) -> None:
+def test_branches_alone(plain: Featuriser, rows: list[dict[str, Any]]) -> None:
     expected = raw_matrix(as_columns(rows), features(FLAT, LISTS), len(rows))
     for found in every_form(plain, rows):
         assert_same_bits(found, expected)
@@ -127,7 +127,7 @@ def test_branches_alone(plain: Physics, rows: list[dict[str, Any]]) -> None:
 
 @given(rows=events())
 @settings(max_examples=60)
-def test_variables(computed: Physics, rows: list[dict[str, Any]]) -> None:
+def test_variables(computed: Featuriser, rows: list[dict[str, Any]]) -> None:
     given_rows = [row | {"extra": index % 3} for index, row in enumerate(rows)]
     columns = as_columns(given_rows, "extra")
     wanted = ["met", "charge", "ht", "tag", "Jet_pt", "Jet_eta", "scaled"]
@@ -139,7 +139,7 @@ def test_variables(computed: Physics, rows: list[dict[str, Any]]) -> None:
 
 @given(rows=events())
 @settings(max_examples=20)
-def test_arrays_padded_with_nan(plain: Physics, rows: list[dict[str, Any]]) -> None:
+def test_arrays_padded_with_nan(plain: Featuriser, rows: list[dict[str, Any]]) -> None:
     columns = as_columns(rows)
     expected = raw_matrix(columns, features(FLAT, LISTS), len(rows))
     arrays: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def test_arrays_padded_with_nan(plain: Physics, rows: list[dict[str, Any]]) -> N
     assert_same_bits(plain.columns({**columns}), expected)
 
 
-def test_what_has_to_be_given(plain: Physics, computed: Physics) -> None:
+def test_what_has_to_be_given(plain: Featuriser, computed: Featuriser) -> None:
     assert plain.branches == {"met": "flat", "charge": "flat", "Jet_pt": "jagged", "Jet_eta": "jagged"}
     assert plain.optional == {"run", "event"}
     assert computed.branches == {**plain.branches, "extra": "flat"}
@@ -166,12 +166,12 @@ def test_what_has_to_be_given(plain: Physics, computed: Physics) -> None:
 GOOD: dict[str, Any] = {"met": 1.5, "charge": 1, "Jet_pt": [1.0, 2.0], "Jet_eta": [0.5, -0.5]}
 
 
-def test_what_only_cuts_need_may_be_given(computed: Physics) -> None:
+def test_what_only_cuts_need_may_be_given(computed: Featuriser) -> None:
     row = {**GOOD, "extra": 1}
     assert_same_bits(computed.records([{**row, "only_cuts": 3, "run": 1, "event": 2}]), computed.records([row]))
 
 
-def test_feature_columns_as_keys(plain: Physics) -> None:
+def test_feature_columns_as_keys(plain: Featuriser) -> None:
     values = {"Jet_pt[2]": 3.0, "met": 1.0, "charge": 2.0, "Jet_pt[0]": 4.0, "Jet_pt[1]": None, "Jet_eta[0]": 5.0,
               "Jet_eta[1]": 6.0}  # fmt: skip
     found = plain.keys_values(list(values), list(values.values()))
@@ -182,7 +182,7 @@ def test_feature_columns_as_keys(plain: Physics) -> None:
         plain.keys_values([*values, "other"], [*values.values(), 1])
 
 
-def test_missing_and_unknown_keys_are_named(plain: Physics) -> None:
+def test_missing_and_unknown_keys_are_named(plain: Featuriser) -> None:
     with pytest.raises(BadRequestError, match=r"^keys are missing: Jet_pt; keys are unknown: jet_pt; did you mean"):
         plain.records([{"met": 1, "charge": 1, "jet_pt": [], "Jet_eta": []}])
     with pytest.raises(BadRequestError, match=r"^event 1: keys are missing: met, Jet_eta$"):
@@ -210,7 +210,7 @@ def test_missing_and_unknown_keys_are_named(plain: Physics) -> None:
         ({"Jet_pt": [1.0, 1.0, 1.0, 1.0, "far behind"]}, r"event 0, Jet_pt\[4\]: 'far behind' where a number"),
     ],
 )
-def test_values_that_do_not_fit(plain: Physics, computed: Physics, change: dict[str, Any], message: str) -> None:
+def test_values_that_do_not_fit(plain: Featuriser, computed: Featuriser, change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequestError, match=f"^{message}"):
         plain.records([GOOD | change])
     with pytest.raises(BadRequestError, match=f"^{message}"):
@@ -222,14 +222,14 @@ def test_values_that_do_not_fit(plain: Physics, computed: Physics, change: dict[
         plain.columns({name: [GOOD[name], (GOOD | change)[name]] for name in GOOD})
 
 
-def test_what_is_missing(plain: Physics) -> None:
+def test_what_is_missing(plain: Featuriser) -> None:
     row = plain.records([{"met": None, "charge": math.nan, "Jet_pt": None, "Jet_eta": [None, 2.0, 3.0]}])
     np.testing.assert_array_equal(row, np.array([[np.nan] * 6 + [2.0]], np.float32))
     row = plain.records([{"met": math.inf, "charge": True, "Jet_pt": [-math.inf], "Jet_eta": []}])
     np.testing.assert_array_equal(row, np.array([[np.inf, 1, -np.inf] + [np.nan] * 4], np.float32))
 
 
-def test_lists_that_an_expression_cannot_combine(computed: Physics) -> None:
+def test_lists_that_an_expression_cannot_combine(computed: Featuriser) -> None:
     row = {**GOOD, "extra": 1, "Jet_eta": [1.0]}
     message = "event 0: Jet_pt has 2 values and .* has 1, but .* needs the same"
     with pytest.raises(BadRequestError, match=message):
@@ -247,13 +247,13 @@ def test_lists_that_an_expression_cannot_combine(computed: Physics) -> None:
         ([1, 2, 3, 4], [1, 1, [], []], "keys are unknown: 1, 2, 3, 4"),
     ],
 )
-def test_keys_that_are_none(plain: Physics, keys: Any, values: Any, message: str) -> None:
+def test_keys_that_are_none(plain: Featuriser, keys: Any, values: Any, message: str) -> None:
     with pytest.raises(BadRequestError, match=message):
         plain.keys_values(keys, values)
 
 
 @pytest.mark.parametrize("events", [[1], ["met"], [None], [GOOD, [1]]])
-def test_events_that_are_none(plain: Physics, events: Any) -> None:
+def test_events_that_are_none(plain: Featuriser, events: Any) -> None:
     with pytest.raises(
         BadRequestError, match=f"event {len(events) - 1}: .* where an object with a value for each branch"
     ):
@@ -273,20 +273,20 @@ def test_events_that_are_none(plain: Physics, events: Any) -> None:
         ({"Jet_pt": np.array([[1.0, 2.0], [1.0, 1e39]])}, r"event 1, Jet_pt\[1\]: 1e\+39 is not within float32"),
     ],
 )
-def test_columns_that_do_not_fit(plain: Physics, change: dict[str, Any], message: str) -> None:
+def test_columns_that_do_not_fit(plain: Featuriser, change: dict[str, Any], message: str) -> None:
     good: dict[str, Any] = {name: [value, value] for name, value in GOOD.items()}
     with pytest.raises(BadRequestError, match=f"^{message}"):
         plain.columns(good | change)
 
 
-def test_no_events(plain: Physics) -> None:
+def test_no_events(plain: Featuriser) -> None:
     assert plain.records([]).shape == (0, 7)
     assert plain.columns({name: [] for name in GOOD}).shape == (0, 7)
 
 
 @given(number=st.integers(-(2**64), 2**64) | st.integers(-(2**100), 2**100))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_integers_are_rounded_once(wide: Physics, number: int) -> None:
+def test_integers_are_rounded_once(wide: Featuriser, number: int) -> None:
     exact = np.array([number if abs(number) < 2**63 else float(number)])
     expected = exact.astype(np.float32)[0]
     assert wide.records([{"id": number}])[0, 0] == expected
@@ -294,13 +294,13 @@ def test_integers_are_rounded_once(wide: Physics, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Physics:
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Featuriser:
     """One branch of 64-bit integers."""
     path = make_bundle(tmp_path_factory.mktemp("b") / "wide", flat=("id",), jagged={}, dtypes={"id": "int64"})
-    return Physics(load_bundle(path))
+    return Featuriser(load_bundle(path))
 
 
 def test_one_branch_alone(tmp_path: Path) -> None:
-    physics = Physics(load_bundle(make_bundle(tmp_path / "one", flat=(), jagged={"Jet_pt": 2})))
+    physics = Featuriser(load_bundle(make_bundle(tmp_path / "one", flat=(), jagged={"Jet_pt": 2})))
     physics.warm_up()
     np.testing.assert_array_equal(physics.records([{"Jet_pt": [1, 2, 3]}]), np.array([[1, 2]], np.float32))

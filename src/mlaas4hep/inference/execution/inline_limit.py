@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-__all__ = ["LARGEST", "SHORT", "Pace"]
+__all__ = ["LARGEST", "SHORT", "InlineLimit"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 SHORT = 0.5e-3
@@ -18,7 +18,7 @@ BARRED = 60.0
 """Seconds after a run that had to be stopped: a model that is too slow again and again takes little of the loop."""
 
 
-class Pace:
+class InlineLimit:
     """The limit of one loaded model.
 
     Runs in the event loop that take more than twice `SHORT` lower it, runs in threads that take less raise it.
