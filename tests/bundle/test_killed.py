@@ -91,7 +91,9 @@ def test_a_place_that_is_being_written_is_refused_and_says_by_whom(out: Path, te
     told: list[str] = []
     process = _holder(out / "model")
     try:
-        says = rf"{out / 'model'}: another run writes there \(process {process.pid} on \S+, since 20.* UTC\); wait for"
+        says = (
+            rf"{out / 'model'}: another run is writing there \(process {process.pid} on \S+, since 20.* UTC\); wait for"
+        )
         with pytest.raises(OutputError, match=says), alone(out / "model", told.append):
             pass
         with alone(out / "other", told.append), temporary_files(), beside(out / "model"):

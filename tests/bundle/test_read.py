@@ -79,7 +79,7 @@ def forget_the_model(folder: Path) -> None:
         (lambda folder: (folder / "extra").write_text(""), "extra does not belong to the bundle; remove it"),
         (append("metrics.json"), r"metrics.json is not what it was when the bundle was written \(checksum\)"),
         (change_one_byte, "model.onnx is not what it was"),
-        (put_a_link, "specs.json is a link or no plain file"),
+        (put_a_link, "specs.json is a link or not a regular file"),
         (forget_the_model, "model.onnx is to be served but is not in the bundle"),
         (lambda folder: (folder / "manifest.json").unlink(), "this is not a model bundle: it has no manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not JSON"),

@@ -101,7 +101,7 @@ def test_further_files(contents: BundleContents, out: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "specs.json", "manifest.json", "native/x", "a//b", "./a"])
 def test_further_files_with_bad_names_are_refused(contents: BundleContents, out: Path, name: str) -> None:
-    with pytest.raises(BundleError, match="is not a name for a further file of a bundle"):
+    with pytest.raises(BundleError, match="cannot be the name of another file of a bundle"):
         write_bundle(out / "model", replace(contents, extra={name: b""}))
     assert list(out.iterdir()) == []
 
@@ -128,14 +128,14 @@ def test_missing_folders_above_are_made(contents: BundleContents, out: Path) -> 
 @pytest.mark.parametrize("name", ["model", "model.tar.gz"])
 def test_a_foreign_file_is_not_replaced(contents: BundleContents, out: Path, name: str) -> None:
     (out / name).write_text("my thesis")
-    with pytest.raises(OutputError, match="something that is not a model bundle is there already; choose another name"):
+    with pytest.raises(OutputError, match="it exists and is not a model bundle; choose another name"):
         write_bundle(out / name, contents)
     assert (out / name).read_text() == "my thesis"
 
 
 def test_a_foreign_folder_is_not_replaced(contents: BundleContents, out: Path) -> None:
     (out / "thesis.tex").write_text("my thesis")
-    with pytest.raises(OutputError, match="something that is not a model bundle is there already"):
+    with pytest.raises(OutputError, match="it exists and is not a model bundle"):
         write_bundle(out, contents)
     assert tree(out) == {"thesis.tex": b"my thesis"}
 
@@ -143,7 +143,7 @@ def test_a_foreign_folder_is_not_replaced(contents: BundleContents, out: Path) -
 def test_a_bundle_with_files_of_the_user_is_not_replaced(contents: BundleContents, out: Path) -> None:
     write_bundle(out / "model", contents)
     (out / "model" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"holds files that are not its own \(notes.txt\)"):
+    with pytest.raises(OutputError, match=r"do not belong to it \(notes.txt\)"):
         write_bundle(out / "model", contents)
     assert (out / "model" / "notes.txt").read_text() == "mine"
 
@@ -259,7 +259,7 @@ def test_an_interrupt_between_the_two_renames_puts_the_old_bundle_back(
 def test_links_in_the_native_model_are_refused(contents: BundleContents, out: Path) -> None:
     assert contents.native is not None
     (contents.native / "link").symlink_to("/etc/hostname")
-    with pytest.raises(BundleError, match="holds something else than files and folders"):
+    with pytest.raises(BundleError, match="holds something other than files and folders"):
         write_bundle(out / "model", contents)
     assert list(out.iterdir()) == []
 
@@ -283,7 +283,7 @@ def test_the_place_can_be_checked_before_training(out: Path) -> None:
     check_destination(out / "new" / "model")
     check_destination(out)
     (out / "a").write_text("")
-    with pytest.raises(OutputError, match="not a model bundle is there already"):
+    with pytest.raises(OutputError, match="exists and is not a model bundle"):
         check_destination(out)
     shutil.rmtree(out)
     check_destination(out)

@@ -42,7 +42,7 @@ def test_no_such_list_of_files(work: Work) -> None:
 
 def test_an_empty_list_of_files(work: Work) -> None:
     listed = work.write("files.txt", "# none yet\n\n")
-    work.refused(*work.legacy(files=listed), says=[f"{listed}: no data file is given", "write one path a line"])
+    work.refused(*work.legacy(files=listed), says=[f"{listed}: no data file is given", "write one path per line"])
 
 
 def test_a_folder(work: Work) -> None:

@@ -25,28 +25,28 @@ TREE = str(MODELS / "decision_tree.py")
     [("1,0,0", "3 labels for 2 files"), ("1", "1 label for 2 files")],
 )
 def test_labels_and_files_differ_in_number(work: Work, labels: str, says: str) -> None:
-    work.refused(*work.legacy(labels=labels), says=[f"--labels: {says}", "give one label a file, in the same order"])
+    work.refused(*work.legacy(labels=labels), says=[f"--labels: {says}", "give one label per file, in the same order"])
     listed = work.write("labels.txt", labels.replace(",", "\n"))
-    work.refused(*work.legacy(labels=listed), says=[f"{listed}: {says}", "give one label a file"])
+    work.refused(*work.legacy(labels=listed), says=[f"{listed}: {says}", "give one label per file"])
 
 
 def test_a_list_without_labels(work: Work) -> None:
     listed = work.write("labels.txt", "# one a line\n")
-    work.refused(*work.legacy(labels=listed), says=[f"{listed}: no label in it", "write one label a line"])
+    work.refused(*work.legacy(labels=listed), says=[f"{listed}: no label in it", "write one label per line"])
     work.refused(*work.legacy(labels="labels.txt"), says=["labels.txt: no such file"])
 
 
 def test_one_class_only(work: Work) -> None:
-    says = ["all files have the label 1: there is one class only", "files of at least two classes"]
+    says = ["all files have the label 1: there is only one class", "files of at least two classes"]
     work.refused(*work.legacy(labels="1,1"), says=says)
     samples = [{"name": name, "files": f"{name}.root", "label": "sig"} for name in ("sig", "bkg")]
-    work.refused(*work.yaml(samples=samples), says=["all files have the label 'sig': there is one class only"])
+    work.refused(*work.yaml(samples=samples), says=["all files have the label 'sig': there is only one class"])
 
 
 def test_one_class_only_in_a_branch(work: Work) -> None:
     for name in ("sig", "bkg"):
         work.data(f"{name}.root", signal=name == "sig", target=np.ones(EVENTS, dtype=np.int32))
-    work.refused(*work.legacy(labels="target"), says=["one class only: every event has the label 1"])
+    work.refused(*work.legacy(labels="target"), says=["only one class: every event has the label 1"])
 
 
 def test_one_class_is_left_after_the_cuts(work: Work) -> None:
@@ -114,7 +114,7 @@ def test_a_jagged_label_branch(work: Work) -> None:
 
 
 def test_labels_given_twice(work: Work) -> None:
-    says = ["params.json: label_branch: labels are given twice", "one label a file from --labels", "keep one"]
+    says = ["params.json: label_branch: labels are given twice", "one label per file from --labels", "keep one"]
     work.refused(*work.legacy(label_branch="target"), says=says)
 
 

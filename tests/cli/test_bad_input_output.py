@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 def test_a_folder_that_is_no_bundle(work: Work) -> None:
     work.fout.mkdir()
     (work.fout / "thesis.tex").write_text("precious")
-    says = [f"{work.fout}: something that is not a model bundle is there already", "choose another name or remove it"]
+    says = [f"{work.fout}: it exists and is not a model bundle", "choose another name or remove it"]
     work.refused(*work.legacy(), says=says)
     assert (work.fout / "thesis.tex").read_text() == "precious"
 
 
 def test_a_file_that_is_no_bundle(work: Work) -> None:
     work.fout.write_text("precious")
-    work.refused(*work.legacy(), says=[f"{work.fout}: something that is not a model bundle is there already"])
+    work.refused(*work.legacy(), says=[f"{work.fout}: it exists and is not a model bundle"])
 
 
 def test_the_working_folder(work: Work) -> None:
     (Path.cwd() / "notes.txt").write_text("precious")
     arguments = work.legacy()[:-2]
-    work.refused(*arguments, "--fout", ".", says=["something that is not a model bundle is there already"])
+    work.refused(*arguments, "--fout", ".", says=["it exists and is not a model bundle"])
     work.refused(*arguments, "--fout", "/", says=["/: "])
 
 
@@ -40,8 +40,8 @@ def test_something_where_the_checkpoint_would_be(work: Work) -> None:
     folder.mkdir()
     (folder / "precious").write_text("")
     arguments = work.legacy()
-    work.refused(*arguments, says=[f"{folder}: something that is not a checkpoint stands where", "another name"])
-    work.refused(*arguments, "--resume", says=[f"{folder}: something that is not a checkpoint stands where"])
+    work.refused(*arguments, says=[f"{folder}: it exists and is not a checkpoint", "another name"])
+    work.refused(*arguments, "--resume", says=[f"{folder}: it exists and is not a checkpoint"])
 
 
 def test_a_path_through_a_file(work: Work) -> None:

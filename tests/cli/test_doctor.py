@@ -108,7 +108,7 @@ def test_servers(tmp_path: Path, monkeypatch: Environment) -> None:
         assert found[str(folder / "a.csv")]["state"] == "ok"
         refused = found[f"{server.url}/a.csv"]
         assert refused["class"] == "authentication"
-        assert "the bearer token in BEARER_TOKEN: no end of validity known" in refused["text"]
+        assert "the bearer token in BEARER_TOKEN: its end of validity is not known" in refused["text"]
         monkeypatch.delenv("BEARER_TOKEN")
         text = checks(f"{server.url}/a.csv")[1][f"{server.url}/a.csv"]["text"]
         assert "no bearer token and no X.509 proxy was found" in text

@@ -177,7 +177,7 @@ def test_a_second_signal_ends_what_does_not_come_back(work: Work) -> None:
                 process.wait(0.3)
         _, errors = process.communicate()
     assert process.returncode == 143
-    assert errors.splitlines()[-1] == "ended at once by a second SIGTERM"
+    assert errors.splitlines()[-1] == "ended immediately by a second SIGTERM"
 
 
 def test_an_interrupted_training_is_resumed(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

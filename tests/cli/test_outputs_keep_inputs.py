@@ -154,7 +154,7 @@ def test_a_file_of_another_kind_is_replaced_only_when_asked(inputs: Work, text: 
 
 
 def test_two_outputs_of_a_command_are_two_places(work: Work) -> None:
-    says = ["--fout and --split-out cannot be written to one place"]
+    says = ["--fout and --split-out cannot be written to the same place"]
     work.refused(*work.legacy(), "--split-out", work.fout / "split.parquet", says=says)
 
 

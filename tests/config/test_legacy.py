@@ -109,9 +109,9 @@ def test_two_branches_with_labels(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "what"),
     [
-        ("1,0,2", "--labels: 3 labels for 2 files; give one label a file, in the same order"),
-        ("1", "--labels: 1 label for 2 files; give one label a file, in the same order"),
-        ("three.txt", "three.txt: 3 labels for 2 files; give one label a file, in the same order"),
+        ("1,0,2", "--labels: 3 labels for 2 files; give one label per file, in the same order"),
+        ("1", "--labels: 1 label for 2 files; give one label per file, in the same order"),
+        ("three.txt", "three.txt: 3 labels for 2 files; give one label per file, in the same order"),
     ],
 )
 def test_labels_and_files_differ_in_number(folder: Path, labels: str, what: str) -> None:

@@ -100,8 +100,8 @@ def test_outlier_in_length_is_cut_with_a_warning() -> None:
     assert choice.layout.branches[0].length == 3
     assert choice.warnings == (
         (
-            "lists cut at what is enough for 99.9 % of the events (set features.length to choose): j (3 columns for up "
-            "to 400 values, 1 training events lose some)"
+            "lists truncated to what is enough for 99.9 % of the events (set features.length to choose): "
+            "j (3 columns for up to 400 values, 1 training events lose some)"
         ),
     )
 
@@ -171,7 +171,7 @@ def test_robust_says_when_it_does_not_know_its_quantiles() -> None:
     x = np.where(RNG.random(50_000) < 0.05, 10.0 ** RNG.uniform(-6, 6, 50_000), peak)
     choice = build_layout(specs_of({"x": x}), Features(normalisation="robust"), nan=True)
     (warning,) = choice.warnings
-    assert warning.startswith("normalisation robust knows these quantiles badly (")
+    assert warning.startswith("only rough quantiles for normalisation robust (")
     assert ": x (to 16, its range is " in warning
 
 

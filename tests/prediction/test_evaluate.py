@@ -161,5 +161,5 @@ def test_a_feature_as_label(small: Small, tmp_path: Path) -> None:
 
 def held_out_without_labels(small: Small, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", EVENTS, ["met"])
-    with pytest.raises(ConfigError, match="a file has no label; give one label a file"):
+    with pytest.raises(ConfigError, match="a file has no label; give one label per file"):
         evaluated(small, {"s": (path, None, 1.0)})

@@ -143,7 +143,7 @@ def test_a_full_disk_ends_the_caching_and_not_the_training(
     (full_disk / "other").write_bytes(b"x" * 50_000)
     monitor = Collector()
     assert trained(streamed(small, tmp_path, cache=full_disk / "cache"), tmp_path / "model", monitor) == expected
-    assert any("the run goes on without" in text for text in (*monitor.notes, *monitor.warnings))
+    assert any("the run continues without it" in text for text in (*monitor.notes, *monitor.warnings))
     assert not list((full_disk / "cache").glob("*.partial"))
 
 

@@ -140,7 +140,7 @@ def test_cutflow_is_shown_in_the_order_of_the_user(paths: dict[str, Path]) -> No
 def test_exclude_that_matches_nothing(paths: dict[str, Path]) -> None:
     monitor = Collector()
     prepared(workflow(paths, features={"exclude": ["Tau_*"]}), monitor)
-    assert monitor.warnings == ["exclude names what matches no branch: Tau_*"]
+    assert monitor.warnings == ["features.exclude names branches that do not exist: Tau_*"]
 
 
 def test_legacy_specs(paths: dict[str, Path], tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_regression(paths: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"label_branch": "run"}, LabelError, "one class only"),
+        ({"label_branch": "run"}, LabelError, "only one class"),
         ({"label_branch": "met"}, LabelError, r"background\.root: label of entry 5 is inf"),
         ({"label_branch": "target"}, LabelError, "different labels"),
         ({"selection": ["met < 0"]}, NoEventsError, "no event is left after the cuts"),

@@ -31,7 +31,7 @@ def alone(destination: Path, tell: Callable[[str], None]) -> Iterator[None]:
         tell: told if the file system knows no locks, so that nothing prevents a second run.
 
     Raises:
-        OutputError: another run writes there; the message names its process, its machine and its start.
+        OutputError: another run is writing there; the message names its process, its machine and its start.
     """
     place = final(destination)
     file = place.with_name(fitting(place.name, ".", ".lock"))
@@ -68,12 +68,13 @@ def _locked(file: Path, destination: Path, tell: Callable[[str], None]) -> int:
             holder = _holder(descriptor)
             os.close(descriptor)
             raise OutputError(
-                f"another run writes there ({holder})",
+                f"another run is writing there ({holder})",
                 where=str(destination),
-                hint="wait for its end, or choose another name",
+                hint="wait until it ends, or choose another name",
             )
         if ours is None:
-            tell(f"{file.parent}: this file system knows no locks; start no second run that writes to {destination}")
+            told = f"this file system has no locks; do not start a second run that writes to {destination}"
+            tell(f"{file.parent}: {told}")
         try:
             if file.stat().st_ino == os.fstat(descriptor).st_ino:
                 return descriptor

@@ -26,10 +26,10 @@ REASONS = {
     errno.EEXIST: ("a part of the path is a file, not a folder", "choose another place"),
     errno.EISDIR: ("there is a folder of this name", "choose another name"),
     errno.ENAMETOOLONG: ("the name is longer than the file system takes", "choose a shorter name"),
-    errno.ELOOP: ("its links lead in a circle", "choose another name"),
+    errno.ELOOP: ("its links form a loop", "choose another name"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("the system has too many files open", "try again later"),
-    errno.EPIPE: ("nobody reads from this pipe any more", None),
+    errno.EPIPE: ("the reader of this pipe has closed it", None),
 }
 
 

@@ -119,7 +119,7 @@ def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, where: st
         target.mkdir(parents=True, exist_ok=True)
         return
     if not entry.isreg() or entry.issparse():
-        what = f"the archive holds something else than files and folders: {shown}"
+        what = f"the archive holds something other than files and folders: {shown}"
         raise BundleError(what, where=where, hint="links and devices are refused")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():

@@ -55,7 +55,7 @@ def params_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def labels_txt(manifest: Manifest) -> str:
-    """Return one class a line by index; for a regression the name of the target."""
+    """Return one class per line by index; for a regression the name of the target."""
     return "".join(f"{' '.join(name.split())}\n" for name in manifest.classes or (manifest.target or "value",))
 
 

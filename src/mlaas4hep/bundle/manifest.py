@@ -83,7 +83,7 @@ class Manifest(Section):
     outputs: tuple[Output, ...] = Field(min_length=1)
     left_out: tuple[LeftOut, ...] = Field(
         default=(),
-        description="Branches (or single columns) that are not features although nobody excluded them, and why.",
+        description="Branches (or single columns) that are not features although they were not excluded, and why.",
     )
     weights: dict[str, Any] = Field(default={}, description="How weights were used, policy for negative ones, balance.")
     warnings: tuple[str, ...] = Field(default=(), description="Everything the user was warned of.")

@@ -141,7 +141,7 @@ def _verified(folder: Path, path: Path) -> Manifest:
     there = {entry.relative_to(folder).as_posix(): entry for entry in folder.rglob("*") if not _plain_folder(entry)}
     links = sorted(name for name, entry in there.items() if entry.is_symlink() or not entry.is_file())
     if links:
-        what = f"{links[0]} is a link or no plain file"
+        what = f"{links[0]} is a link or not a regular file"
         raise BundleError(what, where=where)
     hint = "copy or download the bundle again"
     missing = sorted(manifest.files.keys() - there.keys())

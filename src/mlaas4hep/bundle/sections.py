@@ -51,7 +51,7 @@ class Input(Section):
     )
     expression: str | None = Field(default=None, description="Null: the client gives it. Else: it is computed by this.")
     selection_only: bool = Field(
-        default=False, description="True if only the cuts need it: scores can be had without it."
+        default=False, description="True if only the cuts need it: scores can be computed without it."
     )
     computed: bool = Field(
         default=False,
@@ -96,7 +96,7 @@ class FeatureColumns(Section):
     missing: tuple[Number, ...] = Field(default=(), description="Values that mean missing, besides NaN and infinities.")
     nan: bool = Field(default=False, description="True if the model takes NaN for missing values: nothing is filled.")
     mask: bool = Field(
-        default=False, description="True if a column a feature follows: 1 where the value is real, else 0."
+        default=False, description="True if one more column per feature follows: 1 where the value is real, else 0."
     )
     normalisation: str = "minmax"
     columns: tuple[str, ...] = Field(description="Names of the D columns of `features`, in order.")
@@ -132,7 +132,7 @@ class Output(Section):
     meaning: tuple[str, ...] = Field(description="What each column is, in words.")
     kind: Literal["probability", "decision", "value"] | None = Field(
         default=None,
-        description="probability: in [0, 1], those of an event sum to 1. decision: larger for the class, no "
+        description="probability: in [0, 1], those of an event sum to 1. decision: larger for the class, not a "
         "probability. value: of a regression. Null in bundles written before there was this key.",
     )
 
@@ -155,7 +155,7 @@ class Parity(Section):
     """How the scores of the ONNX model compare with the native ones on real rows."""
 
     rows: int = Field(ge=0, description="Events compared.")
-    max_abs_difference: float | None = Field(description="Largest difference of a score; null if none could be had.")
+    max_abs_difference: float | None = Field(description="Largest difference of a score; null if not computed.")
     tolerance: float = Field(
         description="Largest difference allowed, in units of the spread of the scores, besides the noise of float32."
     )

@@ -122,11 +122,11 @@ def _check_replaceable(destination: Path) -> None:
     try:
         known = set(read_manifest(text or b"", str(destination)).files)
     except BundleError as error:
-        what = "something that is not a model bundle is there already"
+        what = "it exists and is not a model bundle"
         raise OutputError(what, where=str(destination), hint=hint) from error
     foreign = sorted(there - known - {"manifest.json"})
     if foreign:
-        what = f"the bundle that is there holds files that are not its own ({', '.join(foreign[:3])})"
+        what = f"the existing bundle holds files that do not belong to it ({', '.join(foreign[:3])})"
         raise OutputError(what, where=str(destination), hint=hint)
 
 
@@ -162,7 +162,7 @@ def _fill(folder: Path, contents: BundleContents) -> Manifest:
         path = PurePosixPath(name)
         taken = name in {*files, "manifest.json"} or path.parts[:1] == ("native",)
         if taken or path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-            what = f"{name!r} is not a name for a further file of a bundle"
+            what = f"{name!r} cannot be the name of another file of a bundle"
             raise BundleError(what)
         files[name] = content
     for name, content in files.items():
@@ -180,7 +180,7 @@ def _fill(folder: Path, contents: BundleContents) -> Manifest:
 def _copy_native(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            what = "the native model holds something else than files and folders"
+            what = "the native model holds something other than files and folders"
             raise BundleError(what, where=str(path))
         if path.is_file():
             copy = target / path.relative_to(source)

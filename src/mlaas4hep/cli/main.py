@@ -110,7 +110,7 @@ def _words(error: Exception) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}; --traceback shows where it happened"
     if isinstance(error, MemoryError):
-        return "the machine has not enough memory; use fewer events, or a model that streams"
+        return "the machine does not have enough memory; use fewer events, or a model that streams"
     return str(error)
 
 

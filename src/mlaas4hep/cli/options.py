@@ -33,14 +33,14 @@ Format = StrEnum("Format", list(FORMATS))  # type: ignore[misc]
 """Formats of data files."""
 
 
-Files = Annotated[str | None, typer.Option(help="files.txt with a path a line, or paths with commas between.")]
+Files = Annotated[str | None, typer.Option(help="files.txt with one path per line, or paths separated by commas.")]
 Labels = Annotated[
     str | None,
-    typer.Option(help="labels.txt with a label a line, labels with commas between, or the branch that holds it."),
+    typer.Option(help="labels.txt with one label per line, labels separated by commas, or the branch that holds it."),
 ]
 Model = Annotated[Path | None, typer.Option(help="Python file with model() or model(idim).")]
 Params = Annotated[
-    Path | None, typer.Option(help="params.json; default: that of the working folder, or of the model file's.")
+    Path | None, typer.Option(help="params.json; default: the one in the working folder, or beside the model file.")
 ]
 Preproc = Annotated[
     Path | None,
@@ -49,20 +49,20 @@ Preproc = Annotated[
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]
 Names = Annotated[
-    str | None, typer.Option(help="Names of the columns of CSV files without a header line, commas between.")
+    str | None, typer.Option(help="Names of the columns of CSV files without a header line, separated by commas.")
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read. Default: one for each core, at most 4.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Reading threads. Default: one per core, at most 4.")]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Show no progress and no remarks: results, warnings and errors only.")
+    bool, typer.Option("--quiet", "-q", help="Show results, warnings and errors only, no progress and no notes.")
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace an output file that is there, of whatever kind; never an input.")
+    bool, typer.Option("--overwrite", help="Replace an existing output file of any kind, but never an input.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def names_of(text: str) -> list[str]:
-    """Return the names in a list with commas between, or in a file with one a line."""
+    """Return the names in a list separated by commas, or in a file with one a line."""
     if text and os.path.isfile(text):  # noqa: PTH113 - unlike Path it says no to what is too long for a path
         text = ",".join(Path(text).read_text(encoding="utf-8").splitlines())
     return [name.strip() for name in text.split(",") if name.strip()]

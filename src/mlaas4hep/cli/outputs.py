@@ -42,7 +42,7 @@ def check_outputs(outputs: Sequence[Output], given: Iterable[object], *, overwri
     Args:
         outputs: all of the command.
         given: the values of all other options and arguments; every file or folder that they name counts as read, also
-            with a tree behind. A text may be a list with commas between and hold patterns, a Path is one name.
+            with a tree behind. A text may be a list separated by commas and hold patterns, a Path is one name.
         overwrite: replace files of any kind, but for inputs and folders.
 
     Raises:
@@ -65,11 +65,12 @@ def check_outputs(outputs: Sequence[Output], given: Iterable[object], *, overwri
             raise OutputError(f"{output.option} is a file, not a folder", where=str(output.path))
         bundle = _bundle_around(output.path)
         if bundle is not None:
-            what = f"{output.option} lies in the model bundle {bundle}, which would be broken by another file"
+            what = f"{output.option} lies in the model bundle {bundle}, which another file would break"
             raise OutputError(what, where=str(output.path), hint="choose another place")
     for one, other in itertools.permutations(written, 2):
         if _destroys(one, other.path):
-            raise OutputError(f"{one.option} and {other.option} cannot be written to one place", where=str(other.path))
+            what = f"{one.option} and {other.option} cannot be written to the same place"
+            raise OutputError(what, where=str(other.path))
     for output in written:
         if not (overwrite and output.path.is_file()) and not replaceable(output.kind, output.path):
             asked = "" if output.kind in {"model", "log"} else ", or add --overwrite"
@@ -92,7 +93,7 @@ def write_text(path: Path, text: str) -> None:
 
 def _else(output: Output) -> str:
     what = {"model": "a model of this command"}.get(output.kind, f"a {output.kind} file of this package")
-    return f"something that is not {what} is there already"
+    return f"it exists and is not {what}"
 
 
 def files_of(workflow: Workflow) -> list[object]:

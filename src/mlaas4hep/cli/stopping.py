@@ -150,7 +150,7 @@ def _watch(read: int, numbers: frozenset[int]) -> None:
                 hang_up()
             if now - first > ECHO:
                 with suppress(OSError):
-                    os.write(2, f"ended at once by a second {signal.Signals(number).name}\n".encode())
+                    os.write(2, f"ended immediately by a second {signal.Signals(number).name}\n".encode())
                 os._exit(128 + number)
 
 

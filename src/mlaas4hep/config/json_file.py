@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileReadError: no such file, or it cannot be read.
-        ConfigError: syntax error (with line and column), duplicate key, or something else than an object.
+        ConfigError: syntax error (with line and column), duplicate key, or something other than an object.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _WORDS = {
 
 
 class ConfigWarning(UserWarning):
-    """A setting that is accepted but means something else than it seems to."""
+    """A setting that is accepted but means something other than it seems to."""
 
 
 def dotted(place: Iterable[int | str]) -> str:

@@ -41,7 +41,7 @@ class Credential:
         if self.problem is not None:
             return self.problem
         if self.expires is None:
-            return "no end of validity known"
+            return "its end of validity is not known"
         return f"valid for {duration(self.expires - now)}, until {_date(self.expires)}"
 
 

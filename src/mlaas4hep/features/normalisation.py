@@ -62,7 +62,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
     found = Findings()
     for pattern in features.length:
         if pattern != "default" and not any(fnmatchcase(name, pattern) for name in specs.branches):
-            found.add("features.length names what matches no feature", pattern)
+            found.add("features.length names features that do not exist", pattern)
     for name, part in specs.branches.items():
         if part.values.real == 0:
             left_out[name] = "missing in every training event"
@@ -85,7 +85,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
             if error > ROBUST_ERROR * spread and spread > 0:
                 text = f"to {error:.3g}, its range is {spread:.3g}"
                 found.add(
-                    "normalisation robust knows these quantiles badly (use minmax or standard, or cut the tails away)",
+                    "only rough quantiles for normalisation robust (use minmax or standard, or cut the tails)",
                     name,
                     text,
                 )
@@ -161,7 +161,9 @@ def choose_length(name: str, lengths: Lengths, features: Features, found: Findin
     if maximum > OUTLIER_FACTOR * usual:
         cut = int(lengths.counts[lengths.lengths > usual].sum())
         text = f"{usual} columns for up to {maximum} values, {cut} training events lose some"
-        found.add("lists cut at what is enough for 99.9 % of the events (set features.length to choose)", name, text)
+        found.add(
+            "lists truncated to what is enough for 99.9 % of the events (set features.length to choose)", name, text
+        )
         maximum = usual
     padding = _padding(lengths, maximum)
     if padding:
@@ -212,7 +214,7 @@ def _origins(layout: Layout) -> tuple[str, ...]:
     found = Findings()
     for branch in layout.branches:
         if branch.origin:
-            what = "float32 cannot tell their values apart, so they are counted from an origin of their own"
+            what = "float32 cannot tell their values apart, so an origin is subtracted from each"
             found.add(what, branch.name, f"from {branch.origin!r}")
     return found.lines()
 

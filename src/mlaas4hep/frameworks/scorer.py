@@ -53,10 +53,10 @@ class Scorer(Protocol):
             raw: float32 [N, D], columns in the order of the manifest; NaN or infinite where missing.
 
         Returns:
-            float32 [N, K]: binary K = 1, probability of the signal; multiclass a column a class; regression K = 1.
+            float32 [N, K]: binary K = 1, probability of the signal; multiclass one column per class; regression K = 1.
 
         Raises:
-            BundleError: the number of columns is wrong, or the model gives something else than scores.
+            BundleError: the number of columns is wrong, or the model gives something other than scores.
         """
 
 

@@ -75,7 +75,7 @@ def evaluate_bundle(
         MLaaS4HEPError: a file or branch is missing, a label is unknown to the model, no event passes.
     """
     if label_branch is None and any(sample.label is None for sample in samples):
-        raise ConfigError("a file has no label", hint="give one label a file, or the branch that holds it")
+        raise ConfigError("a file has no label", hint="give one label per file, or the branch that holds it")
     manifest = bundle.manifest
     trained = Workflow.model_validate(manifest.provenance.configuration)
     function = function_of(bundle, trust_code=trust_code)

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
             except MLaaS4HEPError as error:
                 send(connection, {"error": str(error), "kind": "refused"}, {})
             except MemoryError:
-                send(connection, {"error": "it needs more memory than it may take", "kind": "memory"}, {})
+                send(connection, {"error": "it needs more memory than it is allowed", "kind": "memory"}, {})
             except Exception as error:  # frameworks and models raise anything
                 send(connection, {"error": first_line(error), "kind": "failed", "type": type(error).__name__}, {})
             else:

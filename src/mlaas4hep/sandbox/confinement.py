@@ -34,7 +34,7 @@ def method() -> str:
         found = "limits"
     without = {"unshare": "bubblewrap does not work here", "limits": "neither bubblewrap nor unshare works here"}
     level = logging.INFO if found == "bubblewrap" else logging.WARNING
-    log.log(level, "foreign models are confined by %s%s", found, f" ({without[found]})" if found in without else "")
+    log.log(level, "foreign models are isolated by %s%s", found, f" ({without[found]})" if found in without else "")
     return found
 
 

@@ -27,7 +27,7 @@ KINDS: Final = "biuf"
 
 
 class MessageError(Exception):
-    """The other side sent something else than a message, or too much."""
+    """The other side sent something other than a message, or too much."""
 
 
 def send(

@@ -126,7 +126,7 @@ class ChildProcess:
             raise ChildError("died", self.kill(patience=0.5)) from error
         except MessageError as error:
             self.kill()
-            raise ChildError("died", f"it sent something else than an answer: {error}") from error
+            raise ChildError("died", f"it sent something other than an answer: {error}") from error
         except BaseException:  # half a message may be on its way
             self.kill()
             raise
@@ -186,7 +186,7 @@ async def ask_once(place: str, question: Mapping[str, Any], *, seconds: float, *
             printed.seek(max(0, printed.seek(0, os.SEEK_END) - 4000))
             text = printed.read().decode("utf-8", errors="replace")
             if error.kind == "died" and _no_memory(text):
-                raise ChildError("memory", "it needs more memory than it may take") from error
+                raise ChildError("memory", "it needs more memory than it is allowed") from error
             if text and error.kind == "died":
                 error.add_note(text)
             raise

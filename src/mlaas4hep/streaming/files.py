@@ -184,6 +184,6 @@ def _refuse_twins(files: Sequence[DataFile]) -> None:
             raise ConfigError(
                 f"has the same content as {seen[identity]}",
                 where=file.path,
-                hint="name each file once: an event that is used twice would stand on both sides of the split",
+                hint="name each file once: an event that is used twice could be on both sides of the split",
             )
         seen[identity] = file.path

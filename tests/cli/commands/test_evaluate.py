@@ -82,7 +82,7 @@ def test_labels_in_a_branch(work: Work, trained: Path) -> None:
 def test_bad_input(work: Work, trained: Path, other: str) -> None:
     first, label = other.split(",", maxsplit=1)[0], ["--labels", work.write("labels.txt", "signal\n")]
     evaluate = ["evaluate", str(trained)]
-    work.refused(*evaluate, says=["no files with labels", "--files and --labels, or --workflow"])
+    work.refused(*evaluate, says=["no labelled files are given", "--files and --labels, or --workflow"])
     work.refused(*evaluate, "--files", first, "--labels", "signal,background", says=["--labels: 2 labels for 1 file"])
     work.refused(*evaluate, "--files", "gone.root", *label, says=["gone.root: no such file"])
     says = ["label tau is not a class of the model", "its classes are background, signal"]

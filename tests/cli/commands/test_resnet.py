@@ -121,7 +121,7 @@ def test_options(few: Drawn) -> None:
     assert outcome.code == 0, outcome.err
     assert "written: " in outcome.out
     assert "Accuracy" in outcome.out
-    assert outcome.warnings == [f"1 images in {few.folder / 'images'} stand in no line of {few.table}"]
+    assert outcome.warnings == [f"1 images in {few.folder / 'images'} are not listed in {few.table}"]
     assert {path.name for path in (few.models / "resnet").iterdir()} == FILES
     assert (few.models / "resnet" / "labels.txt").read_text() == "9\n10\n"
     metrics = few.metrics()
@@ -199,4 +199,4 @@ def test_options_of_the_original(few: Drawn) -> None:
     part = split_images(table.images, Split(validation=0.25, test=0.25))
     counts = {name: int((part == index).sum()) for index, name in enumerate(PARTS)}
     assert {name: metrics["parts"][name]["events"] for name in PARTS} == counts
-    assert "exclude each other" in few.train("--split", 0.5, "--test", 0.1).error
+    assert all(name in few.train("--split", 0.5, "--test", 0.1).error for name in ("--split", "--test"))

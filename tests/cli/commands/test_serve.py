@@ -86,7 +86,7 @@ def test_a_log_file_destroys_nothing(tmp_path: Path) -> None:
     for name, says in (
         ("server.yaml", "--log-file would destroy"),
         ("models", "there is a folder of this name"),
-        ("events.root", "something that is not a log file of this package is there already; choose another name"),
+        ("events.root", "it exists and is not a log file of this package; choose another name"),
     ):
         result = run(
             "serve",

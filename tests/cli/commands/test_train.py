@@ -172,8 +172,8 @@ def test_patterns_that_match_nothing_are_warned_of(workflow: dict[str, Any]) -> 
     outcome = train({**workflow, "features": features}, "--quiet")
     assert outcome.code == 0
     assert outcome.warnings[:2] == [
-        "exclude names what matches no branch: Tau_*",
-        "features.length names what matches no feature: Jte_*",
+        "features.exclude names branches that do not exist: Tau_*",
+        "features.length names features that do not exist: Jte_*",
     ]
 
 

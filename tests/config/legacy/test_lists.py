@@ -123,7 +123,7 @@ def test_no_file_at_all(folder: Path, files: str, where: str) -> None:
     (folder / "files.txt").write_text("# a.root\n")
     with pytest.raises(ConfigError) as caught:
         read_files(files)
-    assert str(caught.value) == f"{where}: no data file is given; write one path a line"
+    assert str(caught.value) == f"{where}: no data file is given; write one path per line"
 
 
 def test_labels_in_every_form(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_no_label_in_the_file(folder: Path) -> None:
     (folder / "labels.txt").write_text("# none\n")
     with pytest.raises(LabelError) as caught:
         read_labels("labels.txt")
-    assert str(caught.value) == "labels.txt: no label in it; write one label a line, in the order of the files"
+    assert str(caught.value) == "labels.txt: no label in it; write one label per line, in the order of the files"
 
 
 @pytest.mark.parametrize(

@@ -219,13 +219,16 @@ def test_another_word_for_training_means_chunks(folder: Path) -> None:
         ({"nan": True}, "params.json: nan: should be NaN or a number, is True"),
         ({"seed": -1}, "params.json: seed: should be greater than or equal to 0, is -1"),
         ({"weights": [1, "x"]}, "params.json: weights: should be a valid number, is 'x'"),
-        ({"weights": [1]}, "params.json: weights: 1 weight for 2 files; give one weight a file, in the same order"),
-        ({"weights": 3}, "params.json: weights: should be a list or an object, is 3; give one weight a file"),
+        ({"weights": [1]}, "params.json: weights: 1 weight for 2 files; give one weight per file, in the same order"),
+        ({"weights": 3}, "params.json: weights: should be a list or an object, is 3; give one weight per file"),
         ({"weights": {"a": 1}}, "params.json: weights: no weight for file b.root; add 'b'"),
         ({"weights": {"a": 1, "b": 1, "c": 1}}, "params.json: weights: no file is called 'c'; the files are a, b"),
         (
             {"label_branch": "y"},
-            "params.json: label_branch: labels are given twice; there is also one label a file from --labels; keep one",
+            (
+                "params.json: label_branch: labels are given twice; "
+                "there is also one label per file from --labels; keep one"
+            ),
         ),
         ('{"epochs": 3, "epochs": 4}', "params.json: key 'epochs' is given twice; keep one of them"),
         ('{"epochs": 3\n "seed": 4}', "params.json:2:2: not valid JSON: Expecting ',' delimiter"),

@@ -37,7 +37,7 @@ def test_a_branch_or_nothing_in_place_of_labels() -> None:
 
 @pytest.mark.usefixtures("files")
 def test_labels_and_files_differ_in_number() -> None:
-    with pytest.raises(LabelError, match="--labels: 3 labels for 2 files; give one label a file, in the same order"):
+    with pytest.raises(LabelError, match="--labels: 3 labels for 2 files; give one label per file, in the same order"):
         read_samples("files.txt", "1,0,0")
     with pytest.raises(LabelError, match="--labels: 1 label for 2 files"):
         read_samples("files.txt", "1")

@@ -81,7 +81,7 @@ def test_a_dot_where_a_branch_has_it_too() -> None:
     """Nobody is to guess which of the two is meant."""
     kinds = {"Jet.pt": "flat", "Jet_pt": "jagged"}
     with pytest.raises(
-        ExpressionError, match=r"Jet\.pt stands for Jet_pt in expressions, but there is a branch Jet\.pt"
+        ExpressionError, match=r"Jet\.pt stands for Jet_pt in expressions, but there is also a branch Jet\.pt"
     ):
         parse("2 * Jet.pt").kind(kinds)
     assert parse("2 * `Jet.pt`").kind(kinds) == "flat"

@@ -65,7 +65,7 @@ def test_names(text: str, names: tuple[str, ...]) -> None:
         ("`log`(c)", "only functions can be called", 0, "operator missing"),
         ("log(a)(b)", "only functions can be called", 0, "operator missing"),
         ("log(*a)", "'*' before an argument is not allowed", 4, None),
-        ("log(**a)", "arguments by keyword are not allowed in log(...)", 0, None),
+        ("log(**a)", "keyword arguments are not allowed in log(...)", 0, None),
         ("log()", "log takes 1 argument, not 0", 0, "write log(x)"),
         ("1 + clip(a, 0)", "clip takes 3 arguments, not 2", 4, "write clip(x, low, high)"),
         ("max(a, b + 1)", "max takes 1 argument, not 2", 0, "write maximum(a, b + 1)"),

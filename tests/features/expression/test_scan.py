@@ -29,7 +29,7 @@ from mlaas4hep.features.expression.scan import MAX_LENGTH, scan
         ("(a) `b`", "an operator is missing before '`b`'", 4, None),
         ("a not b", "an operator is missing before 'not'", 2, None),
         ("a = 1", "'=' is not allowed", 2, "write =="),
-        ("clip(a, min=0)", "'=' is not allowed", 11, "arguments by keyword are not possible"),
+        ("clip(a, min=0)", "'=' is not allowed", 11, "keyword arguments are not supported"),
         ("a =< 1", "'=<' is not an operator", 2, "write <="),
         ("a => 1", "'=>' is not an operator", 2, "write >="),
         ("a ^ 2", "'^' is not allowed", 2, "write ** for a power"),

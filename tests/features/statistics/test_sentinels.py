@@ -151,7 +151,7 @@ def test_the_warning_names_branch_value_share_and_the_line_to_add() -> None:
     specs = Specs.of({"pt": pt, "charge": charge}, SIZE)
     (warning,) = build_layout(specs, Features(), nan=True).warnings
     assert warning == (
-        "one number far from all others fills a share of these branches: pt: -999 (25 %). If it means that there is no "
+        "one number far from all others is frequent in these branches: pt: -999 (25 %). If it means that there is no "
         "value, declare it: features: missing: [-999]"
     )
     assert build_layout(Specs.of({"pt": pt}, SIZE, [-999.0]), Features(missing=(-999.0,)), nan=True).warnings == (
@@ -159,7 +159,7 @@ def test_the_warning_names_branch_value_share_and_the_line_to_add() -> None:
     )
     pt[:1000] = -1.0
     text = warning_of(Specs.of({"pt": pt, "charge": charge}, SIZE).values, [-25.0]) or ""
-    assert "missing: [-25, -1] (mind that it holds for all features, and -1 is an ordinary value of charge)" in text
+    assert "missing: [-25, -1] (this applies to all features, and -1 is an ordinary value of charge)" in text
 
 
 def test_the_higgs_challenge(shared_data: Path) -> None:

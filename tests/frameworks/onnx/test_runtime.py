@@ -96,7 +96,7 @@ assert runtime.run({"n": np.array([10])})["zeros"].size == 10
 """
     model = hungry().SerializeToString()
     done = subprocess.run([sys.executable, "-c", code], input=model, capture_output=True, check=True)
-    message = "the model failed on this input: it needs more memory than models may take (limits.model_memory)"
+    message = "the model failed on this input: it needs more memory than models are allowed (limits.model_memory)"
     assert done.stdout.decode().splitlines() == [message, message]
 
 

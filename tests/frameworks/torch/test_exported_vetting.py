@@ -72,7 +72,7 @@ CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     (
         "models/model.json",
         replaced(r'"forward_arg_names": \["x"\]', '"forward_arg_names": ["x="]'),
-        "something else than a name",
+        "something other than a name",
     ),
     ("models/model.json", replaced(r"builtins\.tuple", "builtins.eval"), "the type builtins.eval"),
     ("weights_config.json", replaced(r'"use_pickle": false', '"use_pickle": true'), "a pickle among its weights"),

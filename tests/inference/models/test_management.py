@@ -139,8 +139,8 @@ def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> by
     [
         (b"\x1f\x8bnothing", "not a tar.gz archive, or damaged"),
         (member("../outside", b"x"), "the archive holds an unsafe name"),
-        (member("link", kind=tarfile.SYMTYPE), "the archive holds something else than files and folders"),
-        (member("device", kind=tarfile.CHRTYPE), "the archive holds something else than files and folders"),
+        (member("link", kind=tarfile.SYMTYPE), "the archive holds something other than files and folders"),
+        (member("device", kind=tarfile.CHRTYPE), "the archive holds something other than files and folders"),
         (member("big", b"\0" * 3_000_000), "the archive holds more than 2000000 bytes"),
         (b"\x80\x04\x95pickle", "."),
         (b"", "."),

@@ -107,7 +107,7 @@ def test_links_and_devices_in_archives_are_refused(fresh: Live, kind: bytes) -> 
         tar.addfile(entry)
     answer = fresh.client.post("/upload", content=stream.getvalue())
     assert answer.status_code == 422, answer.text
-    assert "something else than files and folders" in answer.json()["error"]
+    assert "something other than files and folders" in answer.json()["error"]
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(fresh: Live) -> None:

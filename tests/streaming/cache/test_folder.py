@@ -33,7 +33,7 @@ def test_a_folder_that_is_deleted_during_the_run_does_no_harm(cache: Cache, fold
 def test_a_place_where_nothing_can_be_written(tmp_path: Path, said: list[str]) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = Cache(tmp_path / "file" / "cache", 10**6, lambda _: None, said.append)
-    assert "cannot be used (Not a directory); the run goes on without it" in said[0]
+    assert "cannot be used (Not a directory); the run continues without it" in said[0]
     assert cache.create(KEY, SHAPE) is None
     assert not cache.store_document(KEY, 1)
     assert cache.open(KEY, SHAPE) is None

@@ -38,8 +38,8 @@ def test_what_would_fill_the_disk_is_refused(small_disk: Path) -> None:
     assert not cache.store_document(OTHER, "a" * 4_150_000)
     assert left(folder) == [f"{KEY}.blocks"]  # it would not have helped to remove it
     assert [text.split("(")[1] for text in said] == [
-        "it needs 4.1 MB, and the file system would be nearly full); the run goes on without",
-        "it needs 4.15 MB, and the file system would be nearly full); the run goes on without",
+        "it needs 4.1 MB, and the file system would be nearly full); the run continues without it",
+        "it needs 4.15 MB, and the file system would be nearly full); the run continues without it",
     ]
 
 
@@ -63,7 +63,7 @@ def test_space_is_reserved_before_anything_is_written(small_disk: Path, monkeypa
     monkeypatch.setattr("mlaas4hep.streaming.cache.room.spare", lambda _: LIMIT)
     assert cache.create(KEY, Shape([2000], {}, 1024)) is None
     assert said == [
-        f"cache {folder}: {KEY}.blocks is not kept (No space left on device); the run goes on without",
+        f"cache {folder}: {KEY}.blocks is not kept (No space left on device); the run continues without it",
     ]
     assert left(folder) == []
     writer = cache.create(KEY, SHAPE)
@@ -99,7 +99,7 @@ with cache.create(KEY, SHAPE) as writer:
     assert [writer.read(number) for number in range(4)] == [None] * 4
     assert kept["y"].tobytes() == arrays(SHAPE, 0)["y"].tobytes()
     assert not cache.folder.joinpath(f"{KEY}.blocks").exists()
-assert len(said) == 1 and "(File too large); the run goes on without" in said[0], said
+assert len(said) == 1 and "(File too large); the run continues without it" in said[0], said
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
 assert cache.create(KEY, SHAPE) is None
 assert not cache.store_document(KEY, "abc" * 10)

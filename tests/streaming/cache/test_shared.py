@@ -77,10 +77,10 @@ def test_the_other_run_is_told_why_it_does_not_write(new_cache: Callable[..., Ca
     assert writer is not None
     with writer:
         assert new_cache().create(KEY, SHAPE) is None
-        assert f"another run is writing {KEY}.blocks; this one goes on without" in said[-1]
+        assert f"another run is writing {KEY}.blocks; this one continues without it" in said[-1]
         fill(writer)
     assert new_cache().create(KEY, SHAPE) is None
-    assert f"{KEY}.blocks is there already" in said[-1]
+    assert f"{KEY}.blocks exists already" in said[-1]
     fill(cache.create(OTHER, SHAPE))
 
 

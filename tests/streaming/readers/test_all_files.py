@@ -36,10 +36,10 @@ FILES = [
     if path.suffix in {".root", ".parquet", ".gz"}
 ]
 REFUSED = {
-    "root/nanoaod/bad_delphes.root": "holds no tree; the file is empty of objects",
+    "root/nanoaod/bad_delphes.root": "holds no tree; the file holds no objects",
     "root/nanoaod/nano_dy_malformed.parquet": "is not a Parquet file, or damaged",
     "root/odd/uproot-histograms.root": "there is no tree in the file, only one (TH1F), two (TH1F), three (TH1F)",
-    "root/odd/uproot-issue70.root": "holds no tree; the file is empty of objects",
+    "root/odd/uproot-issue70.root": "holds no tree; the file holds no objects",
 }
 MANY = tuple(f"root/nanoaod/{name}" for name in ("missing", "nanoAOD", "nano_dimuon", "nano_dy_empty", "nano_tt"))
 NEEDS_DATA = pytest.mark.skipif(not FILES, reason=f"no test data at {DATA}; set MLAAS4HEP_TEST_DATA")

@@ -108,7 +108,7 @@ def test_patterns(paths: dict[str, Path], include: list[str], exclude: list[str]
 def test_excludes_that_match_nothing_are_reported(paths: dict[str, Path]) -> None:
     settings = {"exclude": ["met", "Muon_*", "x", "double"]}
     found = choose(paths, "tree", features=settings, variables={"double": "2*met"})
-    assert found.warnings == ("exclude names what matches no branch: Muon_*, x",)
+    assert found.warnings == ("features.exclude names branches that do not exist: Muon_*, x",)
 
 
 def test_variables_are_features_unless_excluded(paths: dict[str, Path]) -> None:

@@ -91,7 +91,7 @@ def test_a_branch_without_values_has_no_figures(tmp_path: Path) -> None:
 def test_patterns_that_match_nothing(paths: list[Path]) -> None:
     monitor = Collector()
     specs_of(configured(paths, features={"exclude": ["Muon_*"], "missing": [-999]}), monitor)
-    assert monitor.warnings == ["exclude names what matches no branch: Muon_*"]
+    assert monitor.warnings == ["features.exclude names branches that do not exist: Muon_*"]
     with pytest.raises(BranchNotFoundError, match="no branch Muon_pt"):
         specs_of(configured(paths, features={"include": ["Muon_pt"]}), Collector())
 

@@ -96,9 +96,9 @@ def test_two_classes_as_multiclass() -> None:
     ("found", "task", "signal", "message"),
     [
         ([0, math.nan], None, None, r"some events have no label \(NaN\)"),
-        ([3], None, None, "one class only: every event has the label 3"),
-        ([1, 1.0, True], None, None, "one class only"),
-        (["1", 1], None, None, "one class only"),
+        ([3], None, None, "only one class: every event has the label 3"),
+        ([1, 1.0, True], None, None, "only one class"),
+        (["1", 1], None, None, "only one class"),
         ([0.5, 1], None, None, "label 0.5 is not a whole number; set the task to regression"),
         ([math.inf, 1], None, None, "label inf is not a whole number"),
         ([0, 1, 2], "binary", None, "the task is binary, but there are 3 classes: 0, 1, 2"),
@@ -168,7 +168,7 @@ def test_labels_are_checked_before_anything_is_read() -> None:
     check_labels(samples(None, None), "kind", None)
     check_labels(samples(1, 1), "kind", None)
     check_labels(samples(1.5, 1.5), None, "regression")
-    with pytest.raises(LabelError, match="all files have the label 1: there is one class only"):
+    with pytest.raises(LabelError, match="all files have the label 1: there is only one class"):
         check_labels(samples(1, 1), None, None)
     with pytest.raises(LabelError, match=r"s1: label 'b' is not a number, but the task is regression"):
         check_labels(samples(1.0, "b"), None, "regression")

@@ -197,7 +197,7 @@ def test_lightgbm_within_a_pipeline_is_converted(text: str, task: Any, tmp_path:
     assert few is not None
     rehearse(backend, model, few, settings, tmp_path / "model.py")
     assert len(warnings) == 1
-    assert "the ONNX model alone can be used" in warnings[0]
+    assert "only the ONNX model can be used" in warnings[0]
     trained, _ = backend.fit(model, train, validation, settings)
     x = make_sample(700, task=task, seed=9).x
     direct = trained.predict(x) if task == "regression" else trained.predict_proba(x)

@@ -69,7 +69,7 @@ def test_sizes_that_differ(tmp_path: Path) -> None:
     with pytest.raises(FileReadError) as caught:
         frame_of(found, None, 1, Collector())
     assert str(caught.value) == (
-        "labels.csv, line 4: the image 2.png has 9 x 12 pixels, others have 12 x 9; say --size 12x9 to resize all"
+        "labels.csv, line 4: the image 2.png has 9 x 12 pixels, others have 12 x 9; use --size 12x9 to resize all"
     )
 
 

@@ -99,7 +99,7 @@ def _data(
         reading = given.reading.model_copy(update={"redirector": redirector} if redirector else {})
         return given.samples, given.label_branch, reading
     if files is None or labels is None:
-        raise ConfigError("no files with labels", hint="give --files and --labels, or --workflow")
+        raise ConfigError("no labelled files are given", hint="give --files and --labels, or --workflow")
     samples, label_branch = read_samples(files, labels, redirector)
     paths = (path for sample in samples for path in sample.files)
     return samples, label_branch, Reading(redirector=redirector or default_redirector(paths))

@@ -22,7 +22,7 @@ Examples:
 
   mlaas4hep models upload higgs.tar.gz
 
-The server is http://127.0.0.1:8083 unless --url or MLAAS4HEP_URL says another. A bearer token is taken from
+The server is http://127.0.0.1:8083 unless --url or MLAAS4HEP_URL names another. A bearer token is taken from
 BEARER_TOKEN, BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid> or bt_u<uid> in the temporary folder, an X.509 proxy from
 X509_USER_PROXY.
 """
@@ -147,7 +147,7 @@ def _managing(app: typer.Typer) -> None:
     def configure(
         model: Name,
         batching_size: Annotated[
-            int | None, typer.Option(help="Rows of several callers that are run together, at most.")
+            int | None, typer.Option(help="Maximum number of rows of several callers that are run together.")
         ] = None,
         batching_delay_ms: Annotated[float | None, typer.Option(help="Milliseconds a row may wait for others.")] = None,
         no_batching: Annotated[bool, typer.Option("--no-batching", help="Run every request on its own.")] = False,
@@ -161,7 +161,7 @@ def _managing(app: typer.Typer) -> None:
         batching = {"max_size": batching_size, "max_delay_ms": batching_delay_ms}
         given = {key: value for key, value in batching.items() if value is not None}
         if no_batching and given:
-            raise ConfigError("--no-batching and settings of batching exclude each other")
+            raise ConfigError("--no-batching cannot be combined with settings of batching")
         changes: dict[str, Any] = {"batching": given or None} if given or no_batching else {}
         if canary is not None:
             changes["canary"] = canary
@@ -208,12 +208,13 @@ def _original(app: typer.Typer) -> None:
         ] = None,
         cert: Annotated[
             Path | None,
-            typer.Option(help="Certificate or proxy to show to a server over https; default: the X.509 proxy."),
+            typer.Option(help="Client certificate or proxy for https; default: the X.509 proxy."),
         ] = None,
         capath: Annotated[
-            Path | None, typer.Option(help="Authorities to check it with, a folder or a file; default: X509_CERT_DIR.")
+            Path | None,
+            typer.Option(help="Certificate authorities for the server, a folder or a file; default: X509_CERT_DIR."),
         ] = None,
-        verbose: Annotated[bool, typer.Option("--verbose", help="Say which server is asked.")] = False,
+        verbose: Annotated[bool, typer.Option("--verbose", help="Print which server is asked.")] = False,
         insecure: Insecure = False,
     ) -> None:
         """The options of the original's tfaas_client.py."""
@@ -267,7 +268,7 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise FileReadError(f"cannot be read ({error.strerror})", where=str(path)) from error
     except ValueError as error:
-        raise ConfigError(f"no valid JSON ({error})", where=str(path)) from error
+        raise ConfigError(f"not valid JSON ({error})", where=str(path)) from error
 
 
 def _object(path: Path, holds: str) -> dict[str, Any]:

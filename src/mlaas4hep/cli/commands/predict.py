@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
         bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
         files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
         output: Annotated[Path, typer.Option("--output", "-o", help="scores.root, .parquet or .csv.")],
-        tree: Annotated[str | None, typer.Option(help="The tree, if it is not the one of the training.")] = None,
+        tree: Annotated[str | None, typer.Option(help="The tree, if it differs from the one in training.")] = None,
         redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
         dtype: Dtype = None,
         names: Names = None,

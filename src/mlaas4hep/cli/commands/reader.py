@@ -31,13 +31,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def reader(
-        fin: Annotated[str, typer.Option(help="Files with commas between, or a file with a path a line.")],
+        fin: Annotated[str, typer.Option(help="Paths separated by commas, or a file with one path per line.")],
         info: Annotated[
-            bool, typer.Option("--info", help="Print also what is in each file; with --verbose 0, that alone.")
+            bool, typer.Option("--info", help="Also print what is in each file; with --verbose 0, only that.")
         ] = False,
         nevts: Annotated[int, typer.Option(help="Events to read; -1: all.")] = -1,
         branch: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
-        branches: Annotated[str, typer.Option(help="Branches to read: names with commas between, or a file.")] = "",
+        branches: Annotated[str, typer.Option(help="Branches to read: names separated by commas, or a file.")] = "",
         exclude_branches: Annotated[str, typer.Option(help="Branches to leave out, in the same form.")] = "",
         identifier: Annotated[str, typer.Option(help="Branches that identify an event.")] = IDENTIFIERS,
         chunk_size: Annotated[int, typer.Option(help="Accepted; no figure depends on it.")] = 1000,

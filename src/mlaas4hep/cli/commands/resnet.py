@@ -37,9 +37,9 @@ def register(app: typer.Typer) -> None:
 def _resnet(
     fdir: Annotated[Path, typer.Option(help="Folder of the images, or of a folder train with them.")],
     flabels: Annotated[Path, typer.Option(help="A csv file with the columns name and label.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images, at most.")] = 200,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of passes over the training images.")] = 200,
     mdir: Annotated[
-        Path, typer.Option(help="Folder of models; gets a folder and a tar.gz of the model's name.")
+        Path, typer.Option(help="Folder of models; a folder and a tar.gz named after the model are written there.")
     ] = Path("models"),
     name: Annotated[str, typer.Option(help="Name of the model.")] = "resnet",
     size: Annotated[
@@ -47,38 +47,44 @@ def _resnet(
         typer.Option(
             "--size",
             "--image-size",
-            help="Resize to so many pixels: 64, or height x width, 64x48. Default: as they are.",
+            help="Resize to this many pixels: 64, or height x width, 64x48. Default: no resizing.",
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step (batch size).")] = 32,
     blocks: Annotated[int, typer.Option(min=1, max=100, help="Residual blocks in each of three stages.")] = 2,
     filters: Annotated[
-        int, typer.Option(min=1, max=4096, help="Filters of the first stage; doubled in each further one.")
+        int, typer.Option(min=1, max=4096, help="Filters of the first stage; each further stage has twice as many.")
     ] = 16,
     learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of Adam.")] = 1e-3,
     patience: Annotated[
-        int, typer.Option(min=0, help="End after so many epochs without a lower validation loss; 0: never.")
+        int, typer.Option(min=0, help="Stop after this many epochs without a lower validation loss; 0: never.")
     ] = 0,
     validation: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Share of the images that choose the epoch; default: 0.2."),
+        typer.Option(min=0.0, max=1.0, help="Share of the images used to choose the epoch; default: 0.2."),
     ] = None,
     test: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of the images kept for the test; default: 0.2.")
     ] = None,
     split: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="The original's: share to train with; the rest is halved for the others."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Option of the original: share to train on; the rest is halved for validation and test.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of split, weights and order.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that read images.")] = 2,
-    optimizer: Annotated[str, typer.Option(help="The original's; it is always adam.")] = "adam",
-    model: Annotated[str | None, typer.Option(help="The original's; --blocks and --filters set the size.")] = None,
-    image_ext: Annotated[str | None, typer.Option(help="The original's; endings are found.")] = None,
-    augmentation: Annotated[bool, typer.Option("--augmentation", help="The original's; not done.")] = False,
-    quantize: Annotated[bool, typer.Option("--quantize", help="The original's; not done.")] = False,
-    testing: Annotated[bool, typer.Option("--testing", help="The original's; the test is always made.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="The original's; without --quiet all is said.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and the order.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads for reading images.")] = 2,
+    optimizer: Annotated[str, typer.Option(help="Option of the original; the optimizer is always Adam.")] = "adam",
+    model: Annotated[str | None, typer.Option(help="Option of the original; see --blocks and --filters.")] = None,
+    image_ext: Annotated[str | None, typer.Option(help="Option of the original; suffixes are detected.")] = None,
+    augmentation: Annotated[bool, typer.Option("--augmentation", help="Option of the original; not used.")] = False,
+    quantize: Annotated[bool, typer.Option("--quantize", help="Option of the original; not used.")] = False,
+    testing: Annotated[bool, typer.Option("--testing", help="Option of the original; the test is always run.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Option of the original; everything is shown without --quiet.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -136,7 +142,7 @@ def _shares(split: float | None, validation: float | None, test: float | None) -
     if split is None:
         return {"validation": 0.2 if validation is None else validation, "test": 0.2 if test is None else test}
     if validation is not None or test is not None:
-        raise ConfigError("--split and --validation or --test exclude each other", hint="keep one of them")
+        raise ConfigError("--split cannot be combined with --validation or --test", hint="keep one of them")
     half = round((1 - split) / 2, 9)
     return {"validation": half, "test": half}
 
@@ -155,5 +161,5 @@ def _unused(
     if augmentation:
         found.append("--augmentation (images are taken as they are)")
     if quantize:
-        found.append("--quantize (the ONNX model has the network's numbers)")
+        found.append("--quantize (the ONNX model has the weights of the network)")
     return found

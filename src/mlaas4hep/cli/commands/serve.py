@@ -42,10 +42,10 @@ def register(app: typer.Typer) -> None:
         workers: Annotated[int | None, typer.Option(min=1, help="Server processes. Default: 1.")] = None,
         config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
         base_path: Annotated[str | None, typer.Option(help="Prefix of all HTTP paths.")] = None,
-        default_model: Annotated[str | None, typer.Option(help="Model of requests that name none.")] = None,
+        default_model: Annotated[str | None, typer.Option(help="Model for requests that name none.")] = None,
         tls_certificate: Annotated[Path | None, typer.Option(help="PEM file of the certificate and its chain.")] = None,
         tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
-        log_file: Annotated[Path | None, typer.Option(help="Log there instead of standard error.")] = None,
+        log_file: Annotated[Path | None, typer.Option(help="File for the log instead of standard error.")] = None,
         insecure: Annotated[
             bool, typer.Option("--insecure", help="Listen on other addresses than loopback without authentication.")
         ] = False,
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
         What is in flight then is finished; a second signal ends at once.
 
-        Without an OpenID issuer in the settings everybody who reaches the server may do everything.
+        Without an OpenID issuer in the settings, anyone who can reach the server may do anything.
 
         It then serves loopback addresses only, unless told --insecure.
         """

@@ -35,11 +35,11 @@ def register(app: typer.Typer) -> None:
     def throughput(
         files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
         tree: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
-        branches: Annotated[str, typer.Option(help="Branches or patterns, with commas between; default: all.")] = "",
-        exclude: Annotated[str, typer.Option(help="Branches or patterns to leave out, with commas between.")] = "",
-        events: Annotated[int, typer.Option(help="Events to use at most, over all files; -1: as time allows.")] = -1,
-        seconds: Annotated[float, typer.Option(min=0.1, help="About how long it may take in all.")] = SECONDS,
-        chunk_size: Annotated[int, typer.Option(help="Events a chunk.")] = 10_000,
+        branches: Annotated[str, typer.Option(help="Branches or patterns, separated by commas; default: all.")] = "",
+        exclude: Annotated[str, typer.Option(help="Branches or patterns to leave out, separated by commas.")] = "",
+        events: Annotated[int, typer.Option(help="Maximum number of events; -1: as many as the time allows.")] = -1,
+        seconds: Annotated[float, typer.Option(min=0.1, help="Approximate total time in seconds.")] = SECONDS,
+        chunk_size: Annotated[int, typer.Option(help="Events per chunk.")] = 10_000,
         memory_limit: Annotated[
             str | None, typer.Option(help="Memory for events, e.g. '2 GB'; default: a quarter of the machine's.")
         ] = None,

@@ -54,7 +54,7 @@ NAMES_OF_FILES = {
 
 Configuration = Annotated[
     Path | None,
-    typer.Argument(metavar="WORKFLOW.YAML", help="One file in place of --files, --labels, --model and so on."),
+    typer.Argument(metavar="WORKFLOW.YAML", help="One file instead of --files, --labels, --model and so on."),
 ]
 Fout = Annotated[Path, typer.Option(help="The bundle to write: a folder, or a name that ends in .tar.gz.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training from its checkpoint.")]

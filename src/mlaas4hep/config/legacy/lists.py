@@ -22,7 +22,7 @@ class Labels:
     """What ``--labels`` says.
 
     Attributes:
-        values: one label a file; empty if a branch holds the labels.
+        values: one label per file; empty if a branch holds the labels.
         branch: the branch that holds the labels, or None.
         where: the file or option the labels were read from, for messages.
     """
@@ -42,7 +42,7 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
     """The data files, each as (name as written, absolute path or remote name).
 
     Args:
-        files: a file with one path a line, paths with commas between, one data file (by its suffix), or a folder.
+        files: a file with one path per line, paths separated by commas, one data file (by its suffix), or a folder.
         redirector: see `is_remote`.
 
     Raises:
@@ -65,7 +65,7 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
         lines = read_lines(path) if text else []
         found = [(line, find(line, folders, redirector, f"{text}, line {number}")) for number, line in lines]
     if not found:
-        raise ConfigError("no data file is given", where=text or "--files", hint="write one path a line")
+        raise ConfigError("no data file is given", where=text or "--files", hint="write one path per line")
     return found
 
 
@@ -84,7 +84,7 @@ def label_of(text: str) -> Label:
 
 
 def read_labels(labels: str) -> Labels:
-    """Labels from a file with one a line, from values with commas between, or the name of a branch.
+    """Labels from a file with one a line, from values separated by commas, or the name of a branch.
 
     One number is the label of a single file. An empty text means that there are no labels.
 
@@ -97,7 +97,7 @@ def read_labels(labels: str) -> Labels:
     if text and is_file(path):
         values = tuple(label_of(line) for _, line in read_lines(path))
         if not values:
-            raise LabelError("no label in it", where=text, hint="write one label a line, in the order of the files")
+            raise LabelError("no label in it", where=text, hint="write one label per line, in the order of the files")
         return Labels(values, None, text)
     if "," in text:
         return Labels(tuple(label_of(part.strip()) for part in text.split(",") if part.strip()), None, "--labels")

@@ -35,9 +35,9 @@ def read_legacy(
     """Read and check a workflow given in the original's form.
 
     Args:
-        files: file with one data file a line, or paths with commas between. Relative paths start in the working
+        files: file with one data file a line, or paths separated by commas. Relative paths start in the working
             folder; if there is no such file, in the folder of the list. URLs and logical names stay as they are.
-        labels: file with one label a line in the same order, labels with commas between, or the name of a branch.
+        labels: file with one label a line in the same order, labels separated by commas, or the name of a branch.
         params: JSON file of parameters; None: ``params.json`` in the working folder or that of the model file, else
             the defaults. Which of them is told as a `ConfigWarning`.
         model: Python file that defines ``model``.
@@ -51,7 +51,7 @@ def read_legacy(
 
     Raises:
         ConfigError: anything in `params` or `preproc` that means nothing.
-        LabelError: not one label a file.
+        LabelError: not one label per file.
         FileReadError: a file named here or in the list does not exist.
     """
     if params is None:
@@ -82,7 +82,7 @@ def read_legacy(
         if sections.setdefault("label_branch", given.branch) != given.branch:
             _two_labels(parameters, f"{given.branch!r} from {given.where}")
     elif given.values and "label_branch" in sections:
-        _two_labels(parameters, f"one label a file from {given.where}")
+        _two_labels(parameters, f"one label per file from {given.where}")
 
     def where(place: Place) -> str:
         return parameters.where(place) or (f"{given.where}: label {int(place[1]) + 1}" if len(place) > 1 else files)
@@ -117,10 +117,10 @@ def _weights(written: Sequence[str], names: Sequence[str], parameters: Parameter
     if isinstance(given, list):
         if len(given) != len(names):
             what = f"{count(len(given), 'weight')} for {count(len(names), 'file')}"
-            raise ConfigError(what, where=where, hint="give one weight a file, in the same order")
+            raise ConfigError(what, where=where, hint="give one weight per file, in the same order")
         return given
     if not isinstance(given, dict):
-        raise ConfigError(f"should be a list or an object, is {given!r}", where=where, hint="give one weight a file")
+        raise ConfigError(f"should be a list or an object, is {given!r}", where=where, hint="give one weight per file")
     used: set[str] = set()
     weights = []
     plain = [PurePosixPath(file).name for file in written]

@@ -112,7 +112,7 @@ class Parameters:
 def read_params(path: Path | None) -> Parameters:
     """Read a params.json and give each value its place in `Workflow`; without one, the defaults.
 
-    A value ``null`` is as good as absent. Warns (`ConfigWarning`) of values that mean something else than they seem to.
+    A value ``null`` is as good as absent. Warns (`ConfigWarning`) of values with a meaning that may surprise.
 
     Raises:
         FileReadError: no such file.

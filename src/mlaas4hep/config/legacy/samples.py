@@ -20,7 +20,7 @@ def read_samples(files: str, labels: str, redirector: str | None = None) -> tupl
     """One sample a file, and the label branch if labels are given as one.
 
     Raises:
-        LabelError: not one label a file.
+        LabelError: not one label per file.
         ConfigError: no file is given.
         FileReadError: a file named here or in the list does not exist.
     """
@@ -36,13 +36,13 @@ def pair(files: Sequence[tuple[str, str]], labels: Labels) -> list[dict[str, Any
         labels: from `read_labels`.
 
     Raises:
-        LabelError: not one label a file.
+        LabelError: not one label per file.
     """
     if not labels.branch and labels.values and len(labels.values) != len(files):
         raise LabelError(
             f"{count(len(labels.values), 'label')} for {count(len(files), 'file')}",
             where=labels.where,
-            hint="give one label a file, in the same order",
+            hint="give one label per file, in the same order",
         )
     paths = [path for _, path in files]
     values = labels.values or (None,) * len(paths)

@@ -41,10 +41,8 @@ class Sample(Section):
 class Reading(Section):
     """How events are read. It changes no feature and no split; chunks decide in which order a network sees events."""
 
-    chunk_size: Count = Field(default=10_000, description="Events a chunk; -1: all in one.")
-    workers: Whole | None = Field(
-        default=None, ge=1, description="Threads that read. Default: one for each core, at most 4."
-    )
+    chunk_size: Count = Field(default=10_000, description="Events per chunk; -1: all in one.")
+    workers: Whole | None = Field(default=None, ge=1, description="Reading threads. Default: one per core, at most 4.")
     memory_limit: Bytes | None = Field(
         default=None, description="Bytes for event data, or `2 GB`; default a quarter of the machine's."
     )
@@ -59,7 +57,7 @@ class Reading(Section):
         default=(), description="Names of the columns of CSV files without a header line. Default: the first line."
     )
     separator: Literal[",", ";", "\t", "|", " "] | None = Field(
-        default=None, description="What stands between the columns of CSV files. Default: it is found out."
+        default=None, description="Separator of the columns in CSV files. Default: detected from the file."
     )
 
     @model_validator(mode="after")

@@ -31,4 +31,4 @@ class Features(Section):
         description="For models that cannot take NaN: one unit below the smallest training value, or 0 after "
         "normalisation (to be used with `mask`).",
     )
-    mask: bool = Field(default=False, description="Append one column a feature that is 1 where the value is real.")
+    mask: bool = Field(default=False, description="Append one column per feature, 1 where the value is real, else 0.")

@@ -17,9 +17,7 @@ class Variable(Section):
 
     name: Name
     expression: Name = Field(description="E.g. `sqrt(px**2 + py**2)` or `sum(Jet_pt)`.")
-    kind: Literal["flat", "jagged"] | None = Field(
-        default=None, description="If given, checked against what comes out."
-    )
+    kind: Literal["flat", "jagged"] | None = Field(default=None, description="If given, checked against the result.")
 
 
 class Cut(Section):

@@ -31,7 +31,7 @@ class Training(Section):
         description="standard: each epoch goes over all chunks. chunk: all epochs on one chunk, then the next.",
     )
     early_stopping: Whole | None = Field(
-        default=None, ge=1, description="Epochs without better validation loss before it stops."
+        default=None, ge=1, description="Epochs without a better validation loss before the training stops."
     )
     seed: Seed = 0
     threads: Whole | None = Field(

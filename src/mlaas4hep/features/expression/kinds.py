@@ -64,7 +64,7 @@ def _branch(node: Name, text: str, kinds: Mapping[str, str]) -> Kind:
     spelled = text[node.start : node.end]
     if spelled != node.name and spelled in kinds:
         raise ExpressionError(
-            f"{spelled} stands for {node.name} in expressions, but there is a branch {spelled}", text=text,
+            f"{spelled} stands for {node.name} in expressions, but there is also a branch {spelled}", text=text,
             position=node.start, hint=f"write `{spelled}` in backticks, or {node.name} if that is meant",
         )  # fmt: skip
     if kind == "flat":

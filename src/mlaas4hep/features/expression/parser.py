@@ -242,7 +242,7 @@ class _Converter:
         if entry is None or (prefixed and not entry.numpy):
             raise self._error(tree, f"there is no function {'.'.join(words)}", self._function_hint(words))
         if tree.keywords:
-            raise self._error(tree, f"arguments by keyword are not allowed in {name}(...)")
+            raise self._error(tree, f"keyword arguments are not allowed in {name}(...)")
         for argument in tree.args:
             if isinstance(argument, ast.Starred):
                 raise self._error(argument, "'*' before an argument is not allowed")

@@ -34,7 +34,7 @@ _PAIRS = {")": "(", "]": "["}
 _FORBIDDEN = {
     "=<": ("'=<' is not an operator", "write <="),
     "=>": ("'=>' is not an operator", "write >="),
-    "=": ("'=' is not allowed", "write == to compare; arguments by keyword are not possible"),
+    "=": ("'=' is not allowed", "write == to compare; keyword arguments are not supported"),
     "^": ("'^' is not allowed", "write ** for a power"),
     '"': ("text in quotes is not allowed", "a branch with an unusual name goes into backticks"),
     "'": ("text in quotes is not allowed", "a branch with an unusual name goes into backticks"),

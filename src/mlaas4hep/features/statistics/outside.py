@@ -93,8 +93,8 @@ class Outside:
             mostly = "" if count.repeated is None else f", mostly {number_text(count.repeated)}"
             texts.append(f"{name} ({count.outside}, {100 * count.outside / count.values:.3g} %{mostly})")
         return (
-            f"values outside of the range that the model was trained on: {few(texts, NAMED)}. "
-            "The model was never told what to make of them"
+            f"values outside the range that the model was trained on: {few(texts, NAMED)}. "
+            "Their scores cannot be relied on"
         )
 
     def _tells(self, name: str, count: _Count) -> bool:

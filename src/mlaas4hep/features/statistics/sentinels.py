@@ -143,9 +143,9 @@ def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]
         for name in [next((n for n, ones in found.items() if _ordinary(branches[n], number, ones)), None)]
         if name is not None
     ]
-    but = f" (mind that it holds for all features, and {few(clashes, 1)})" if clashes else ""
+    but = f" (this applies to all features, and {few(clashes, 1)})" if clashes else ""
     return (
-        f"one number far from all others fills a share of these branches: {named}. "
+        f"one number far from all others is frequent in these branches: {named}. "
         f"If it means that there is no value, declare it: features: missing: [{line}]{but}"
     )
 

@@ -66,7 +66,7 @@ def _patch_optimizers(keras: Any, warn: Callable[[str], None], undo: list[Callab
             warn(f"{name}(lr=...) is the old name of {name}(learning_rate=...)")
             args, kwargs = _with_rate(args, kwargs, rate)
         if "schedule_decay" in kwargs:
-            warn(f"{name}(schedule_decay=...) has gone from Keras: left out")
+            warn(f"{name}(schedule_decay=...) no longer exists in Keras: ignored")
             del kwargs["schedule_decay"]
         decay = kwargs.pop("decay", None)
         if decay:

@@ -73,7 +73,7 @@ def check_classes(config: Any, path: Path, kind: str) -> None:
         raise ModelRefusedError(what, where=path.name, hint="save it as .keras: model.save('model.keras')")
     what = f"the Keras model holds layers that are not Keras' own ({names}); they would run code"
     if CODE.intersection(strange):
-        what = "the Keras model holds a Lambda layer, whose function would have to be run as it is in the file"
+        what = "the Keras model holds a Lambda layer, whose function is code in the file"
     raise ModelRefusedError(what, hint="only Keras' own layers are loaded; export it to ONNX or as a SavedModel")
 
 

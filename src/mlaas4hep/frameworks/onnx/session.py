@@ -11,7 +11,7 @@ from mlaas4hep.frameworks.onnx.memory import limit_memory
 
 __all__ = ["NO_ROOM", "open_session", "short_message"]
 
-NO_ROOM: Final = "it needs more memory than models may take (limits.model_memory)"
+NO_ROOM: Final = "it needs more memory than models are allowed (limits.model_memory)"
 
 
 def open_session(

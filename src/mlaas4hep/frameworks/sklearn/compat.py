@@ -94,7 +94,7 @@ def _of_today(
             warn(f"{name}({key}=...) is the old name of {name}({new}=...)")
             changed[new] = value
         elif key not in known and key in _GONE:
-            warn(f"{name}({key}={value!r}) has gone from scikit-learn: left out")
+            warn(f"{name}({key}={value!r}) no longer exists in scikit-learn: ignored")
         elif isinstance(value, str) and key == "max_features" and value == "auto":
             today = defaults.get(key)
             warn(f"{name}(max_features='auto') is now max_features={today!r}")

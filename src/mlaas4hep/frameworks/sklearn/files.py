@@ -44,7 +44,7 @@ def load(source: Source) -> Native:
 
     scores = predict(np.zeros((1, width), np.float32))
     if scores.dtype.kind not in "fiub":
-        what = f"the {type(model).__name__} gives the names of classes alone, and no numbers"
+        what = f"the {type(model).__name__} gives only names of classes, no scores"
         raise ModelRefusedError(what, hint="voting='soft' for a VotingClassifier; else export it to ONNX")
     outputs = int(scores.size)
     columns = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))

@@ -11,7 +11,7 @@ __all__ = ["FRAMEWORK"]
 
 def _recognise(file: Peek) -> str | None:
     if file.message == "savedmodel":
-        what = "of a SavedModel only the graph was sent"
+        what = "only the graph of a SavedModel was sent"
         raise ModelRefusedError(what, where=file.path.name, hint="send its whole folder as tar.gz")
     return "graphdef" if file.message == "graphdef" else None
 

@@ -50,7 +50,7 @@ def check_operations(names: Iterable[str]) -> None:
     """
     for name in names:
         if any(part in name for part in FORBIDDEN):
-            what = f"the graph holds the operation {name}, which reaches for files or code outside of it"
+            what = f"the graph holds the operation {name}, which accesses files or code outside the graph"
             raise ModelRefusedError(what)
 
 

@@ -72,7 +72,7 @@ def vet(path: Path) -> None:
                 raise _refused(path, f"the member {name}")
             if name.endswith(".json"):
                 if archive.getinfo(name).file_size > LIMIT:
-                    raise _refused(path, "a description of absurd size")
+                    raise _refused(path, "a description that is too large")
                 _vet_json(path, name, json.loads(archive.read(name)))
         sample = f"{top}/data/sample_inputs/model.pt"
         if sample in names:
@@ -96,7 +96,7 @@ def _vet_json(path: Path, name: str, content: Any) -> None:
         if pattern and value and not pattern.fullmatch(str(value)):
             raise _refused(path, f"the name {str(value)[:80]!r}")
         if key == "forward_arg_names" and not all(NAME.fullmatch(str(item)) for item in value or ()):
-            raise _refused(path, "something else than a name")
+            raise _refused(path, "something other than a name")
         if key == "expr_str" or (key == "range_constraints" and isinstance(value, dict)):
             for text in [value] if isinstance(value, str) else value or ():
                 _vet_expression(path, str(text))

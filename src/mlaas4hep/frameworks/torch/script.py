@@ -83,7 +83,7 @@ def _check_code(path: Path) -> None:
             if "/code/" in member.filename and member.filename.endswith(".py"):
                 found = FORBIDDEN.search(archive.read(member))
                 if found:
-                    what = f"the TorchScript code calls {found.group().decode()}, which reaches out of the model"
+                    what = f"the TorchScript code calls {found.group().decode()}, which accesses files or other code"
                     raise ModelRefusedError(what)
 
 

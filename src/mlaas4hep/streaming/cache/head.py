@@ -71,7 +71,7 @@ def table_of(head: bytes, key: str, shape: Shape) -> Table:
     table = np.frombuffer(head, _CHECKSUM, len(shape.ranges) * len(shape.names), _table_start(shape))
     table = table.astype(np.uint64).reshape(len(shape.ranges), len(shape.names))
     if encode(key, shape, table) != head:
-        what = "its head is not the one that was written"
+        what = "its head was changed after it was written"
         raise Damaged(what)
     return table
 

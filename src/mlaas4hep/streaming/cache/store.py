@@ -57,7 +57,7 @@ class Cache:
             with self._alone(), suppress(NoRoom):
                 self._make_room(0)
         except OSError as error:
-            self._warn(f"cannot be used ({reason(error)}); the run goes on without it")
+            self._warn(f"cannot be used ({reason(error)}); the run continues without it")
         self._mapped = not is_network(self.folder) if mapped is None else mapped
 
     def document(self, key: str) -> Any | None:
@@ -80,7 +80,7 @@ class Cache:
             self._damaged(path, reason(error))
             return None
         except OSError as error:
-            self._warn(f"{path.name} cannot be read ({reason(error)}); it is made again")
+            self._warn(f"{path.name} cannot be read ({reason(error)}); it is written again")
             return None
         return value
 
@@ -123,7 +123,7 @@ class Cache:
         except Damaged as error:
             self._damaged(path, reason(error))
         except OSError as error:
-            self._warn(f"{path.name} cannot be read ({reason(error)}); the run goes on without it")
+            self._warn(f"{path.name} cannot be read ({reason(error)}); the run continues without it")
         return None
 
     def create(self, key: str, shape: Shape) -> Writer | None:
@@ -140,14 +140,14 @@ class Cache:
         try:
             with self._alone() as writing:
                 if any(other.path.name.startswith(path.name) for other in writing):
-                    self._note(f"another run is writing {path.name}; this one goes on without")
+                    self._note(f"another run is writing {path.name}; this one continues without it")
                     return None
                 if (entry := self.open(key, shape)) is not None:
                     entry.close()
-                    self._note(f"{path.name} is there already, from another run")
+                    self._note(f"{path.name} exists already, from another run")
                     return None
                 if os.path.lexists(path):
-                    self._note(f"{path.name} can be neither read nor removed; the run goes on without")
+                    self._note(f"{path.name} can be neither read nor removed; the run continues without it")
                     return None
                 self._make_room(file_size(shape))
                 file = Partial(path, file_size(shape))
@@ -177,14 +177,14 @@ class Cache:
             self._note(f"{what} not used for longest made room for new ones")
 
     def _damaged(self, path: Path, what: str) -> None:
-        self._warn(f"{path.name} is damaged ({what}); it is not used, and made again")
+        self._warn(f"{path.name} is damaged ({what}); it is not used, and is written again")
 
     def _lost(self, path: Path, what: str) -> None:
-        self._warn(f"{path.name} is not kept ({what}); the run goes on without")
+        self._warn(f"{path.name} is not kept ({what}); the run continues without it")
 
     def _not_kept(self, path: Path, error: NoRoom | OSError) -> None:
         say = self._warn if isinstance(error, OSError) else self._note
-        say(f"{path.name} is not kept ({reason(error)}); the run goes on without")
+        say(f"{path.name} is not kept ({reason(error)}); the run continues without it")
 
     def _note(self, what: str) -> None:
         self._say("note", what)

@@ -92,7 +92,7 @@ class RowReader:
             raise FileReadError(
                 f"entries {task.range.start} to {task.range.stop} changed while the file was in use",
                 where=task.range.file.path,
-                hint="start again when nobody writes to the file",
+                hint="start again when no other program writes to the file",
             )
         order = np.argsort(selected.part, kind="stable") if part is None else np.flatnonzero(selected.part == part)
         if part is not None:

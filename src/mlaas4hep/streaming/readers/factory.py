@@ -32,7 +32,7 @@ def format_of(path: str, format: str | None = None) -> str:
     found = format_of_name(name) or _by_content(path)
     if found is None:
         suffix = PurePosixPath(name).suffix
-        what = f"unknown suffix {suffix!r}" if suffix else "a name without suffix does not tell the format"
+        what = f"unknown suffix {suffix!r}" if suffix else "the format cannot be told from a name without suffix"
         raise FileReadError(what, where=path, hint=f"give the format: {', '.join(FORMATS)}")
     return found.name
 
@@ -85,6 +85,6 @@ def _reopened(
     """The file of an unpickled source; each process opens it once."""
     source = open_source(path, tree, format=format, names=names, separator=separator)
     if source.identity != identity:
-        hint = "start again when nobody writes to it"
+        hint = "start again when no other program writes to it"
         raise FileReadError("changed while it was in use", where=source.path, hint=hint)
     return source

@@ -132,7 +132,7 @@ def _choose(directory: Any, path: str) -> str:
         return names[0]
     if not names:
         raise TreeNotFoundError("holds no tree", where=path, hint=_contents(directory, path))
-    hint = f"say which, e.g. {path}:{names[0]}; there are {few(names)}"
+    hint = f"name one, e.g. {path}:{names[0]}; there are {few(names)}"
     raise TreeNotFoundError("holds several trees", where=path, hint=hint)
 
 
@@ -200,9 +200,11 @@ def _contents(directory: Any, path: str, wanted: str = "") -> str:
     if trees:
         near = difflib.get_close_matches(wanted, trees, n=1)
         first = near + [name for name in trees if name not in near]
-        return f"trees in the file: {few(first)}; to take one, name it with the file: {PurePath(path).name}:{first[0]}"
+        return (
+            f"trees in the file: {few(first)}; choose one by naming it with the file: {PurePath(path).name}:{first[0]}"
+        )
     others = [f"{name} ({kind})" for name, kind in objects if not kind.startswith("TDirectory")]
-    return f"there is no tree in the file, only {few(others)}" if others else "the file is empty of objects"
+    return f"there is no tree in the file, only {few(others)}" if others else "the file holds no objects"
 
 
 def _identity(directory: Any) -> str:

@@ -35,7 +35,7 @@ _TOTAL: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 class HTTPStatusError(OSError):
-    """A server answered with something else than was asked for.
+    """A server answered with something other than was asked for.
 
     Attributes:
         status: of its answer.

@@ -123,7 +123,7 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
     known = [*union, *(variable.name for variable in settings.variables)]
     for pattern in settings.exclude:
         if not Patterns((pattern,)).match_any(known):
-            warned.add("exclude names what matches no branch", pattern)
+            warned.add("features.exclude names branches that do not exist", pattern)
     used = [*features, *identifier, *filter(None, [settings.weight_branch])]
     needed = preprocessing.needed([*used, *filter(None, [settings.label_branch])])
     for file in files:

@@ -228,7 +228,7 @@ def _text_labels(file: DataFile, branch: Branch, start: int, stop: int) -> NDArr
     raise LabelError(
         f"label branch {branch.name} holds {branch.dtype}, not numbers",
         where=file.path,
-        hint="use a branch of numbers, or one label a file",
+        hint="use a branch of numbers, or one label per file",
     )
 
 

@@ -106,7 +106,7 @@ def _cached(cache: Cache, key: str, monitor: Monitor) -> Scan | None:
         state = cache.document(key)
         found = None if state is None else scan_from_state(state)
     except ValueError as error:
-        monitor.alert(f"cache {cache.folder}: {error}; the specs are computed anew")
+        monitor.alert(f"cache {cache.folder}: {error}; the specs are computed again")
         return None
     if found is None:
         monitor.note(f"cache {cache.folder}: no specs of these files with this configuration; they are computed")

@@ -55,8 +55,8 @@ def label_events(
     labels = labelling(list(found.labels), task, signal)
     if labels.guessed:
         warn(
-            f"{labels.names[1]} is taken as the signal and {labels.names[0]} as the background, by the alphabet alone: "
-            "name the signal under training.signal"
+            f"{labels.names[1]} is taken as the signal and {labels.names[0]} as the background, "
+            "only by alphabetical order: name the signal under training.signal"
         )
     totals = class_totals(found.labels, labels, first.pipeline.split)
     used = first.pipeline.weight_branch is not None or any(file.sample.weight != 1.0 for file in first.files)

@@ -104,7 +104,7 @@ def check_labels(samples: Sequence[Sample], label_branch: str | None, task: Task
         return
     if len({str(label) for label in labels}) == 1:
         raise LabelError(
-            f"all files have the label {labels[0]!r}: there is one class only",
+            f"all files have the label {labels[0]!r}: there is only one class",
             hint="give files of at least two classes, or a label_branch",
         )
 
@@ -130,7 +130,7 @@ def labelling(found: Sequence[Hashable], task: Task | None, signal: Label | None
         )
     classes: list[Any] = sorted({_plain(label, text=text) for label in found})
     if len(classes) == 1:
-        raise LabelError(f"one class only: every event has the label {classes[0]!r}", hint="at least two are needed")
+        raise LabelError(f"only one class: every event has the label {classes[0]!r}", hint="at least two are needed")
     if any(isinstance(label, float) for label in classes):
         raise LabelError(
             f"label {next(label for label in classes if isinstance(label, float))} is not a whole number",

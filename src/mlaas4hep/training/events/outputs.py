@@ -109,7 +109,7 @@ def _strange(predict: Callable[[NDArray[np.float32]], NDArray[np.float32]], even
         scores = predict(chunk.x)
         scores = scores[np.isfinite(scores).all(axis=1)]
         if len(scores) and (scores.min() < 0.0 or scores.max() > 1.0):
-            return f"scores from {scores.min():.4g} to {scores.max():.4g} leave 0 to 1"
+            return f"scores from {scores.min():.4g} to {scores.max():.4g} lie outside 0 to 1"
         if task == "multiclass" and (np.abs(scores.sum(axis=1) - 1.0) > _NEAR).any():
             return "the scores of an event do not sum to 1"
         seen += len(chunk)

@@ -20,7 +20,7 @@ ROWS = 1 << 18
 
 
 def write_split(dataset: Dataset, path: Path) -> None:
-    """Write a Parquet file, one row a used event, sorted by file and entry.
+    """Write a Parquet file, one row per used event, sorted by file and entry.
 
     Columns: ``file`` (int32, position as given by the user), ``entry`` (int64), ``part`` (int8: 0 train, 1 validation,
     2 test), ``y`` (class index or target), ``weight`` (float64, physics weight).

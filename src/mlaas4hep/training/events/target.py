@@ -91,9 +91,9 @@ def target_scale(
     told = f"the target has mean {mean:.6g} and standard deviation {spread:.4g}"
     if not allowed:
         warn(
-            f"{told}, which a network learns badly, and its last layer or loss does not allow another unit: "
+            f"{told}, which a network learns poorly, and its last layer or loss does not allow rescaling: "
             "consider a target near 0 with a spread near 1"
         )
         return None
-    warn(f"{told}: the model learns it shifted and scaled to 0 and 1, and predicts it in its own unit")
+    warn(f"{told}: the model is trained on it scaled to mean 0 and standard deviation 1, and predicts it in its unit")
     return TargetScale(mean, spread)

@@ -83,7 +83,7 @@ def _open(folder: Path, key: Mapping[str, str], monitor: Monitor, *, resume: boo
     there = folder.exists() or folder.is_symlink()
     if there and not (folder / _KEY).is_file():
         raise OutputError(
-            "something that is not a checkpoint stands where the checkpoints would be",
+            "it exists and is not a checkpoint, where checkpoints would be written",
             where=str(folder),
             hint="remove it or choose another name for the bundle",
         )

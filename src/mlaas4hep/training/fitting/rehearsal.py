@@ -122,10 +122,10 @@ def rehearse(backend: Backend, model: Any, few: Few, settings: FitSettings, sour
         onnx = _onnx_fails(backend, trial, expected, x, silent)
     name = type(model).__name__
     if onnx is None:
-        settings.warn(f"the native form of {name} cannot be loaded again ({native}): the ONNX model alone can be used")
+        settings.warn(f"the native form of {name} cannot be loaded again ({native}): only the ONNX model can be used")
         return
     raise ModelFileError(
-        f"{name} could be trained, but nobody could load it again: as {backend.name} model: {native}; as ONNX: {onnx}",
+        f"{name} could be trained, but not loaded again: as {backend.name} model: {native}; as ONNX: {onnx}",
         where=str(source),
         hint="use an estimator of the framework itself in its place",
     )
@@ -149,7 +149,7 @@ def _native_fails(
         raise
     except Exception as error:  # user code and loaders raise anything
         return _reason(error)
-    return None if same_scores(scores, expected) else "its scores are others"
+    return None if same_scores(scores, expected) else "its scores differ"
 
 
 def _onnx_fails(
@@ -160,7 +160,7 @@ def _onnx_fails(
         scores = OnnxScorer(to_bytes(core), threads=1).scores(x)
     except Exception as error:  # as above
         return _reason(error)
-    return None if same_scores(scores, expected) else "its scores are others"
+    return None if same_scores(scores, expected) else "its scores differ"
 
 
 def _reason(error: Exception) -> str:

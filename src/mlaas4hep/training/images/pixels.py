@@ -57,7 +57,7 @@ def frame_of(images: Sequence[LabelledImage], size: tuple[int, int] | None, work
         raise FileReadError(
             f"the image {first[least].name} has {_shown(least)} pixels, others have {_shown(most)}",
             where=first[least].where,
-            hint=f"say --size {most[0]}x{most[1]} to resize all",
+            hint=f"use --size {most[0]}x{most[1]} to resize all",
         )
     height, width = size or next(iter(sizes))
     return Frame(height, width, 1 if grey else 3)
@@ -100,7 +100,7 @@ def _read(image: LabelledImage, frame: Frame | None) -> tuple[NDArray[np.uint8],
     from PIL import Image, UnidentifiedImageError
 
     def wrong(what: str) -> FileReadError:
-        return FileReadError(f"{image.path} {what}", where=image.where, hint="take the line out, or mend the file")
+        return FileReadError(f"{image.path} {what}", where=image.where, hint="remove the line, or repair the file")
 
     try:
         with warnings.catch_warnings():

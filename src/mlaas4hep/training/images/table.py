@@ -64,8 +64,8 @@ def read_table(table: Path, folder: Path) -> Table:
         path = _find(place, name, there, where)
         key = path.relative_to(place).as_posix() if path.is_relative_to(place) else name
         if key in found:
-            what = f"the image {name} stands in line {found[key][2]} already"
-            raise FileReadError(what, where=where, hint="every image has one line")
+            what = f"the image {name} is already in line {found[key][2]}"
+            raise FileReadError(what, where=where, hint="give every image one line")
         found[key] = (path, label, line)
     classes = _classes([label for _, label, _ in found.values()], table)
     images = tuple(
@@ -120,7 +120,7 @@ def _find(place: Path, name: str, there: set[str], where: str) -> Path:
         if name + suffix in there or (place / (name + suffix)).is_file():
             return place / (name + suffix)
     what = f"the image {name} is not in {place}" if name else "the name of the image is empty"
-    raise FileReadError(what, where=where, hint="take the line out, or add the file")
+    raise FileReadError(what, where=where, hint="remove the line, or add the file")
 
 
 def _classes(labels: Sequence[str], table: Path) -> Mapping[str, int]:
@@ -131,8 +131,8 @@ def _classes(labels: Sequence[str], table: Path) -> Mapping[str, int]:
     keys: list[Any] = values if len(values) == len(written) else written
     order = {key: index for index, key in enumerate(sorted(set(keys)))}
     if len(order) < 2:
-        what = f"there is one class only, {written[0]}" if written else "there is no image"
-        raise LabelError(what, where=str(table), hint="images of two classes at least are needed")
+        what = f"there is only one class, {written[0]}" if written else "there is no image"
+        raise LabelError(what, where=str(table), hint="images of at least two classes are needed")
     return {label: order[key] for label, key in zip(written, keys, strict=True)}
 
 

@@ -55,7 +55,7 @@ def train_on_images(settings: ImageSettings, monitor: Monitor) -> ImageResult:
 def _train(settings: ImageSettings, monitor: Monitor) -> ImageResult:
     table = read_table(settings.labels, settings.folder)
     if table.unlisted:
-        monitor.warn(f"{table.unlisted} images in {settings.folder} stand in no line of {settings.labels}")
+        monitor.warn(f"{table.unlisted} images in {settings.folder} are not listed in {settings.labels}")
     y = np.array([image.y for image in table.images], dtype=np.int64)
     part = split_images(table.images, settings.split)
     _check_split(y, part, table, settings.split)

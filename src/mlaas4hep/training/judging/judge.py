@@ -40,7 +40,9 @@ def threshold_of(trained: Trained, chosen: float | None, monitor: Monitor) -> fl
     """
     threshold = trained.output.threshold if chosen is None else chosen
     if trained.output.kind == "probability" and not 0.0 <= threshold <= 1.0:
-        monitor.warn(f"training.threshold is {threshold:g}, but the scores are probabilities: it parts no events")
+        monitor.warn(
+            f"training.threshold is {threshold:g}, but the scores are probabilities, which it does not separate"
+        )
     return threshold
 
 

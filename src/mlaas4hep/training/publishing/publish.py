@@ -87,5 +87,5 @@ def _read_back(written: Path, trained: Trained, rows: NDArray[np.float32]) -> No
     with load_bundle(written) as bundle:
         scores = bundle.scorer(threads=1, trust_code=True).scores(rows)
     if not same_scores(scores, trained.predict(trained.choice.layout.transform(rows))):
-        what = "the written bundle gives other scores than the trained model, so it is not published"
+        what = "the scores of the written bundle differ from those of the trained model, so it is not published"
         raise BundleError(what, where=str(written))

@@ -92,7 +92,7 @@ class ReportData:
         curves: learning curves, name (``loss``, ``val_loss``, ...) to one value a step.
         step: what a step of the training is called.
         cutflow: the lines of the cutflow, in order.
-        features: one row a branch, in the order of the columns.
+        features: one row per branch, in the order of the columns.
         left_out: branches that are not features though they were asked for, with the reason.
         warnings: sentences for the user.
         configuration: the configuration as YAML text.

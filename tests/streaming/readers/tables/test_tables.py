@@ -161,7 +161,7 @@ def test_unknown_suffix_and_format(tmp_path: Path) -> None:
         open_source(str(path), None)
     hint = "give the format: root, csv, json, parquet, avro, hdf5"
     assert str(caught.value) == f"{path}: unknown suffix '.txt'; {hint}"
-    with pytest.raises(FileReadError, match="a name without suffix does not tell the format"):
+    with pytest.raises(FileReadError, match="the format cannot be told from a name without suffix"):
         open_source(str(tmp_path / "a"), None)
     with pytest.raises(FileReadError, match="unknown format 'pdf'; known are root, csv, json, parquet, avro, hdf5"):
         open_source(str(path), None, format="pdf")

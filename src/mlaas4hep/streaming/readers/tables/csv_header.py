@@ -92,7 +92,7 @@ def _without_header(lines: list[str], path: str, names: tuple[str, ...], separat
     first = [cell.strip() for cell in _split(lines[0], separator)] if lines else list(names)
     if len(first) != len(names):
         what = f"has {len(first)} columns (with {header.between}), but {len(names)} names are given"
-        raise FileReadError(what, where=path, hint="give one name a column")
+        raise FileReadError(what, where=path, hint="give one name per column")
     if first == list(names) and lines:
         what = "its first line has the names of the columns, which are given, too"
         raise FileReadError(what, where=path, hint="leave out `reading.names`")

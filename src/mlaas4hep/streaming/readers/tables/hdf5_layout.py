@@ -192,4 +192,4 @@ def _hint(found: Mapping[str, str], path: str) -> str:
     if not found:
         return "a table is a group of data sets, one a column, or a data set of a compound type"
     first = next(iter(found))
-    return f"tables in the file: {few(list(found))}; to take one, name it with the file: {path}:{first}"
+    return f"tables in the file: {few(list(found))}; choose one by naming it with the file: {path}:{first}"

@@ -1,4 +1,4 @@
-"""JSON: one object a line, or one list of objects; also compressed.
+"""JSON: one object per line, or one list of objects; also compressed.
 
 One pass at opening counts the objects and decides the type of each column on the whole file.
 """
@@ -29,7 +29,7 @@ class JsonSource(RecordReader):
     """A JSON file.
 
     Raises:
-        FileReadError: no such file, no JSON (with the line), or something else than objects.
+        FileReadError: no such file, no JSON (with the line), or something other than objects.
     """
 
     def __init__(self, path: str) -> None:

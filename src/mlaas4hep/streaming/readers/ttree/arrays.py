@@ -18,7 +18,7 @@ __all__ = ["interpretation_of", "part_of", "read_branch"]
 _COUNT, _VERSION = "@instance_version", "@num_bytes"  # their first two: upper half of the count, lower half and version
 _REFERENCE = "@pidf"
 _FLAG = 0x40000000
-_MORE = "some are not of the usual size: other objects refer to them (TRef)"
+_MORE = "some have an unusual size: other objects refer to them (TRef)"
 
 
 def interpretation_of(tbranch: Any) -> Any:

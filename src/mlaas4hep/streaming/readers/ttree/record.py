@@ -180,5 +180,5 @@ class Cursor:
 def require(*true: NDArray[np.bool_] | bool) -> None:
     """Raise `SurpriseError` unless all is true."""
     if not all(np.all(each) for each in true):
-        msg = "the bytes are not what is known"
+        msg = "the bytes do not match the known format"
         raise SurpriseError(msg)

@@ -202,5 +202,5 @@ def _check_columns(model: Any, few: Events, task: Task) -> None:
     why = " but may stand for pairs of them" if columns == pairs else ""
     raise ModelFileError(
         f"{type(model).__name__}: {what}{why}",
-        hint='scores have one column a class: decision_function_shape="ovr" for SVC and NuSVC',
+        hint='scores have one column per class: decision_function_shape="ovr" for SVC and NuSVC',
     )

@@ -80,7 +80,7 @@ def _read_outputs(model: nn.Module, width: int, settings: FitSettings, kind: Kin
     reading = Reading(True) if known_logits else reading_of(loss_function(model, settings, kind), outputs)
     if kind in ("probability", "sigmoids"):
         if reading.logits:
-            settings.warn("the module's last layer gives 0 to 1 already, and its loss takes logits: leave one out")
+            settings.warn("the module's last layer already gives 0 to 1, and its loss takes logits: remove one of them")
             return kind
         note_output(model, Known(kind, outputs, reading.threshold))
         return kind

@@ -57,7 +57,8 @@ def own_training(
     if kind == "logits":
         means = "sigmoid" if outputs == 1 else "softmax"
         settings.warn(
-            f"outputs of the module that {name} trained leave 0 to 1: they are read as logits, and {means} makes scores"
+            f"outputs of the module that {name} trained lie outside 0 to 1: they are read as logits, "
+            f"and {means} turns them into scores"
         )
     curves = _curves(trained, train, validation, settings)
     count.tell({key: values[-1] for key, values in curves.items()})

@@ -51,7 +51,7 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
             progression, parts = found
             booster = xgboost.Booster(model_file=bytearray(parts["state"]))
         else:
-            settings.alert(f"{type(model).__name__} draws at random, so it starts anew instead of resuming")
+            settings.alert(f"{type(model).__name__} draws at random, so it starts again instead of resuming")
     patience = settings.early_stopping if validation.size and model.early_stopping_rounds is None else None
     if settings.early_stopping and not validation.size:
         settings.warn("early stopping needs validation events, and there are none: all rounds are trained")
