@@ -144,7 +144,7 @@ def test_a_file_of_another_kind_is_replaced_only_when_asked(inputs: Work, text: 
         [*inputs.legacy(), "--split-out"],
     ]
     for command in commands:
-        inputs.refused(*command, place, says=[f"{place}: something that is not", "or add --overwrite"])
+        inputs.refused(*command, place, says=[f"{place}: ", "or add --overwrite"])
     for command in commands:
         place.write_text(text)
         for more in (["--overwrite"], []):  # the second time it is of the kind

@@ -91,7 +91,10 @@ REFUSED = [
     ("refuse/legacy.xgb", "legacy XGBoost binary file is not loaded; save it again as .ubj or .json"),
     ("refuse/sklearn_pickle.joblib", "pickles are never loaded: they can run any code"),
     ("refuse/whole_module_pickle.pt", "pickles are never loaded"),
-    ("saved_model/half_plus_two_tf2/00000123/saved_model.pb", "only the graph was sent; send its whole folder"),
+    (
+        "saved_model/half_plus_two_tf2/00000123/saved_model.pb",
+        "only the graph of a SavedModel was sent; send its whole folder",
+    ),
     ("saved_model/half_plus_two_tf2/00000123/assets/foo.txt", "format of the file is not known; known are "),
 ]
 

@@ -64,7 +64,7 @@ def test_the_model_learns_them(trained: tuple[Path, dict[str, Path], Workflow, C
     bundle, paths, workflow, monitor = trained
     metrics = json.loads((bundle / "metrics.json").read_text())
     assert metrics["parts"]["test"]["unweighted"]["auc"] > 0.9
-    (note,) = (text for text in monitor.notes if "an origin of their own" in text)
+    (note,) = (text for text in monitor.notes if "an origin is subtracted" in text)
     assert "when (from 1600000020.0)" in note
     assert "tick (from 2147481" in note
     again = Collector()
@@ -140,5 +140,5 @@ def test_events_unlike_those_of_the_training_are_counted(
     assert 600 <= found["pt"]["values"] < 640  # few are beyond the extremes of the training part, which is random
     assert (found["when"]["values"], found["when"]["share"]) == (SIZE, 1.0)
     assert found["when"]["max"] == pytest.approx(content["when"].max(), abs=1e-3)
-    assert "outside of the range that the model was trained on: when (3000, 100 %)" in " ".join(outcome.err.split())
+    assert "outside the range that the model was trained on: when (3000, 100 %)" in " ".join(outcome.err.split())
     assert "mostly -999" in " ".join(outcome.err.split())

@@ -99,7 +99,7 @@ def test_the_life_of_a_model(tmp_path: Path) -> None:
     configured = models("configure", "other", "--no-batching")
     assert json.loads(configured.out) == {"batching": None, "canary": 10.0}
     assert "nothing to do; give --batching-size" in refused("configure", "other")
-    assert "exclude each other" in refused("configure", "other", "--no-batching", "--batching-size", 4)
+    assert "--no-batching" in refused("configure", "other", "--no-batching", "--batching-size", 4)
     assert "canary" in refused("configure", "other", "--canary", 101)
     models("unload", "other", "--version", "5")
     assert "UNLOADED" in models("list").out
@@ -149,7 +149,7 @@ def test_the_original_clients_options(live: Live, tmp_path: Path) -> None:
         (["label", "toy", "stable", "8"], "8"),
         (["upload", "gone.tar.gz"], "gone.tar.gz: no such file"),
         (["predict", "toy", "--events", "gone.json"], "gone.json: no such file"),
-        (["predict", "toy", "--events", "text.json"], "text.json: no valid JSON"),
+        (["predict", "toy", "--events", "text.json"], "text.json: not valid JSON"),
         (["predict", "toy", "--events", "number.json"], "events of type int are not understood"),
         (["predict", "toy", "--events", "few.json"], "keys are missing: charge, Jet_pt, Jet_eta (status 400)"),
         (["predict", "toy"], "Missing option '--events'"),

@@ -44,7 +44,7 @@ def test_no_byte_of_an_entry_can_be_changed_unseen(
             entry.close()
     data_bytes = sum(array.nbytes for number in range(4) for array in arrays(SHAPE, number).values())
     assert seen == len(right) - SHAPE.nbytes + data_bytes  # nothing is in the gaps between the columns
-    assert all("is damaged" in text and "made again" in text for text in said)
+    assert all("is damaged" in text and "written again" in text for text in said)
     assert len(said) == len(set(said))
 
 
@@ -62,7 +62,10 @@ def test_a_damaged_entry_is_made_again(cache: Cache, folder: Path, said: list[st
         fill(cache.create(KEY, SHAPE))
     assert whole(cache.open(KEY, SHAPE))
     assert said == [
-        f"cache {folder}: {KEY}.blocks is damaged (range 0 does not have its checksum); it is not used, and made again"
+        (
+            f"cache {folder}: {KEY}.blocks is damaged (range 0 does not have its checksum); "
+            "it is not used, and is written again"
+        )
     ]
 
 

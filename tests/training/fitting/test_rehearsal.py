@@ -104,7 +104,7 @@ def test_a_model_that_nobody_could_load_is_refused_before_the_training(text: str
     model = built(module)
     few = few_of(MemoryEvents(make_sample(500)), 2)
     assert few is not None
-    with pytest.raises(ModelFileError, match=r"nobody could load it again: as sklearn model: .*not trusted.*as ONNX"):
+    with pytest.raises(ModelFileError, match=r"not loaded again: as sklearn model: .*not trusted.*as ONNX"):
         rehearse(backend_for(model), model, few, fit_settings(tmp_path, module=module), tmp_path / "model.py")
     assert not any(name.endswith("_") and not name.startswith("_") for name in vars(model))  # untouched
 

@@ -39,7 +39,7 @@ def test_evaluation_without_threshold() -> None:
     text = render_summary("other", metrics)
     assert "AMS (data): undefined" in text
     assert "weighted" in text
-    assert "warning: AMS threshold is undefined: the AMS is nowhere defined" in text
+    assert "warning: AMS threshold is undefined: the AMS is not defined" in text
 
 
 def test_regression() -> None:

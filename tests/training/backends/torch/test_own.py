@@ -92,7 +92,10 @@ def test_settings_without_effect_are_announced(tmp_path: Path) -> None:
     assert warnings == [
         "train_clf in the model file gets no weights: all events count the same in training",
         "train_clf in the model file decides epochs, order and when to stop",
-        "outputs of the module that train_clf trained leave 0 to 1: they are read as logits, and sigmoid makes scores",
+        (
+            "outputs of the module that train_clf trained lie outside 0 to 1: they are read as logits, "
+            "and sigmoid turns them into scores"
+        ),
     ]
 
 
