@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source
-from mlaas4hep.frameworks.onnx.names import rename_inside
+from mlaas4hep.frameworks.onnx.scores import score_graph, width_of
 from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.sklearn import MODEL_FILE
 from mlaas4hep.frameworks.sklearn.onnx import sklearn_graph
 from mlaas4hep.frameworks.sklearn.vetting import open_skops
-from mlaas4hep.frameworks.tensors import FEATURES
-from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES
+from mlaas4hep.frameworks.trees import cuts_of, tree_native
 
 __all__ = ["load", "load_native", "to_onnx"]
 
@@ -75,22 +75,20 @@ def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
     """Convert by skl2onnx."""
-    from onnx import TensorProto, helper
+    import onnx
 
     model, method = native.model
-    made, double = sklearn_graph(model, native.inputs[0].shape[1], method, FEATURES)
-    graph, outputs = made.graph, native.outputs[0].shape[1]
-    if double:
-        inner = f"{FEATURES}__double"
-        rename_inside(graph, {FEATURES: inner})
-        graph.node.insert(0, helper.make_node("Cast", [FEATURES], [inner], to=TensorProto.DOUBLE))
-        graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    width, kept = native.inputs[0].shape[1], native.outputs[0].shape[1]
+    made, double = sklearn_graph(model, width, method)
     if native.missing:
-        _follow_missing(graph, model)
-    two = method == "decision_function" and outputs == 1 and hasattr(model, "classes_")
-    if method == "predict":
-        del graph.output[1:]  # the distances of KMeans
-    save_scores(made, outputs, target, given=2 if two else None)
+        _follow_missing(made.graph, model)
+    output = made.graph.output[0 if method == "predict" else -1]  # after those of KMeans come distances
+    two = method == "decision_function" and kept == 1 and hasattr(model, "classes_")
+    outputs = 2 if two else max(width_of(output), kept)  # of several targets skl2onnx may state one
+    made = score_graph(
+        made, width, output=output.name, outputs=outputs, kept=kept, names=(FEATURES, SCORES), double=double
+    )
+    onnx.save(made, target)
 
 
 def _by_position(model: Any) -> None:

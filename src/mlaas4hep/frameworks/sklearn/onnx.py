@@ -21,14 +21,13 @@ DOUBLE: Final = (
 """Distances and long sums lose too many digits in float32: these are computed in float64 within the graph."""
 
 
-def sklearn_graph(model: Any, width: int, method: str, name: str = "x") -> tuple[onnx.ModelProto, bool]:
+def sklearn_graph(model: Any, width: int, method: str) -> tuple[onnx.ModelProto, bool]:
     """Convert a fitted estimator.
 
     Args:
         model: classifier, regressor, or a pipeline with one at its end.
         width: number of columns of its input.
         method: what the last output is to hold: ``predict_proba``, ``decision_function`` or ``predict``.
-        name: of the input.
 
     Returns:
         The model, and true if it computes in float64 and wants input of that type.
@@ -51,7 +50,7 @@ def sklearn_graph(model: Any, width: int, method: str, name: str = "x") -> tuple
         attempts = [{last: {"raw_scores": True, "zipmap": False}}, {last: {"raw_scores": True}}]
         attempts += [{last: {"zipmap": False}}, {}]
     opsets = {"": OPSET, "ai.onnx.ml": ML_OPSET}
-    given = [(name, kind([None, width]))]
+    given = [("x", kind([None, width]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what skl2onnx takes from scikit-learn and numpy
         for options in attempts:

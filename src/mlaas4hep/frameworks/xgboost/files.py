@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.foreign import Native, Source
+from mlaas4hep.frameworks.onnx.scores import score_graph, width_of
 from mlaas4hep.frameworks.scorer import Loading, Predict
-from mlaas4hep.frameworks.tensors import FEATURES
-from mlaas4hep.frameworks.trees import cuts_of, save_scores, tree_native
+from mlaas4hep.frameworks.tensors import FEATURES, SCORES
+from mlaas4hep.frameworks.trees import cuts_of, tree_native
 from mlaas4hep.frameworks.xgboost import MODEL_FILE
 
-__all__ = ["load", "load_native", "to_onnx"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["load", "load_native", "to_onnx", "xgboost_graph"]
 
 OPSET: Final = 15
 
@@ -52,14 +56,26 @@ def load_native(folder: Path, loading: Loading) -> tuple[Predict, str]:
 
 def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG001
     """Convert by onnxmltools."""
+    import onnx
+
+    _check_convertible(native.model)
+    width, kept = native.inputs[0].shape[1], native.outputs[0].shape[1]
+    made = xgboost_graph(native.model, width)
+    output = made.graph.output[-1]
+    outputs = max(width_of(output), kept)
+    made = score_graph(made, width, output=output.name, outputs=outputs, kept=kept, names=(FEATURES, SCORES))
+    onnx.save(made, target)
+
+
+def xgboost_graph(model: Any, width: int) -> onnx.ModelProto:
+    """Return a booster or an estimator of XGBoost with `width` columns as onnxmltools converts it; scores come last."""
     from onnxmltools import convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    booster = native.model
-    _check_convertible(booster)
-    given = [(FEATURES, FloatTensorType([None, native.inputs[0].shape[1]]))]
-    model = convert_xgboost(booster, initial_types=given, target_opset=OPSET)
-    save_scores(model, native.outputs[0].shape[1], target)
+    made: onnx.ModelProto = convert_xgboost(
+        model, initial_types=[("x", FloatTensorType([None, width]))], target_opset=OPSET
+    )
+    return made
 
 
 def _booster(path: Path, threads: int | None) -> Any:
@@ -83,10 +99,15 @@ def _predict(booster: Any, threads: int | None, rounds: int = 0) -> Predict:
     return predict
 
 
+def _kinds(booster: Any) -> tuple[str, str]:
+    """Return the names of the objective and of the booster."""
+    learner = json.loads(booster.save_config())["learner"]
+    return learner["objective"]["name"], learner["gradient_booster"]["name"]
+
+
 def _check_convertible(booster: Any) -> None:
     """Raise NotImplementedError for what the converter has no form for, or gets wrong."""
-    learner = json.loads(booster.save_config())["learner"]
-    objective, kind = learner["objective"]["name"], learner["gradient_booster"]["name"]
+    objective, kind = _kinds(booster)
     if kind != "gbtree":
         msg = f"the booster {kind}"
         raise NotImplementedError(msg)
@@ -100,13 +121,11 @@ def _check_convertible(booster: Any) -> None:
 
 def _splits(booster: Any) -> Iterator[tuple[int, float]]:
     """Column and value of every split by a number."""
-    nodes = [json.loads(tree) for tree in booster.get_dump(dump_format="json")] if _has_trees(booster) else []
+    nodes = (
+        [json.loads(tree) for tree in booster.get_dump(dump_format="json")] if _kinds(booster)[1] != "gblinear" else []
+    )
     while nodes:
         node = nodes.pop()
         nodes.extend(node.get("children", ()))
         if isinstance(node.get("split_condition"), int | float):
             yield int(node["split"].removeprefix("f")), float(node["split_condition"])
-
-
-def _has_trees(booster: Any) -> bool:
-    return bool(json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] != "gblinear")

@@ -110,16 +110,13 @@ class XGBoostBackend:
 
     def to_onnx(self, model: Any, width: int, task: Task) -> onnx.ModelProto:
         """Convert with onnxmltools, up to the best iteration after early stopping."""
+        from mlaas4hep.frameworks.xgboost.files import xgboost_graph
         from mlaas4hep.training.backends.onnx import conversion, finish
 
         with conversion(model):
-            from onnxmltools import convert_xgboost
-            from onnxmltools.convert.common.data_types import FloatTensorType
-
             values = task != "regression" and (self.output(model, task).decision or model.objective == LOGITS)
             values &= model.objective != "binary:hinge"
-            source = _as_regressor(model) if values else model
-            converted = convert_xgboost(source, initial_types=[("x", FloatTensorType([None, width]))], target_opset=15)
+            converted = xgboost_graph(_as_regressor(model) if values else model, width)
             return finish(
                 converted,
                 width,
