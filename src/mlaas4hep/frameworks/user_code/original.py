@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+from mlaas4hep.frameworks.user_code.modules import importable
 
 __all__ = ["original_layers"]
 
@@ -25,18 +26,12 @@ def original_layers() -> Iterator[None]:
     if _NAMES[0] in sys.modules or importlib.util.find_spec(_NAMES[0]) is not None:
         yield
         return
-    ours = [ModuleType(name) for name in _NAMES]
-    for parent, child in itertools.pairwise(ours):
-        parent.__path__ = []
-        setattr(parent, child.__name__.rpartition(".")[2], child)
-    ours[-1].__dict__["__getattr__"] = _layer
-    sys.modules.update({module.__name__: module for module in ours})
-    try:
+    ours = {name: ModuleType(name) for name in _NAMES}
+    for package in _NAMES[:-1]:
+        ours[package].__path__ = []
+    ours[_NAMES[-1]].__dict__["__getattr__"] = _layer
+    with importable(ours):
         yield
-    finally:
-        for module in ours:
-            if sys.modules.get(module.__name__) is module:
-                del sys.modules[module.__name__]
 
 
 def _layer(name: str) -> Any:

@@ -196,11 +196,11 @@ def _adapter(wanted: Collection[str], path: Path, warn: Callable[[str], None] | 
     with ExitStack() as stack:
         stack.enter_context(original_layers())
         if "keras" in wanted and importlib.util.find_spec("keras") is not None:
-            from mlaas4hep.frameworks.keras.compat import old_names  # imports Keras
+            from mlaas4hep.training.user_code.old_keras import old_keras_names  # imports Keras
 
-            stack.enter_context(old_names(warn or default))
+            stack.enter_context(old_keras_names(warn or default))
         if "sklearn." in path.read_text(errors="replace"):
-            from mlaas4hep.frameworks.sklearn.compat import old_sklearn_names  # imports scikit-learn
+            from mlaas4hep.training.user_code.old_sklearn import old_sklearn_names  # imports scikit-learn
 
             stack.enter_context(old_sklearn_names(path, warn or default))
         yield

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mlaas4hep.errors import FileReadError, ModelFileError
-from mlaas4hep.frameworks.keras.compat import old_names
 from mlaas4hep.training.backends.keras.backend import KerasBackend
 from mlaas4hep.training.events.base import Arrays
+from mlaas4hep.training.user_code.old_keras import old_keras_names
 from mlaas4hep.training.user_code.user_model import build_model, load_model_file
 from tests.support.events import make_sample
 from tests.support.fitting import MODELS, auc, fit_settings, interrupted_after, run_onnx, train_and_validation
@@ -316,7 +316,7 @@ class TestOldNames:
     def test_lr_and_decay(self) -> None:
         notes: list[str] = []
         before = keras.optimizers.Optimizer.__init__
-        with old_names(notes.append):
+        with old_keras_names(notes.append):
             assert float(keras.optimizers.Adam(lr=0.02).learning_rate) == pytest.approx(0.02)
             assert float(keras.optimizers.SGD(lr=0.02, momentum=0.9).learning_rate) == pytest.approx(0.02)
             assert float(keras.optimizers.Adam(0.03, decay=0).learning_rate) == pytest.approx(0.03)
@@ -335,7 +335,7 @@ class TestOldNames:
 
     def test_other_arguments_are_still_refused(self) -> None:
         notes: list[str] = []
-        with old_names(notes.append), pytest.raises((ValueError, TypeError), match="lrr"):
+        with old_keras_names(notes.append), pytest.raises((ValueError, TypeError), match="lrr"):
             keras.optimizers.Adam(lrr=0.02)
 
     def test_modules(self, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 __all__ = ["old_sklearn_names"]
 
@@ -46,16 +47,10 @@ def old_sklearn_names(source: Path, warn: Callable[[str], None]) -> Iterator[Non
             importlib.import_module(f"sklearn.{name}")
         except ImportError:
             continue
-    undo: list[tuple[type, Any]] = []
-    try:
+    with ExitStack() as stack:
         for kind in _estimators():
-            original = kind.__dict__["__init__"]
-            undo.append((kind, original))
-            kind.__init__ = _with_old_names(kind, original, warn)  # type: ignore[misc]
+            stack.enter_context(patch.object(kind, "__init__", _with_old_names(kind, kind.__dict__["__init__"], warn)))
         yield
-    finally:
-        for kind, original in undo:
-            kind.__init__ = original  # type: ignore[misc]
 
 
 def _estimators() -> list[type]:
