@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.native import NativeModel
+from mlaas4hep.frameworks.scorer import Loading
 from mlaas4hep.training.backends import backend_for
 from mlaas4hep.training.events.outputs import OutputKind, find_output
 from mlaas4hep.training.fitting.native import save_native
@@ -192,6 +193,6 @@ def published(case: Case, folder: Path, warn: Callable[[str], None]) -> Publishe
     native = folder / "native"
     native.mkdir()
     save_native(backend, model, native, source, task, None)
-    loaded = NativeModel(native, task=task, framework=case.backend, width=4, trust_code=True)
+    loaded = NativeModel(native, Loading(task, 4, trust_code=True), case.backend)
     onnx = run_onnx(backend.to_onnx(model, 4, task), test.x)
     return Published(output, scores, onnx, loaded.scores(test.x), test.y, model, test.x)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.errors import BundleError
 from mlaas4hep.frameworks.native import NativeModel
-from mlaas4hep.frameworks.scorer import checked, in_batches
+from mlaas4hep.frameworks.scorer import Loading, checked, in_batches
 
 __all__ = ["NativeScorer"]
 
@@ -33,15 +33,8 @@ class NativeScorer:
     ) -> None:
         self._layout = manifest.layout
         self._width = manifest.width
-        self._model = NativeModel(
-            folder,
-            task=manifest.task,
-            framework=manifest.framework,
-            width=manifest.layout.model_width,
-            threads=threads,
-            trust_code=trust_code,
-            name=manifest.name,
-        )
+        loading = Loading(manifest.task, manifest.layout.model_width, threads, trust_code)
+        self._model = NativeModel(folder, loading, manifest.framework, manifest.name)
 
     def scores(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scores of raw rows, see `Scorer.scores`."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import ConversionError
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.frameworks.onnx.clean import clean, number
+from mlaas4hep.frameworks.onnx.walk import inputs_of
 from mlaas4hep.frameworks.tensors import FEATURES, SCORES
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def _check_interface(model: onnx.ModelProto, width: int) -> None:
     """One input [N, width] of float32, one output."""
     from onnx import TensorProto
 
-    initial = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in initial]
+    inputs = inputs_of(model.graph)
     if len(inputs) != 1 or len(model.graph.output) != 1:
         what = f"the ONNX model has {len(inputs)} inputs and {len(model.graph.output)} outputs"
         raise ConversionError(what, hint="one of each is needed")
@@ -89,8 +89,7 @@ def _check_interface(model: onnx.ModelProto, width: int) -> None:
     if inputs[0].name == model.graph.output[0].name:
         what = "the ONNX model gives back its input"
         raise ConversionError(what)
-    others = [value for value in model.graph.input if value.name in initial]
-    for value in others:  # old exporters list weights as inputs too
+    for value in [value for value in model.graph.input if value not in inputs]:
         model.graph.input.remove(value)
     if not model.graph.output[0].type.tensor_type.shape.dim:
         model.graph.output[0].type.tensor_type.shape.dim.add()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.bundle.onnx_graph import to_bytes
 from mlaas4hep.bundle.sections import Parity
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 
@@ -55,7 +56,7 @@ def check(
         scores = scorer.scores(raw_rows).astype(np.float64)
         alone = np.concatenate([scorer.scores(raw_rows[i : i + 1]) for i in range(min(3, len(raw_rows)))])
     except Exception as error:  # any failure of a converted model is an answer here
-        return refused(f"ONNX Runtime fails: {_first_line(error)}")
+        return refused(f"ONNX Runtime fails: {first_line(error)}")
     if scores.shape != native.shape:
         return refused(f"the ONNX scores have shape {list(scores.shape)}, the native ones {list(native.shape)}")
     for name, values in (("native", native), ("ONNX", scores)):
@@ -99,7 +100,3 @@ def spread_of(scores: NDArray[np.float64]) -> float:
     low, high = np.quantile(scores, (0.16, 0.84), axis=0)
     spread = float(max(((high - low) / 2.0).max(), scores.std(axis=0).max()))
     return spread if spread > 0.0 else 1.0
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -10,6 +10,7 @@ and ``scale``, if a regression was trained on ``(target - offset) / scale``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import BundleError, FrameworkMissingError, MLaaS4HEPError
 from mlaas4hep.errors.serving import ModelRefusedError
+from mlaas4hep.errors.text import first_line
 from mlaas4hep.extras import extra_of, install_hint
 from mlaas4hep.frameworks.framework import found
+from mlaas4hep.frameworks.probabilities import sigmoid, softmax
 from mlaas4hep.frameworks.registry import native_files
 from mlaas4hep.frameworks.scorer import Loading, NativeLoader, Predict
 from mlaas4hep.frameworks.target import TargetScale
@@ -34,11 +37,8 @@ class NativeModel:
 
     Args:
         folder: the bundle's folder ``native``, verified.
-        task: binary, multiclass or regression.
-        framework: keras, torch, sklearn or xgboost.
-        width: number of columns that the model sees.
-        threads: threads of one prediction; None: the framework's default.
-        trust_code: run ``model.py``, which torch models need.
+        loading: all but `Loading.about`, which is read here.
+        framework: keras, torch, sklearn or xgboost, for messages.
         name: of the bundle, for messages.
 
     Raises:
@@ -46,21 +46,11 @@ class NativeModel:
         FrameworkMissingError: the framework is not installed.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        task: str,
-        framework: str,
-        width: int,
-        threads: int | None = None,
-        trust_code: bool = False,
-        name: str = "native",
-    ) -> None:
-        self._task = task
+    def __init__(self, folder: Path, loading: Loading, framework: str, name: str = "native") -> None:
+        self._task = loading.task
         try:
             about = _about(folder)
-            self._predict, output = _load(folder, Loading(task, width, threads, trust_code, about), name)
+            self._predict, output = _load(folder, replace(loading, about=about), name)
         except MLaaS4HEPError:
             raise
         except ImportError as error:
@@ -68,8 +58,7 @@ class NativeModel:
             hint = install_hint(extra_of(framework) or "all")
             raise FrameworkMissingError(what, where=name, hint=hint) from error
         except Exception as error:  # loaders raise anything on a damaged file
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            what = f"the native {framework} model cannot be loaded ({first})"
+            what = f"the native {framework} model cannot be loaded ({first_line(error)})"
             raise BundleError(what, where=name) from error
         self._output = str(about.get("output", output))
         self._target = _target(about)
@@ -96,10 +85,9 @@ def to_scores(values: NDArray[Any], output: str, task: str) -> NDArray[np.float3
     values = values.reshape(len(values), -1)
     if output in {"logits", "decision", "sigmoid", "softmax"} and task != "regression":
         if output == "sigmoid" or (output != "softmax" and values.shape[1] == 1):
-            values = 1.0 / (1.0 + np.exp(-np.clip(values, -700.0, 700.0)))
+            values = sigmoid(values)
         else:
-            values = np.exp(values - values.max(axis=1, keepdims=True))
-            values /= values.sum(axis=1, keepdims=True)
+            values = softmax(values)
     if task == "binary":
         values = values[:, -1:]
     return values.astype(np.float32)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.frameworks.onnx.names import rename_inside
+
 if TYPE_CHECKING:
     import onnx
 
@@ -39,9 +41,7 @@ class TargetScale:
         graph = model.graph
         name = graph.output[0].name
         inner = "target/learnt"
-        for node in graph.node:
-            node.output[:] = [inner if output == name else output for output in node.output]
-            node.input[:] = [inner if entry == name else entry for entry in node.input]
+        rename_inside(graph, {name: inner})
         for key, value in (("scale", self.scale), ("offset", self.offset)):
             graph.initializer.append(helper.make_tensor(f"target/{key}", TensorProto.DOUBLE, [], [value]))
         make = helper.make_node

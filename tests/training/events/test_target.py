@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mlaas4hep.frameworks.native import NativeModel
+from mlaas4hep.frameworks.scorer import Loading
 from mlaas4hep.frameworks.target import TargetScale
 from mlaas4hep.training.backends import backend_for
 from mlaas4hep.training.events.target import Standardised, target_scale
@@ -63,7 +64,7 @@ def test_a_network_learns_a_target_of_any_size(text: str, offset: float, scale: 
     folder = tmp_path / "native"
     folder.mkdir()
     save_native(backend, model, folder, source, "regression", target)
-    loaded = NativeModel(folder, task="regression", framework=backend.name, width=4, trust_code=True)
+    loaded = NativeModel(folder, Loading("regression", 4, trust_code=True), backend.name)
     core = backend.to_onnx(model, 4, "regression")
     converted = run_onnx(core if target is None else target.in_graph(core), test.data.x)
     allowed = 1e-4 * y.std() + np.spacing(np.float32(abs(offset)))

@@ -13,6 +13,7 @@ from sklearn.svm import SVC
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.frameworks.native import NativeModel
+from mlaas4hep.frameworks.scorer import Loading
 from mlaas4hep.training.backends import backend_for
 from mlaas4hep.training.events.base import Arrays
 from mlaas4hep.training.fitting.native import save_native
@@ -147,7 +148,7 @@ def test_what_the_user_defines_is_kept_so_that_it_can_be_loaded(
         assert {path.name for path in folder.iterdir()} == files | {"about.json"}
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1]
-    loaded = NativeModel(tmp_path / "one", task=task, framework=backend.name, width=4, trust_code=True)
+    loaded = NativeModel(tmp_path / "one", Loading(task, 4, trust_code=True), backend.name)
     assert np.abs(loaded.scores(x) - scores).max() < 1e-5
     assert np.abs(run_onnx(backend.to_onnx(model, 4, task), x) - scores).max() < 1e-5
 

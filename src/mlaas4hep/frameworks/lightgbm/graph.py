@@ -1,8 +1,7 @@
 """LightGBM's trees as an ONNX graph: every comparison, missing value and category as LightGBM decides it.
 
 The converter of onnxmltools sends missing values another way and rounds thresholds to the nearest float32, so rows at
-a threshold change sides. Here a threshold is the largest float32 that is not above LightGBM's: for float32 features no
-row changes sides.
+a threshold change sides.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mlaas4hep.frameworks.onnx.names import IR_VERSION
+from mlaas4hep.frameworks.rounding import round_down
 
 if TYPE_CHECKING:
     import onnx
@@ -151,9 +151,7 @@ def _below(cut: float) -> float:
         return float("inf")
     if -ZERO <= cut < ZERO:  # all values of this size are zero
         return ZERO if cut >= 0 else float(np.nextafter(np.float32(-ZERO), np.float32(-np.inf)))
-    with np.errstate(over="ignore"):
-        near = np.float32(cut)
-    return float(np.nextafter(near, np.float32(-np.inf)) if float(near) > cut else near)
+    return float(round_down(np.array(cut)))
 
 
 def _prepared(trees: _Trees, features: str, width: int) -> tuple[list[Any], str]:

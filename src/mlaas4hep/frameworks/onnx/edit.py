@@ -9,7 +9,7 @@ import numpy as np
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.onnx.names import rename_inside
-from mlaas4hep.frameworks.onnx.walk import all_nodes, subgraphs
+from mlaas4hep.frameworks.onnx.walk import all_nodes, inputs_of, subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -162,9 +162,8 @@ def _free_reshapes(graph: onnx.GraphProto, size: int) -> None:
 
 
 def _ends(model: onnx.ModelProto) -> list[Any]:
-    """Inputs without a value of their own, and outputs."""
-    initial = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in (*model.graph.input, *model.graph.output) if value.name not in initial]
+    """Return inputs and outputs."""
+    return [*inputs_of(model.graph), *model.graph.output]
 
 
 def _replace(graph: Any, old: Any, nodes: list[Any], output: Any, kinds: list[tuple[str, Any]]) -> None:

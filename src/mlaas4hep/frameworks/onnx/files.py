@@ -14,6 +14,7 @@ from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.edit import read_model, without_bfloat16, without_maps
 from mlaas4hep.frameworks.onnx.runtime import OnnxRuntime
 from mlaas4hep.frameworks.onnx.session import open_session
+from mlaas4hep.frameworks.onnx.walk import inputs_of
 from mlaas4hep.frameworks.tensors import Tensors
 
 __all__ = ["load", "to_onnx"]
@@ -68,9 +69,8 @@ def _original(path: Path, names: Sequence[str], classes: Sequence[str]) -> Calla
 def _give_shapes(model: Any, source: Source) -> None:
     """Write the shapes of inputs that are not in the file into it, from config.pbtxt or params.json."""
     said = {spec.name: spec for spec in source.inputs}
-    held = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in held or not value.type.HasField("tensor_type") or value.type.tensor_type.HasField("shape"):
+    for value in inputs_of(model.graph):
+        if not value.type.HasField("tensor_type") or value.type.tensor_type.HasField("shape"):
             continue
         if value.name not in said:
             what = f"the shape of the ONNX model's input {value.name!r} is not in the file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlaas4hep.frameworks.onnx.walk import subgraphs
+from mlaas4hep.frameworks.onnx.walk import inputs_of, subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -23,8 +23,7 @@ def rename(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]
     Raises:
         ValueError: there are not as many.
     """
-    initial = {tensor.name for tensor in model.graph.initializer}
-    entries = [entry for entry in model.graph.input if entry.name not in initial]
+    entries = inputs_of(model.graph)
     if len(entries) != len(inputs) or len(model.graph.output) != len(outputs):
         msg = f"the converter made {len(entries)} inputs and {len(model.graph.output)} outputs"
         raise ValueError(msg)

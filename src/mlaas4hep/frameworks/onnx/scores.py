@@ -71,7 +71,8 @@ def score_graph(
         return result or name
 
     if activation:
-        current = step(activation, "scores_activated", **({"axis": 1} if activation == "Softmax" else {}))
+        axis: dict[str, Any] = {"axis": 1} if activation == "Softmax" else {}
+        current = step(activation, "scores_activated", **axis)
     current = step("Reshape", "scores_shaped", [-1, outputs])
     if kept < outputs:
         current = step("Slice", "scores_kept", [outputs - kept], [outputs], [1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mlaas4hep.frameworks.onnx.walk import subgraphs
+from mlaas4hep.frameworks.onnx.walk import inputs_of, subgraphs
 
 __all__ = ["depends_on_values"]
 
@@ -41,9 +41,7 @@ def depends_on_values(path: Path) -> bool:
     import onnx
 
     model = onnx.load(path, load_external_data=False)
-    graph = model.graph
-    constant = {tensor.name for tensor in graph.initializer}
-    return bool(model.functions) or _depends(graph, {entry.name for entry in graph.input} - constant)
+    return bool(model.functions) or _depends(model.graph, {entry.name for entry in inputs_of(model.graph)})
 
 
 def _depends(graph: Any, values: set[str]) -> bool:

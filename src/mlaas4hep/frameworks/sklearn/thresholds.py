@@ -1,7 +1,6 @@
 """HistGradientBoosting for ONNX, which keeps thresholds as float32 where scikit-learn compares with float64 ones.
 
-For a float32 value x, ``x <= t`` is the same as ``x <= t'`` with t' the largest float32 that is not above t. Rounding
-to the nearest, as skl2onnx does for this model alone, sends values just above a threshold to the wrong side.
+skl2onnx rounds them to the nearest float32, for this model alone.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlaas4hep.frameworks.rounding import round_down
 
 __all__ = ["with_float32_thresholds"]
 
@@ -24,15 +25,6 @@ def with_float32_thresholds(model: Any) -> Any:
     for thresholds in _thresholds(copied):
         thresholds[...] = round_down(thresholds)
     return copied
-
-
-def round_down(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the largest float32 values that are not above the given ones, as float64."""
-    with np.errstate(over="ignore"):
-        rounded = values.astype(np.float32)
-    above = rounded.astype(np.float64) > values
-    rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
-    return rounded.astype(np.float64)
 
 
 def _thresholds(model: Any) -> Iterator[NDArray[np.float64]]:

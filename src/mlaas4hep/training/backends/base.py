@@ -62,6 +62,11 @@ class FitSettings:
     alert: Callable[[str], None] = lambda _text: None
     memory_limit: int | None = None
 
+    @property
+    def file(self) -> str:
+        """Path of the user's model file, for messages."""
+        return str(getattr(self.module, "__file__", None) or "model")
+
 
 Step: TypeAlias = Literal["epoch", "boosting round"]
 

@@ -1,4 +1,4 @@
-"""Scores and weighted losses in numpy, the same for every framework."""
+"""Weighted losses in numpy, the same for every framework."""
 
 from __future__ import annotations
 
@@ -10,22 +10,9 @@ from numpy.typing import NDArray
 
 from mlaas4hep.training.events.base import Events, Task
 
-__all__ = ["class_losses", "evaluate", "sigmoid", "softmax"]
+__all__ = ["class_losses", "evaluate"]
 
-Floats = NDArray[np.floating[Any]]
 _EPSILON = 1e-7
-
-
-def sigmoid(values: Floats) -> Floats:
-    """1 / (1 + exp(-v)), without overflow."""
-    small = np.exp(-np.abs(values))
-    return np.where(values >= 0, 1.0 / (1.0 + small), small / (1.0 + small)).astype(values.dtype)
-
-
-def softmax(values: Floats) -> Floats:
-    """exp(v) / sum(exp(v)) of each row [N, C]."""
-    raised = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=values.dtype)
 
 
 def class_losses(

@@ -19,6 +19,7 @@ from mlaas4hep.bundle.parity import same_scores
 from mlaas4hep.errors import FrameworkMissingError, MLaaS4HEPError, ModelFileError
 from mlaas4hep.frameworks.native import NativeModel
 from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
+from mlaas4hep.frameworks.scorer import Loading
 from mlaas4hep.training.events.base import Arrays, Events
 from mlaas4hep.training.fitting.native import save_native
 
@@ -143,7 +144,7 @@ def _native_fails(
     folder.mkdir()
     try:
         save_native(backend, trial, folder, source, settings.task, None)
-        loaded = NativeModel(folder, task=settings.task, framework=backend.name, width=x.shape[1], trust_code=True)
+        loaded = NativeModel(folder, Loading(settings.task, x.shape[1], trust_code=True), backend.name)
         scores = loaded.scores(x)
     except FrameworkMissingError:
         raise

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from mlaas4hep.frameworks.keras import MODEL_FILE, WEIGHTS_FILE
 from mlaas4hep.frameworks.keras.vetting import read_config, strange_layers
+from mlaas4hep.frameworks.probabilities import sigmoid, softmax
 from mlaas4hep.frameworks.user_code.build import CODE_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
 from mlaas4hep.training.backends.files import rewrite_zip, write_beside
 from mlaas4hep.training.backends.logits import shifts_along
-from mlaas4hep.training.backends.losses import sigmoid, softmax
 from mlaas4hep.training.backends.passes import DEFAULT_EPOCHS
 from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task

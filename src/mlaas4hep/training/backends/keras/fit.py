@@ -8,8 +8,9 @@ import numpy as np
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.base import FitSettings, History, Predict
+from mlaas4hep.training.backends.checks import check_outputs
 from mlaas4hep.training.backends.keras.learner import KerasLearner
-from mlaas4hep.training.backends.keras.outputs import check_outputs, compile_if_needed, has_own_fit, note_outputs
+from mlaas4hep.training.backends.keras.outputs import compile_if_needed, has_own_fit, note_outputs
 from mlaas4hep.training.backends.keras.own_fit import own_fit
 from mlaas4hep.training.backends.loop import run_passes
 from mlaas4hep.training.events.base import Events
@@ -20,11 +21,10 @@ __all__ = ["fit", "ready"]
 
 def fit(model: Any, train: Events, validation: Events, settings: FitSettings, predict: Predict) -> History:
     """Train in place, as described in `KerasBackend.fit`."""
-    file = str(getattr(settings.module, "__file__", "model"))
     outputs = ready(model, train.width, settings)
     if has_own_fit(model):
-        return own_fit(model, outputs, train, validation, settings, file, predict)
-    learner = KerasLearner(model, outputs, train, validation, settings, file)
+        return own_fit(model, outputs, train, validation, settings, predict)
+    learner = KerasLearner(model, outputs, train, validation, settings)
     learner.prepare()
     return run_passes(learner, train, validation, settings)
 
@@ -35,16 +35,17 @@ def ready(model: Any, width: int, settings: FitSettings) -> int:
     Raises:
         ModelFileError: the outputs do not fit the task, or the model raises.
     """
-    file = str(getattr(settings.module, "__file__", "model"))
-    with user_errors(file, "the Keras model cannot be called"):
+    with user_errors(settings.file, "the Keras model cannot be called"):
         outputs = _count_outputs(model, width)
-    check_outputs(outputs, settings.task, settings.classes)
+    check_outputs("the Keras model", outputs, settings.task, settings.classes)
     note_outputs(model, outputs)
-    with user_errors(file, "the Keras model cannot be compiled"):
+    with user_errors(settings.file, "the Keras model cannot be compiled"):
         compile_if_needed(model, width, outputs, settings.task)
     _epsilon_of_keras_2(model)
     if not isinstance(model.loss, str) and isinstance(model.loss, (list, tuple, dict)):
-        raise ModelFileError("the Keras model has several losses", where=file, hint="give it one output and one loss")
+        raise ModelFileError(
+            "the Keras model has several losses", where=settings.file, hint="give it one output and one loss"
+        )
     return outputs
 
 

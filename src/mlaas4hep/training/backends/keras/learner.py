@@ -34,7 +34,6 @@ class KerasLearner:
     train: Events
     validation: Events
     settings: FitSettings
-    file: str
     error: list[Exception] = field(default_factory=list)
     warm: bool = False
 
@@ -102,7 +101,7 @@ class KerasLearner:
             shapes = [arrays[name].shape for name in arrays.files if name != "torch_rng"]
             if shapes != [tuple(variable.shape) for variable in variables]:
                 hint = "train without resuming"
-                raise ModelFileError("the checkpoint belongs to another model", where=self.file, hint=hint)
+                raise ModelFileError("the checkpoint belongs to another model", where=self.settings.file, hint=hint)
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"v{i}"])
             if "torch_rng" in arrays.files:
@@ -151,7 +150,7 @@ class KerasLearner:
 
     def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            with user_errors(self.file, "the Keras model cannot be trained"):
+            with user_errors(self.settings.file, "the Keras model cannot be trained"):
                 return function(*args, **kwargs)
         except Exception:
             if self.error:

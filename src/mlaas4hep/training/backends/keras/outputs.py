@@ -8,14 +8,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.logits import LossFunction, Reading, reading_of
 from mlaas4hep.training.events.base import Task
 from mlaas4hep.training.events.outputs import Said
 
 __all__ = [
     "activation_missing",
-    "check_outputs",
     "compile_if_needed",
     "divides_by_events",
     "has_own_fit",
@@ -114,17 +112,6 @@ def _read(model: Any, task: Task, outputs: int) -> Reading:
     if loss is None or isinstance(loss, (list, tuple, dict)) or loss_name(model) in _OF_PROBABILITIES:
         return Reading(False)
     return reading_of(loss_function(model, task, outputs), outputs)
-
-
-def check_outputs(outputs: int, task: Task, classes: int) -> None:
-    """Refuse a number of outputs that does not fit the task."""
-    allowed = {"binary": (1, 2), "regression": (1,), "multiclass": (classes,)}[task]
-    if outputs not in allowed:
-        wanted = " or ".join(str(number) for number in allowed)
-        what = f"{classes} classes" if task == "multiclass" else f"a {task} task"
-        raise ModelFileError(
-            f"the Keras model has {outputs} outputs, {what} needs {wanted}", hint="change its last layer"
-        )
 
 
 def compile_if_needed(model: Any, width: int, outputs: int, task: Task) -> None:

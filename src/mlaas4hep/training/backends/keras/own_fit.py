@@ -30,7 +30,7 @@ def _in_training_order(events: Events) -> Arrays:
 
 
 def own_fit(
-    model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, file: str, predict: Predict
+    model: Any, outputs: int, train: Events, validation: Events, settings: FitSettings, predict: Predict
 ) -> History:
     """Call the subclass's ``fit`` with all events in memory and the arguments it takes."""
     data = _in_training_order(train)
@@ -56,7 +56,7 @@ def own_fit(
     elif train.weighted:
         settings.warn("the Keras model's own fit takes no sample_weight: all events count the same in training")
     passed = {name: value for name, value in offered.items() if everything or name in parameters}
-    with user_errors(file, "the Keras model's own fit failed"):
+    with user_errors(settings.file, "the Keras model's own fit failed"):
         result = model.fit(data.x, y, **passed)
     curves = {str(k): [float(v) for v in values] for k, values in (getattr(result, "history", None) or {}).items()}
     if "loss" not in curves:

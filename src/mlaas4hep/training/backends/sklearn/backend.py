@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.frameworks import lightgbm, sklearn
 from mlaas4hep.training.backends.base import FitSettings, History
+from mlaas4hep.training.backends.checks import check_kind
 from mlaas4hep.training.backends.sklearn.stages import staged_curves
 from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
@@ -65,11 +66,12 @@ class SklearnBackend:
             ModelFileError: a classifier for a regression or the reverse, or the training raises.
             MemoryLimitError: the model needs all events at once and they do not fit.
         """
+        from sklearn.base import is_classifier, is_regressor
         from threadpoolctl import threadpool_limits
 
         from mlaas4hep.training.backends.sklearn.fit import fit_at_once, fit_by_passes, streams
 
-        _check_kind(model, settings.task)
+        check_kind(model, settings.task, classifier=is_classifier(model), regressor=is_regressor(model))
         self.seed(settings.seed, settings.threads)
         set_random_state(model, settings.seed)
         with threadpool_limits(limits=settings.threads), passed_on(settings.warn):
@@ -164,18 +166,6 @@ def set_random_state(model: Any, seed: int) -> None:
     }
     if unset:
         model.set_params(**unset)
-
-
-def _check_kind(model: Any, task: Task) -> None:
-    from sklearn.base import is_classifier, is_regressor
-
-    name = type(model).__name__
-    if task == "regression" and not is_regressor(model):
-        raise ModelFileError(
-            f"{name} is not a regressor, the task is regression", hint="return a regressor from model()"
-        )
-    if task != "regression" and not is_classifier(model):
-        raise ModelFileError(f"{name} is not a classifier, the task is {task}", hint="return a classifier from model()")
 
 
 def _check_scores(model: Any, task: Task) -> None:

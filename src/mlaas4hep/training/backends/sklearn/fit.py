@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def fit_at_once(model: Any, train: Events, settings: FitSettings) -> Any:
     """
     data = train.load()
     model = without_sparse_columns(model, data.x, settings)
-    with user_errors(_file(settings), f"{type(model).__name__} cannot be trained"):
+    with user_errors(settings.file, f"{type(model).__name__} cannot be trained"):
         if train.weighted:
             fit_weighted(model, data.x, data.y, data.weight, settings)
         else:
@@ -85,7 +86,7 @@ class _Streamed:
         figures: list[tuple[float, dict[str, float]]] = []
         for chunk in part.chunks():
             extra = {"sample_weight": chunk.weight} if self.weighted else {}
-            with user_errors(_file(self.settings), f"{type(self.model).__name__} cannot be trained"):
+            with user_errors(self.settings.file, f"{type(self.model).__name__} cannot be trained"):
                 self.model.partial_fit(chunk.x, chunk.y, **classes, **extra)
             done += len(chunk)
             figures.append((float(chunk.weight.sum(dtype=np.float64)), self._figures(_One(chunk))))
@@ -128,17 +129,8 @@ def _mean(figures: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
     return {name: sum(w * values[name] for w, values in figures if values) / total for name in names}
 
 
-def _file(settings: FitSettings) -> str:
-    return str(getattr(settings.module, "__file__", None) or "model")
-
-
 def figures_of(backend: Backend, model: Any, events: Any, task: Task) -> dict[str, float]:
     """Loss and accuracy, see `evaluate`."""
     said = backend.output(model, task)
-    return evaluate(
-        events,
-        lambda x: backend.predict(model, x, task),
-        task,
-        decision=said.decision,
-        threshold=said.threshold,
-    )
+    predict = partial(backend.predict, model, task=task)
+    return evaluate(events, predict, task, decision=said.decision, threshold=said.threshold)

@@ -103,7 +103,7 @@ class TorchBackend:
         from mlaas4hep.training.backends.torch.outputs import check_outputs
         from mlaas4hep.training.user_code.user_model import user_errors
 
-        with user_errors(str(getattr(settings.module, "__file__", "model")), "the torch module cannot be called"):
+        with user_errors(settings.file, "the torch module cannot be called"):
             check_outputs(model, few.width, settings.task, settings.classes)
         return model
 

@@ -37,19 +37,18 @@ _WORTH_THREADS = 30_000_000  # parameters x events of a batch: about 10 ms of wo
 
 def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettings) -> tuple[nn.Module, History]:
     """Train, as described in `TorchBackend.fit`."""
-    file = str(getattr(settings.module, "__file__", "model"))
-    with user_errors(file, "the torch module cannot be called"):
+    with user_errors(settings.file, "the torch module cannot be called"):
         kind, _ = check_outputs(model, train.width, settings.task, settings.classes)
-    trained = own_training(model, train, validation, settings, file)
+    trained = own_training(model, train, validation, settings)
     if trained is not None:
         return trained
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
-    with user_errors(file, "loss or optimizer of the model file failed"):
+    with user_errors(settings.file, "loss or optimizer of the model file failed"):
         kind = _read_outputs(model, train.width, settings, kind)
         loss = Loss(model, settings.module, kind, settings.task, settings.warn)
         optimizer = make_optimizer(model, settings.module)
-    learner = _Learner(model, optimizer, loss, validation, settings, device, file)
+    learner = _Learner(model, optimizer, loss, validation, settings, device)
     with _few_threads(model, settings, device):
         history = run_passes(learner, train, validation, settings)
     model.to("cpu")
@@ -120,7 +119,6 @@ class _Learner:
     validation: Events
     settings: FitSettings
     device: torch.device
-    file: str
 
     def learn(self, part: Pass) -> dict[str, float]:
         set_mode(self.model, training=True)
@@ -131,7 +129,7 @@ class _Learner:
         done = 0
         for step, batch in enumerate(part.batches(), 1):
             x, y, weight = self._tensors(batch)
-            with user_errors(self.file, "the torch module cannot be trained"):
+            with user_errors(self.settings.file, "the torch module cannot be trained"):
                 self.optimizer.zero_grad()
                 mean, summed = self.loss(self.model(x), y, weight)
                 mean.backward()  # type: ignore[no-untyped-call]
@@ -151,7 +149,7 @@ class _Learner:
         with torch.no_grad():
             for batch in self.validation.batches(_VALIDATION_BATCH, 0):
                 x, y, weight = self._tensors(batch)
-                with user_errors(self.file, "the torch module cannot be evaluated"):
+                with user_errors(self.settings.file, "the torch module cannot be evaluated"):
                     total += float(self.loss(self.model(x), y, weight)[1])
                 weight_sum += float(batch.weight.sum(dtype="float64"))
         return {"loss": total / (weight_sum or 1.0)}
@@ -173,7 +171,9 @@ class _Learner:
             self.optimizer.load_state_dict(loaded["optimizer"])
         except (RuntimeError, ValueError) as error:
             hint = "train without resuming"
-            raise ModelFileError("the checkpoint belongs to another model", where=self.file, hint=hint) from error
+            raise ModelFileError(
+                "the checkpoint belongs to another model", where=self.settings.file, hint=hint
+            ) from error
         torch.set_rng_state(loaded["random"].cpu())
         if "cuda" in loaded and self.device.type == "cuda":
             torch.cuda.set_rng_state(loaded["cuda"].cpu())

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlaas4hep.errors import ModelFileError
+from mlaas4hep.training.backends import checks
 from mlaas4hep.training.events.base import Task
 
 __all__ = [
@@ -91,13 +92,7 @@ def note_output(model: nn.Module, known: Known) -> None:
 def check_outputs(model: nn.Module, width: int, task: Task, classes: int) -> tuple[Kind, int]:
     """As `output_kind`, after a number of outputs that does not fit the task is refused."""
     kind, outputs = output_kind(model, width, task)
-    allowed = {"binary": (1, 2), "regression": (1,), "multiclass": (classes,)}[task]
-    if outputs not in allowed:
-        wanted = " or ".join(str(number) for number in allowed)
-        what = f"{classes} classes" if task == "multiclass" else f"a {task} task"
-        raise ModelFileError(
-            f"the torch module has {outputs} outputs, {what} needs {wanted}", hint="change its last layer"
-        )
+    checks.check_outputs("the torch module", outputs, task, classes)
     return kind, outputs
 
 

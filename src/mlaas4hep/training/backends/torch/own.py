@@ -22,7 +22,7 @@ __all__ = ["own_loop", "own_training"]
 
 
 def own_training(
-    model: nn.Module, train: Events, validation: Events, settings: FitSettings, file: str
+    model: nn.Module, train: Events, validation: Events, settings: FitSettings
 ) -> tuple[nn.Module, History] | None:
     """Call the user's loop, if there is one, as ``loop(model=, train_loader=, val_loader=)``.
 
@@ -45,7 +45,7 @@ def own_training(
     if borrowed:
         model.__dict__["model"] = model
     try:
-        with user_errors(file, f"{name} failed"):
+        with user_errors(settings.file, f"{name} failed"):
             returned = loop(model=model, train_loader=train_loader, val_loader=val_loader)
     finally:
         if borrowed:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import ModelFileError
+from mlaas4hep.frameworks.probabilities import sigmoid
 from mlaas4hep.frameworks.xgboost import MODEL_FILE
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.losses import sigmoid
+from mlaas4hep.training.backends.checks import check_kind
 from mlaas4hep.training.backends.user_warnings import passed_on
 from mlaas4hep.training.events.base import Events, Task
 from mlaas4hep.training.events.outputs import Said
@@ -59,9 +59,12 @@ class XGBoostBackend:
         Raises:
             ModelFileError: a classifier for a regression or the reverse, or XGBoost refuses the model's parameters.
         """
+        from xgboost import XGBClassifier, XGBRegressor
+
         from mlaas4hep.training.backends.xgboost.fit import fit
 
-        _check_kind(model, settings.task)
+        kinds = {"classifier": isinstance(model, XGBClassifier), "regressor": isinstance(model, XGBRegressor)}
+        check_kind(model, settings.task, **kinds)
         unset = {"random_state": settings.seed, "n_jobs": settings.threads}
         model.set_params(**{key: value for key, value in unset.items() if getattr(model, key) is None})
         name = type(model).__name__
@@ -134,18 +137,6 @@ def _as_regressor(model: Any) -> Any:
     regressor = XGBRegressor()
     regressor.load_model(bytearray(model.get_booster().save_raw("ubj")))
     return regressor
-
-
-def _check_kind(model: Any, task: Task) -> None:
-    from xgboost import XGBClassifier, XGBRegressor
-
-    name = type(model).__name__
-    if task == "regression" and not isinstance(model, XGBRegressor):
-        raise ModelFileError(
-            f"{name} is not a regressor, the task is regression", hint="return a regressor from model()"
-        )
-    if task != "regression" and not isinstance(model, XGBClassifier):
-        raise ModelFileError(f"{name} is not a classifier, the task is {task}", hint="return a classifier from model()")
 
 
 def _has_gpu() -> bool:

@@ -57,7 +57,7 @@ def fit(model: Any, train: Events, validation: Events, settings: FitSettings) ->
         settings.warn("early stopping needs validation events, and there are none: all rounds are trained")
     watch = _Watch(settings, progression, rounds, train.size, patience)
     left = 0 if progression.stopped else rounds - progression.done
-    with user_errors(str(getattr(settings.module, "__file__", "model")), f"{type(model).__name__} cannot be trained"):
+    with user_errors(settings.file, f"{type(model).__name__} cannot be trained"):
         if booster is not None and left <= 0:
             model.load_model(bytearray(booster.save_raw("ubj")))
         elif model.booster == "gblinear" or fits_in_arrays(model, train, validation, settings):
