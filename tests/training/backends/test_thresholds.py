@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from mlaas4hep.frameworks.sklearn.thresholds import round_down, with_float32_thresholds
+from mlaas4hep.frameworks.rounding import round_down
+from mlaas4hep.frameworks.sklearn.thresholds import with_float32_thresholds
 from mlaas4hep.training.backends.sklearn.backend import SklearnBackend
 from tests.support.fitting import run_onnx
 
