@@ -64,7 +64,7 @@ def _with_old_arguments(original: Callable[..., None], warn: Callable[[str], Non
             warn(f"{name}(lr=...) is the old name of {name}(learning_rate=...)")
             args, kwargs = _with_rate(args, kwargs, rate)
         if "schedule_decay" in kwargs:
-            warn(f"{name}(schedule_decay=...) has gone from Keras: left out")
+            warn(f"{name}(schedule_decay=...) no longer exists in Keras: ignored")
             del kwargs["schedule_decay"]
         decay = kwargs.pop("decay", None)
         if decay:
