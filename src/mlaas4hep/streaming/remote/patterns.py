@@ -20,7 +20,7 @@ from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import is_remote, local_path
 from mlaas4hep.streaming.remote.schemes import Scheme, scheme_of
 
-__all__ = ["expand"]
+__all__ = ["expand", "stands_for_several"]
 
 _PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/]*/?)([^?#]*)(.*)", re.DOTALL)
 _DEEPEST: Final = 32
@@ -44,11 +44,9 @@ def expand(location: str, format: str | None = None) -> list[str]:
     if not is_remote(location):
         return _expand_local(location, format)
     found = _PARTS.fullmatch(location)
-    if found is None:
+    if found is None or not stands_for_several(location):
         return [location]
     host, path, query = found.groups()
-    if not path.endswith("/") and not _is_pattern(path):
-        return [location]
     scheme = scheme_of(location)
     scheme.prepare()
     if not _is_pattern(path):
@@ -62,6 +60,12 @@ def expand(location: str, format: str | None = None) -> list[str]:
         if not names:
             raise MissingFileError("no file matches this pattern", where=location, hint="check the path")
     return [f"{name}{query}" for name in sorted(set(names))]
+
+
+def stands_for_several(location: str) -> bool:
+    """Return whether a URL is that of a folder or a pattern."""
+    found = _PARTS.fullmatch(location)
+    return found is not None and (found[2].endswith("/") or _is_pattern(found[2]))
 
 
 def _entries(scheme: Scheme, folder: str) -> list[tuple[str, bool]]:

@@ -15,7 +15,7 @@ import pytest
 
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
 from mlaas4hep.inference.rest.predict.root_files import SCORE, grid_environment
-from mlaas4hep.inference.rest.predict.root_urls import final_url
+from mlaas4hep.inference.rest.predict.root_urls import allowed_url, final_url
 from mlaas4hep.sandbox.process import ChildError, ask_once
 from tests.support.trained import Small
 
@@ -53,6 +53,13 @@ def site() -> Iterator[str]:
 def test_redirects_below_a_prefix_are_followed(site: str) -> None:
     assert asyncio.run(final_url(f"{site}/data/a", (f"{site}/data/",))) == f"{site}/data/c"
     assert asyncio.run(final_url("root://host//a.root", ("root://host/",))) == "root://host//a.root"
+
+
+@pytest.mark.parametrize("name", ["*.root", "a[12].root", "", "x/"])
+def test_a_url_of_several_files_is_refused(name: str) -> None:
+    with pytest.raises(BadRequestError, match="stands for several files"):
+        allowed_url(f"root://host//store/{name}", ("root://host//store/",))
+    assert allowed_url("root://host//store/a.root?x=*/", ("root://host//store/",))
 
 
 @pytest.mark.parametrize("path", ["/data/out", "/data/far"])

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from mlaas4hep.errors import without_credentials
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
 from mlaas4hep.streaming.remote.http_client import restrict
+from mlaas4hep.streaming.remote.patterns import stands_for_several
 
 __all__ = ["allowed_url", "final_url", "only_allowed"]
 
@@ -27,14 +28,16 @@ def allowed_url(url: Any, prefixes: tuple[str, ...]) -> str:
         prefixes: of `Settings.root_urls`; each ends at a slash or at the URL's own end.
 
     Raises:
-        BadRequestError: it is not a URL.
+        BadRequestError: it is not a URL, or stands for several files.
         ForbiddenError: it begins with none of the prefixes, or leads out of one with ``..``.
     """
     if not isinstance(url, str) or not url or not url.isprintable() or len(url) > 4096:
         raise BadRequestError("the body must hold the url of a file")
-    if not _climbs(url) and any(_is_below(url, prefix) for prefix in prefixes):
-        return url
-    raise ForbiddenError(ELSEWHERE, where=_shown(url))
+    if _climbs(url) or not any(_is_below(url, prefix) for prefix in prefixes):
+        raise ForbiddenError(ELSEWHERE, where=_shown(url))
+    if stands_for_several(url):
+        raise BadRequestError("the url stands for several files; one at a time is scored", where=_shown(url))
+    return url
 
 
 async def final_url(url: str, prefixes: tuple[str, ...]) -> str:
