@@ -1,10 +1,11 @@
-"""What can go wrong while serving; each carries the HTTP status and the gRPC code it becomes."""
+"""What can go wrong while serving; each carries the HTTP status and header fields, and the gRPC code, it becomes."""
 
 from __future__ import annotations
 
 from mlaas4hep.errors import MLaaS4HEPError
 
 __all__ = [
+    "BEARER",
     "BadRequestError",
     "ForbiddenError",
     "IssuerUnavailableError",
@@ -23,11 +24,20 @@ __all__ = [
 ]
 
 
+BEARER = 'Bearer realm="mlaas4hep"'
+"""Challenge to a caller who has to authenticate (RFC 6750)."""
+
+
 class ServingError(MLaaS4HEPError):
     """Base of all errors that a client of the server sees as ``{"error": "..."}``."""
 
     status = 500
     grpc = "INTERNAL"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return header fields of the answer over HTTP."""
+        return {"retry-after": "1"} if self.status in (429, 503) else {}
 
 
 class BadRequestError(ServingError):
@@ -42,6 +52,12 @@ class UnauthorisedError(ServingError):
 
     status = 401
     grpc = "UNAUTHENTICATED"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the challenge of RFC 6750."""
+        text = str(self).replace('"', "'")
+        return {"www-authenticate": f'{BEARER}, error="invalid_token", error_description="{text}"'}
 
 
 class ForbiddenError(ServingError):

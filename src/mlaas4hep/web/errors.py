@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlaas4hep.errors import MLaaS4HEPError
 from mlaas4hep.errors.serving import OverloadedError, ServingError, TooLargeError
 from mlaas4hep.web.replies import Reply
 
-__all__ = ["Failures", "UnreadBodyError", "error_reply", "error_response", "send_failure"]
+__all__ = ["Failures", "UnreadBodyError", "error_reply", "send_failure"]
 
 LOG = logging.getLogger("mlaas4hep.serve")
 LONGEST = 2000
@@ -28,20 +28,21 @@ class UnreadBodyError(TooLargeError):
     """The body is larger than allowed, and the client is still sending it."""
 
 
-def error_response(error: Exception) -> Response:
+def error_reply(error: Exception) -> Reply:
     """Return the answer to a request that failed.
 
     A `ServingError` has its own status, any other error of ours is the client's mistake (400). What nobody expected is
     logged with its traceback under an id that the client is told, and says nothing else (500).
     """
-    status, body, headers = _failure(error)
-    return Response(body, status, headers, media_type="application/json")
-
-
-def error_reply(error: Exception) -> Reply:
-    """Return the same as a `Reply`."""
-    status, body, headers = _failure(error)
-    return Reply(body, status, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
+    if isinstance(error, ServingError):
+        return Reply(_body(str(error)), error.status, headers=_raw(error.headers))
+    if isinstance(error, HTTPException):
+        return Reply(_body(error.detail), error.status_code, headers=_raw(error.headers or {}))
+    if isinstance(error, MLaaS4HEPError):
+        return Reply(_body(str(error)), 400)
+    number = secrets.token_hex(8)
+    LOG.error("unexpected error %s", number, exc_info=error)
+    return Reply(orjson.dumps({"error": "internal error", "id": number}), 500)
 
 
 async def send_failure(error: Exception, receive: Receive, send: Send, *, unread: bool = False) -> None:
@@ -56,14 +57,13 @@ async def send_failure(error: Exception, receive: Receive, send: Send, *, unread
         send: where the answer goes.
         unread: much of the body is not read yet; some errors say so themselves.
     """
-    status, body, headers = _failure(error)
+    reply = error_reply(error)
     more_body = unread or isinstance(error, UnreadBodyError | OverloadedError)
-    raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+    raw = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body)), *reply.headers]
     if more_body:
         raw.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body, "more_body": more_body})
+    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": more_body})
     if more_body:
         await _drain(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -104,18 +104,6 @@ class Failures:
             await send_failure(error, receive, send, unread=not complete and _large(scope))
 
 
-def _failure(error: Exception) -> tuple[int, bytes, dict[str, str]]:
-    if isinstance(error, ServingError):
-        return error.status, _body(str(error)), _retry(error.status)
-    if isinstance(error, HTTPException):
-        return error.status_code, _body(error.detail), dict(error.headers or {})
-    if isinstance(error, MLaaS4HEPError):
-        return 400, _body(str(error)), {}
-    number = secrets.token_hex(8)
-    LOG.error("unexpected error %s", number, exc_info=error)
-    return 500, orjson.dumps({"error": "internal error", "id": number}), {}
-
-
 def _body(text: str) -> bytes:
     """Return the text as JSON; lone surrogates, which names from JSON may hold, are replaced."""
     if len(text) > LONGEST:
@@ -123,8 +111,8 @@ def _body(text: str) -> bytes:
     return orjson.dumps({"error": text.encode("utf-8", "replace").decode()})
 
 
-def _retry(status: int) -> dict[str, str]:
-    return {"retry-after": "1"} if status in (429, 503) else {}
+def _raw(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.encode(), value.encode()) for name, value in headers.items())
 
 
 def _large(scope: Scope) -> bool:

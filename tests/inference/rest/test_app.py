@@ -24,7 +24,7 @@ from mlaas4hep.inference.rest.resources import Resources
 from mlaas4hep.inference.rest.tfaas.messages import Row
 from mlaas4hep.inference.server import Server
 from mlaas4hep.inference.settings import Settings
-from mlaas4hep.web.errors import Failures, error_response
+from mlaas4hep.web.errors import Failures, error_reply
 from tests.support.live import Live, live_server
 from tests.support.trained import Small
 
@@ -40,17 +40,21 @@ def asgi(app: Any, method: str, path: str, **options: Any) -> httpx.Response:
     return asyncio.run(call())
 
 
-@pytest.mark.parametrize("kind", [getattr(failures, name) for name in failures.__all__])
+KINDS = [kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, failures.ServingError)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_error_of_ours_has_its_status_and_one_shape(kind: type[failures.ServingError]) -> None:
-    answer = error_response(kind("it went wrong", where="there", hint="do this"))
-    assert answer.status_code == kind.status
-    assert json.loads(bytes(answer.body)) == {"error": "there: it went wrong; do this"}
-    assert ("retry-after" in answer.headers) == (kind.status in (429, 503))
+    answer = error_reply(kind("it went wrong", where="there", hint="do this"))
+    assert answer.status == kind.status
+    assert json.loads(answer.body) == {"error": "there: it went wrong; do this"}
+    assert (b"retry-after" in dict(answer.headers)) == (kind.status in (429, 503))
+    assert (b"www-authenticate" in dict(answer.headers)) == (kind.status == 401)
 
 
 def test_other_errors_of_the_package_are_the_clients_mistake() -> None:
-    answer = error_response(ConfigError("no such branch"))
-    assert (answer.status_code, json.loads(bytes(answer.body))) == (400, {"error": "no such branch"})
+    answer = error_reply(ConfigError("no such branch"))
+    assert (answer.status, json.loads(answer.body)) == (400, {"error": "no such branch"})
 
 
 def test_what_nobody_expected_is_logged_under_an_id_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -81,11 +85,11 @@ def test_a_broken_plane_answers_500_on_the_fast_path_too(tmp_path: Path) -> None
 
 
 def test_long_and_odd_texts_are_made_fit() -> None:
-    answer = error_response(failures.BadRequestError("\ud800" + "x" * 10_000))
-    text = json.loads(bytes(answer.body))["error"]
+    answer = error_reply(failures.BadRequestError("\ud800" + "x" * 10_000))
+    text = json.loads(answer.body)["error"]
     assert text.startswith("?xxx")
     assert len(text) < 2100
-    assert json.loads(bytes(error_response(HTTPException(418, "tea")).body)) == {"error": "tea"}
+    assert json.loads(error_reply(HTTPException(418, "tea")).body) == {"error": "tea"}
 
 
 @pytest.mark.parametrize(

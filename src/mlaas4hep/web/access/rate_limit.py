@@ -30,6 +30,11 @@ class RateExceededError(TooManyRequestsError):
         self.seconds = max(1, math.ceil(seconds))
         super().__init__("too many requests", hint=f"try again in {self.seconds} s")
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return when the client may send the next one."""
+        return {"retry-after": str(self.seconds)}
+
 
 class RateLimit:
     """Limits the requests of each client in a time, by the generic cell rate algorithm (ITU-T I.371).

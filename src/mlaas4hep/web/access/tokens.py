@@ -17,7 +17,7 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from mlaas4hep.errors.serving import ForbiddenError, UnauthorisedError
+from mlaas4hep.errors.serving import BEARER, ForbiddenError, UnauthorisedError
 from mlaas4hep.web.access.issuers import ALGORITHMS, PAUSE, Issuer, Key
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.settings import WebSecurity
@@ -36,6 +36,11 @@ class TokenMissingError(UnauthorisedError):
     def __init__(self) -> None:
         super().__init__("a bearer token is needed")
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the challenge."""
+        return {"www-authenticate": BEARER}
+
 
 class ScopeMissingError(ForbiddenError):
     """The token is good but lacks a scope.
@@ -47,6 +52,11 @@ class ScopeMissingError(ForbiddenError):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         super().__init__(f"the token lacks the scope {scope}")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the challenge, with the scope."""
+        return {"www-authenticate": f'{BEARER}, error="insufficient_scope", scope="{self.scope}"'}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mlaas4hep.errors.serving import ServingError
 from mlaas4hep.web.access.admission import Admission
-from mlaas4hep.web.access.refusal import refuse
 from mlaas4hep.web.body_budget import BudgetedBody
-from mlaas4hep.web.errors import UnreadBodyError
+from mlaas4hep.web.errors import UnreadBodyError, send_failure
 from mlaas4hep.web.http.fast_path import FastPath
 from mlaas4hep.web.rights import Right
 from mlaas4hep.web.routes import Routes
@@ -96,7 +95,7 @@ class Gate:
             except ServingError as error:
                 if status:
                     raise
-                await refuse(error, receive, answer, unread=chunked or length not in (None, b"0"))
+                await send_failure(error, receive, answer, unread=chunked or length not in (None, b"0"))
             if incoming is not None:
                 incoming.end()
             status = await outcome(scope, status)
