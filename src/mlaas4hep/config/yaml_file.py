@@ -47,7 +47,9 @@ def _with_places(workflow: Workflow, path: Path) -> Workflow:
 
     def files_of(position: int, sample: Sample) -> tuple[str, ...]:
         mentioned = f"{path}: samples.{position}.files"
-        listed = (expand(name, folder, workflow.reading.redirector, mentioned) for name in sample.files)
+        listed = (
+            expand(name, folder, next(iter(workflow.reading.redirectors), None), mentioned) for name in sample.files
+        )
         return tuple(file for files in listed for file in files)
 
     samples = tuple(

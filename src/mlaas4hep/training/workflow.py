@@ -14,15 +14,15 @@ from mlaas4hep.atomic.files import check_place
 from mlaas4hep.atomic.scratch import temporary_files
 from mlaas4hep.bundle.write import check_destination
 from mlaas4hep.config.dump import decisive, provenance, to_yaml
-from mlaas4hep.config.sections.data import Sample
+from mlaas4hep.config.sections.data import Reading, Sample
 from mlaas4hep.config.sections.training import Training
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
 from mlaas4hep.streaming.files import opened
 from mlaas4hep.streaming.monitor import Monitor
-from mlaas4hep.streaming.remote.location import resolve
-from mlaas4hep.streaming.remote.xrootd import configure, is_xrootd
+from mlaas4hep.streaming.remote.location import replicas_of, resolve
+from mlaas4hep.streaming.remote.xrootd import apply, is_xrootd
 from mlaas4hep.streaming.user_function.function import load_function
 from mlaas4hep.training.events.columns import choose_columns
 from mlaas4hep.training.events.first_pass import first_pass
@@ -132,7 +132,7 @@ def _run(
     """Open the files, scan them, choose columns, fit, score, convert, judge, publish."""
     reading, settings = workflow.reading, workflow.event_settings
     specs = read_legacy_specs(workflow.specs) if workflow.specs else None
-    _prepare_xrootd(workflow.samples, reading.redirector)
+    _prepare_xrootd(workflow.samples, reading)
     module = load_user_module(training, monitor.warn)
     function = load_function(workflow.preprocessing)
     with opened(workflow.samples, workflow.tree, reading, note=monitor.note, function=function) as files:
@@ -191,10 +191,11 @@ def _run(
     return Result(destination, workflow, judgement.metrics, tuple(warnings), served, reason, trained.waiting)
 
 
-def _prepare_xrootd(samples: Iterable[Sample], redirector: str | None) -> None:
+def _prepare_xrootd(samples: Iterable[Sample], reading: Reading) -> None:
     """Set up XRootD's client if a file needs it.
 
     It comes before TensorFlow, which may be what the user's file imports: the other way round both crash.
     """
-    if any(is_xrootd(resolve(path, redirector)) for sample in samples for path in sample.files):
-        configure()
+    paths = (resolve(path, reading.redirectors) for sample in samples for path in sample.files)
+    if any(is_xrootd(place) for path in paths for place in replicas_of(path)):
+        apply(reading.remote)

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.inspection import inspect
@@ -24,7 +25,7 @@ from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.remote import xrootd
 from mlaas4hep.streaming.remote.location import resolve
 
-PROMISE = 30.0
+PROMISE = 60.0
 
 
 class Server(Protocol):
@@ -142,7 +143,7 @@ def failure(url: str) -> tuple[str, float]:
 
 
 def test_failures_come_within_the_promised_time(silent_port: int) -> None:
-    """The product's promise is 30 seconds; the client's own defaults take 480."""
+    """The product's promise is 60 seconds; the client's own defaults take 480."""
     pytest.importorskip("XRootD")
     port = refused_port()
     urls = [
@@ -153,10 +154,10 @@ def test_failures_come_within_the_promised_time(silent_port: int) -> None:
     ]
     with ThreadPoolExecutor(len(urls)) as pool:
         results = list(pool.map(failure, urls))
-    unreachable = "the server cannot be reached; check host and port, and whether the server is up"
-    late = "the server does not answer in time; try again later or use another redirector"
-    texts = [unreachable, unreachable, late, "the host is unknown; check the name of the host"]
-    assert [text for text, _ in results] == [f"{url}: {text}" for url, text in zip(urls, texts, strict=True)]
+    away, late = "the server cannot be reached (tried", "the server does not answer in time (tried"
+    words = [away, away, late, "the host is unknown; check the name of the host"]
+    for (text, _), url, expected in zip(results, urls, words, strict=True):
+        assert text.startswith(f"{url}: {expected}")
     assert max(seconds for _, seconds in results) < PROMISE
 
 
@@ -168,9 +169,10 @@ def test_url_without_host() -> None:
 
 SHOW = """
 from XRootD import client
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.streaming.remote import xrootd
 xrootd.configure()
-for name in xrootd.TIMEOUTS:
+for name in xrootd.settings_of(Remote()):
     print(name, client.EnvGetInt(name))
 """
 
@@ -180,7 +182,8 @@ def test_time_outs_are_set_and_the_users_own_are_kept() -> None:
     environment = {**os.environ, "XRD_REQUESTTIMEOUT": "77"}
     shown = subprocess.run([sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True, check=True)
     values = dict(line.split() for line in shown.stdout.splitlines())
-    assert values == {**{name: str(value) for name, value in xrootd.TIMEOUTS.items()}, "RequestTimeout": "77"}
+    usual = xrootd.settings_of(Remote())
+    assert values == {**{name: str(value) for name, value in usual.items()}, "RequestTimeout": "77"}
 
 
 def test_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mlaas4hep.config.fields import Bytes, Count, Files, FormatName, LabelValue, Name, Names, Real, Whole
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.config.sections.section import Section
 
 __all__ = ["Reading", "Sample"]
@@ -51,7 +52,11 @@ class Reading(Section):
         description="Folder that keeps specs and feature columns for later epochs and trainings. Default: none.",
     )
     cache_limit: Bytes = Field(default=20_000_000_000, description="Bytes that the folder may hold, or `50 GB`.")
-    redirector: str | None = Field(default=None, description="Prefix for logical names (/store/...), e.g. root://host.")
+    redirector: str | Names | None = Field(
+        default=None,
+        description="Prefix for logical names (/store/...), e.g. root://host; several in order of preference.",
+    )
+    remote: Remote = Remote()
     format: FormatName | None = Field(default=None, description="Format of the files; default: by their suffix.")
     names: Names = Field(
         default=(), description="Names of the columns of CSV files without a header line. Default: the first line."
@@ -67,6 +72,12 @@ class Reading(Section):
             msg = f"two columns are named {twice}"
             raise ValueError(msg)
         return self
+
+    @property
+    def redirectors(self) -> tuple[str, ...]:
+        """Return the prefixes for logical names in order of preference."""
+        given = self.redirector or ()
+        return tuple(given.split(",")) if isinstance(given, str) else given
 
     @property
     def threads(self) -> int:

@@ -16,13 +16,16 @@ from mlaas4hep.errors.reading import CorruptFileError, FolderError, MissingFileE
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.formats import COMPRESSIONS, compression_of
 from mlaas4hep.streaming.readers.open_local import LocalBytes, LocalFile, too_many_open
-from mlaas4hep.streaming.remote.errors import read_error
+from mlaas4hep.streaming.remote.bytes import RemoteBytes
 from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of
 from mlaas4hep.streaming.remote.schemes import scheme_of
 
 __all__ = ["check_local", "digest", "open_bytes", "open_raw"]
 
 _END = 1 << 20
+
+_REMOTE_BUFFER = 2 << 20
+"""Bytes that are asked for at once at least."""
 
 
 def _zstd(raw: IO[bytes]) -> Any:
@@ -74,21 +77,12 @@ def open_raw(path: str) -> IO[bytes]:
         check_local(local, path)
         return io.BufferedReader(LocalBytes(str(local)))
     scheme_of(path).prepare()
-    import fsspec
-
     try:
-        file: IO[bytes] = fsspec.open(path, "rb").open()
+        return io.BufferedReader(RemoteBytes(path), _REMOTE_BUFFER)
     except ImportError as error:
         raise FrameworkMissingError(
             f"reading {path.split(':', 1)[0]}:// needs another package: {first_line(error)}", where=path
         ) from error
-    except Exception as error:
-        raise read_error(path, error) from error
-    if getattr(file, "size", None) == 0:
-        kind = file.details.get("type")  # type: ignore[attr-defined]
-        file.close()
-        raise FolderError(where=path) if kind == "directory" else CorruptFileError("is empty (0 bytes)", where=path)
-    return file
 
 
 def open_bytes(path: str) -> io.BufferedReader:

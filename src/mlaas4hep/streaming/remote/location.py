@@ -3,15 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlaas4hep.config.places import home, split_tree
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FileReadError
 
-__all__ = ["is_remote", "local_path", "name_of", "resolve", "split_tree"]
+__all__ = [
+    "RemotePath",
+    "is_remote",
+    "local_path",
+    "name_of",
+    "policy_of",
+    "replicas_of",
+    "resolve",
+    "split_tree",
+]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class RemotePath(str):
+    """The URL of a file that also says where else the file is, and by what policy it is read.
+
+    Args:
+        url: where it is looked for first.
+        others: URLs of the same file, in order of preference.
+        policy: time-outs and attempts.
+    """
+
+    others: tuple[str, ...]
+    policy: Remote
+
+    def __new__(cls, url: str, others: Sequence[str] = (), policy: Remote = Remote()) -> RemotePath:  # noqa: B008
+        """See the class."""
+        path = super().__new__(cls, url)
+        path.others, path.policy = tuple(others), policy
+        return path
+
+
+def replicas_of(path: str) -> tuple[str, ...]:
+    """Return all URLs of a file, in order of preference."""
+    return (str(path), *(path.others if isinstance(path, RemotePath) else ()))
+
+
+def policy_of(path: str) -> Remote:
+    """Return the policy by which a file is read."""
+    return path.policy if isinstance(path, RemotePath) else Remote()
 
 
 def is_remote(path: str) -> bool:
@@ -49,7 +89,7 @@ def name_of(path: str) -> str:
         raise FileReadError(f"is not a URL ({error})", where=path, hint="check the name of the host") from error
 
 
-def resolve(path: str, redirector: str | None) -> str:
+def resolve(path: str, redirector: str | Sequence[str] | None, policy: Remote | None = None) -> str:
     """Where to read a file that a user named.
 
     A full URL is taken as it is. A local file wins if it exists; else an absolute path is a logical name
@@ -57,10 +97,12 @@ def resolve(path: str, redirector: str | None) -> str:
 
     Args:
         path: local path, URL (``root``, ``roots``, ``http``, ``https`` or ``file``), or logical name (``/store/...``).
-        redirector: host that knows logical names, e.g. ``root://xrootd.ba.infn.it``; None: there is none.
+        redirector: host that knows logical names, e.g. ``root://xrootd.ba.infn.it``, or several in order of preference;
+            None: there is none.
+        policy: how a file on a server is read; None: as usual.
 
     Returns:
-        a local path or a URL.
+        a local path, or a `RemotePath`.
 
     Raises:
         FileReadError: the path is empty, or the redirector is not a URL.
@@ -72,17 +114,24 @@ def resolve(path: str, redirector: str | None) -> str:
     text = path.strip()
     if not text:
         raise FileReadError("the path of a file is empty")
+    policy = Remote() if policy is None else policy
     if is_remote(text):
-        return text
+        return RemotePath(text, (), policy)
     local = local_path(text)
-    if text.lower().startswith("file://") or redirector is None or not text.startswith("/") or _exists(local):
+    redirectors = [redirector] if isinstance(redirector, str) else redirector or ()
+    if text.lower().startswith("file://") or not redirectors or not text.startswith("/") or _exists(local):
         return str(local)
+    first, *others = [f"{_prefix(one, text)}//{text.lstrip('/')}" for one in redirectors]
+    return RemotePath(first, others, policy)
+
+
+def _prefix(redirector: str, path: str) -> str:
     prefix = redirector.strip().rstrip("/")
     if not is_remote(prefix):
         raise FileReadError(
-            f"the redirector {redirector!r} is not a URL", where=text, hint="write it like root://xrootd.example.org"
+            f"the redirector {redirector!r} is not a URL", where=path, hint="write it like root://xrootd.example.org"
         )
-    return f"{prefix}//{text.lstrip('/')}"
+    return prefix
 
 
 def _exists(path: Path) -> bool:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.credentials import bearer, kerberos, x509
 from mlaas4hep.credentials import s3 as s3_keys
 from mlaas4hep.credentials.check import refuse_expired
 from mlaas4hep.streaming.remote import hadoop, http, s3, xrootd, xrootd_folders
+from mlaas4hep.streaming.remote.http_transport import HttpTransport
+from mlaas4hep.streaming.remote.transport import FsspecTransport, Transport
+from mlaas4hep.streaming.remote.xrootd_transport import XRootDTransport
 
 __all__ = ["SCHEMES", "Scheme", "scheme_of"]
 
@@ -37,8 +41,7 @@ class Scheme:
             `CredentialError` if the credentials it would show have expired.
         listing: gives what is in a folder, whose URL ends with a slash: the name of each, and whether it is a folder.
         credentials: kinds that its servers may ask for, see `mlaas4hep.credentials.check.FINDERS`.
-        root_source: module and class by which uproot reads ROOT files, with a colon between; None: uproot chooses.
-        root_options: for that class.
+        transport: opens a file by its URL and the policy.
     """
 
     names: tuple[str, ...]
@@ -46,8 +49,7 @@ class Scheme:
     prepare: Callable[[], None] = lambda: None
     credentials: tuple[str, ...] = ()
     listing: Callable[[str], Iterable[tuple[str, bool]]] = filesystem_listing
-    root_source: str | None = None
-    root_options: tuple[tuple[str, Any], ...] = ()
+    transport: Callable[[str, Remote], Transport] = FsspecTransport
 
 
 def _filesystem_facts(location: str) -> dict[str, Any]:
@@ -72,7 +74,6 @@ def _prepare_xrootd() -> None:
 
 
 _HTTPS_CREDENTIALS = (bearer.KIND, x509.KIND)
-_WEB_SOURCE = "mlaas4hep.streaming.readers.root.web:WebSource"
 
 
 def _prepare_https() -> None:
@@ -92,15 +93,16 @@ SCHEMES = (
         prepare=_prepare_xrootd,
         credentials=_XROOTD_CREDENTIALS,
         listing=xrootd_folders.listing,
+        transport=XRootDTransport,
     ),
-    Scheme(http.NAMES, http.facts, prepare=http.prepare, listing=http.folder, root_source=_WEB_SOURCE),
+    Scheme(http.NAMES, http.facts, prepare=http.prepare, listing=http.folder, transport=HttpTransport),
     Scheme(
         http.SECURE,
         http.facts,
         prepare=_prepare_https,
         listing=http.folder,
         credentials=_HTTPS_CREDENTIALS,
-        root_source=_WEB_SOURCE,
+        transport=HttpTransport,
     ),
     Scheme(s3.NAMES, s3.facts, prepare=_prepare_s3, credentials=(s3_keys.KIND,)),
     Scheme(hadoop.WEB, hadoop.facts, prepare=hadoop.prepare_web, credentials=(kerberos.KIND,)),

@@ -1,34 +1,27 @@
-"""Access through XRootD: time-outs that fail within half a minute.
+"""Access through XRootD: the client's settings, and what a server says about the version of a file.
 
-The client's own defaults let a refused port wait 8 minutes. The figures here make every failure known within half a
-minute; whoever sets an ``XRD_*`` variable keeps their own value.
+The client's own defaults let a refused port wait 8 minutes. Here it reports every failure soon, and the policy for all
+kinds of storage decides about further attempts; whoever sets an ``XRD_*`` variable keeps their own value.
 """
 
 from __future__ import annotations
 
 import atexit
 import importlib
+import math
 import os
 import warnings
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
+from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FrameworkMissingError
 from mlaas4hep.extras import install_hint
 
-__all__ = ["NAMES", "TIMEOUTS", "configure", "facts", "is_xrootd"]
+__all__ = ["NAMES", "apply", "configure", "facts", "is_xrootd", "request_seconds", "settings_of"]
 
 NAMES: Final = ("root", "roots", "xroot", "xroots")
-
-TIMEOUTS: Final[dict[str, int]] = {
-    "ConnectionWindow": 8,
-    "ConnectionRetry": 2,
-    "RequestTimeout": 20,
-    "StreamErrorWindow": 12,
-    "StreamTimeout": 10,
-    "TimeoutResolution": 1,
-}
-"""Names of the client's settings, in seconds (`ConnectionRetry`: a number of attempts)."""
 
 
 def is_xrootd(path: str) -> bool:
@@ -39,7 +32,7 @@ def is_xrootd(path: str) -> bool:
 
 @cache
 def configure() -> None:
-    """Set time-outs and make all XRootD schemes known to fsspec; does its work once a process.
+    """Set the usual time-outs and make all XRootD schemes known to fsspec; does its work once a process.
 
     Raises:
         FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
@@ -51,11 +44,44 @@ def configure() -> None:
         raise FrameworkMissingError(
             "reading through XRootD needs the package xrootd", hint=install_hint("xrootd")
         ) from error
-    for name, value in TIMEOUTS.items():
-        if f"XRD_{name.upper()}" not in os.environ:
-            client.EnvPutInt(name, value)
+    _set(client, settings_of(Remote()))
     atexit.register(_quieten)  # runs before what the client has registered
     register()
+
+
+@lru_cache(maxsize=1)
+def apply(policy: Remote) -> None:
+    """Set the client's time-outs as the policy says.
+
+    Raises:
+        FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
+    """
+    configure()
+    _set(importlib.import_module("XRootD.client"), settings_of(policy))
+
+
+def settings_of(policy: Remote) -> dict[str, int]:
+    """Return the client's settings by their names: seconds, but for `ConnectionRetry`, a number of attempts."""
+    return {
+        "ConnectionWindow": math.ceil(policy.connection_timeout),
+        "ConnectionRetry": 1,
+        "RequestTimeout": math.ceil(policy.request_timeout),
+        "StreamErrorWindow": 1,
+        "StreamTimeout": math.ceil(policy.stream_timeout),
+        "TimeoutResolution": 1,
+    }
+
+
+def request_seconds(policy: Remote) -> float:
+    """Return how long a request may take: as the user's ``XRD_REQUESTTIMEOUT`` or the policy says."""
+    own = os.environ.get("XRD_REQUESTTIMEOUT", "")
+    return float(own) if own.isdecimal() and int(own) else policy.request_timeout
+
+
+def _set(client: Any, settings: Mapping[str, int]) -> None:
+    for name, value in settings.items():
+        if f"XRD_{name.upper()}" not in os.environ:
+            client.EnvPutInt(name, value)
 
 
 def facts(location: str) -> dict[str, Any]:
@@ -64,7 +90,7 @@ def facts(location: str) -> dict[str, Any]:
     client = importlib.import_module("XRootD.client")
     url = client.URL(location)
     system = client.FileSystem(f"{url.protocol}://{url.hostid}")
-    timeout = TIMEOUTS["RequestTimeout"]
+    timeout = settings_of(Remote())["RequestTimeout"]
     status, found = system.stat(url.path, timeout=timeout)
     if not status.ok:
         return {}

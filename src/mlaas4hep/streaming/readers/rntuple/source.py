@@ -13,7 +13,7 @@ from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.rntuple.fields import Field, fields_of
 from mlaas4hep.streaming.readers.rntuple.pages import Pages
 from mlaas4hep.streaming.readers.root.arrays import native
-from mlaas4hep.streaming.readers.root.directory import damage, unreadable
+from mlaas4hep.streaming.readers.root.directory import damage, is_lost, unreadable
 
 __all__ = ["RNTupleSource"]
 
@@ -58,7 +58,7 @@ class RNTupleSource(Reader):
                 columns[name] = _joined([part.column(self._fields[name]) for part in ranges])
             except Exception as error:
                 failed[name] = error
-                if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server once more
+                if is_lost(error, self._path):  # do not wait for a lost server once more
                     break
         if failed:
             raise unreadable(self.place, failed, f"{start} to {stop}") from next(iter(failed.values()))

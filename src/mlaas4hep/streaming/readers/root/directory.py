@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import struct
 from collections.abc import Iterable, Mapping
 from http.client import HTTPException
@@ -19,7 +18,7 @@ from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import is_remote, local_path
 from mlaas4hep.streaming.remote.schemes import scheme_of
 
-__all__ = ["damage", "open_directory", "unreadable"]
+__all__ = ["damage", "is_lost", "open_directory", "unreadable"]
 
 _MAGIC = b"root"
 _LARGE = 1_000_000
@@ -38,11 +37,10 @@ def open_directory(path: str) -> Any:
     options: dict[str, Any] = {"array_cache": None, "object_cache": None}
     target = path
     if is_remote(path):
-        scheme = scheme_of(path)
-        scheme.prepare()
-        if scheme.root_source is not None:
-            module, _, name = scheme.root_source.partition(":")
-            options |= {"handler": getattr(importlib.import_module(module), name), **dict(scheme.root_options)}
+        from mlaas4hep.streaming.readers.root.remote import RemoteSource
+
+        scheme_of(path).prepare()
+        options |= {"handler": RemoteSource, "connection": RemoteSource.connect(path)}
     else:
         local = local_path(path)
         _check_header(local, path)
@@ -51,7 +49,7 @@ def open_directory(path: str) -> Any:
 
         options |= {"handler": LocalSource}
     try:
-        directory = uproot.open({target: None}, **options)
+        directory = uproot.open({str(target): None}, **options)
         if is_remote(path):
             _check_remote(directory, path)
     except FileReadError:
@@ -84,6 +82,11 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
     elif type(error).__name__ not in {"OSError", "ValueError"}:
         text = f"{text} ({type(error).__name__})"
     return CorruptFileError(f"{what}: {text}", where=path)
+
+
+def is_lost(error: BaseException, path: str) -> bool:
+    """True for a failure of reading that the other branches of a remote file would only meet again."""
+    return isinstance(error, FileReadError | OSError) and is_remote(path)
 
 
 def unreadable(place: str, failed: Mapping[str, BaseException], entries: str) -> FileReadError:

@@ -9,7 +9,7 @@ from typing import Any
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.common import Reader
 from mlaas4hep.streaming.readers.root.arrays import from_awkward
-from mlaas4hep.streaming.readers.root.directory import damage, unreadable
+from mlaas4hep.streaming.readers.root.directory import damage, is_lost, unreadable
 from mlaas4hep.streaming.readers.ttree.arrays import interpretation_of, part_of, read_branch
 from mlaas4hep.streaming.readers.ttree.baskets.cache import BasketCache
 from mlaas4hep.streaming.readers.ttree.baskets.switch import switched_on, tell_fallback
@@ -132,7 +132,7 @@ class TTreeSource(Reader):
         try:
             return read_baskets(self._file.source, self.direct(names), start, stop, self._cache), None
         except Exception as error:
-            if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server a second time
+            if is_lost(error, self._path):  # do not wait for a lost server a second time
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
             return {}, error
 
@@ -149,7 +149,7 @@ class TTreeSource(Reader):
                 columns[name] = _column(arrays[key], leaf, stop - start)
             except Exception as error:
                 failed[name] = error
-                if isinstance(error, OSError) and "://" in self._path:
+                if is_lost(error, self._path):
                     break
         if failed:
             raise unreadable(self.place, failed, f"{start} to {stop}") from next(iter(failed.values()))
@@ -175,7 +175,7 @@ class TTreeSource(Reader):
             )
             return {key: found[name] for key, name in unique.items()}
         except Exception as error:
-            if isinstance(error, OSError) and "://" in self._path:  # do not wait for a lost server once more
+            if is_lost(error, self._path):  # do not wait for a lost server once more
                 raise damage(self.place, error, f"entries {start} to {stop} cannot be read") from error
             return {}
 

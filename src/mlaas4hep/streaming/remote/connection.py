@@ -1,0 +1,195 @@
+"""One file on servers, kept open through faults: opened again, or elsewhere, as the policy says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from mlaas4hep.errors import FileError, FileReadError, MLaaS4HEPError
+from mlaas4hep.errors.reading import CorruptFileError
+from mlaas4hep.streaming.remote.errors import read_error
+from mlaas4hep.streaming.remote.location import policy_of, replicas_of
+from mlaas4hep.streaming.remote.policy import Attempts, by_health, works
+from mlaas4hep.streaming.remote.transport import Range, Transport
+from mlaas4hep.streaming.remote.waiting import register
+
+__all__ = ["Connection"]
+
+Result = TypeVar("Result")
+
+_PIECE = 8 << 20
+"""Bytes that are asked for at once at most, so that a slow connection shows progress."""
+
+_WITNESS = 4096
+"""Bytes of the first and of the last read by which a file is known again."""
+
+
+class Connection:
+    """A file that can be read from in several threads.
+
+    The first failure that the policy does not forgive is final: later reads raise it at once, so that a file that
+    comes back is not half there.
+
+    Args:
+        path: URL, or `RemotePath` with further places of the file and the policy.
+        open_at: opens a URL of it.
+    """
+
+    def __init__(self, path: str, open_at: Callable[[str], Transport]) -> None:
+        self._path = path
+        self._open_at = open_at
+        self._places = by_health(replicas_of(path))
+        self._policy = policy_of(path)
+        self._lock = threading.Lock()
+        self._transport: Transport | None = None
+        self._place = self._places[0]
+        self._lost: FileReadError | None = None
+        self._witnesses: list[tuple[Range, bytes]] = []
+        self._size: int | None = None
+        self._stopped = threading.Event()
+        self._closed = False
+        register(self)
+
+    @property
+    def closed(self) -> bool:
+        """True once it was closed."""
+        return self._closed
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file; None: the server does not tell.
+
+        Raises:
+            FileReadError: it cannot be reached.
+        """
+        if self._size is None:
+            self._size = self._run(Attempts(self._places, self._policy, self._stopped), lambda opened: opened.size)
+        return self._size
+
+    def read(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Return the bytes of each range; fewer where the file ends before.
+
+        What has arrived is kept through faults; only the rest is asked for again.
+
+        Raises:
+            FileReadError: they cannot be read.
+        """
+        size = self.size
+        wanted = ranges if size is None else [(start, min(stop, max(start, size))) for start, stop in ranges]
+        pieces = [(at, min(at + _PIECE, stop)) for start, stop in wanted for at in range(start, stop, _PIECE)]
+        found: dict[int, bytes] = {}
+        attempts = Attempts(self._places, self._policy, self._stopped)
+
+        def rest(opened: Transport) -> None:
+            left = [number for number in range(len(pieces)) if number not in found]
+
+            def arrived(number: int, data: bytes) -> None:
+                found[left[number]] = data
+                attempts.progress()
+
+            opened.read([pieces[number] for number in left], arrived)
+
+        if pieces:
+            self._run(attempts, rest)
+            self._remember([*zip(pieces, (found[n] for n in range(len(pieces))), strict=True)])
+        numbers = iter(range(len(pieces)))
+        counts = [len(range(start, stop, _PIECE)) for start, stop in wanted]
+        return [b"".join(found[next(numbers)] for _ in range(count)) for count in counts]
+
+    def hang_up(self) -> None:
+        """Let all that waits fail at once; nothing more is asked for."""
+        self._stopped.set()
+        hang_up = getattr(self._transport, "hang_up", None)
+        if hang_up is not None:
+            hang_up()
+
+    def close(self) -> None:
+        """Release the file; reads that have begun end with an error."""
+        self._closed = True
+        self.hang_up()
+        with self._lock:
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def _run(self, attempts: Attempts, work: Callable[[Transport], Result]) -> Result:
+        place = self._place
+        while True:
+            if self._lost is not None:
+                raise self._lost
+            if self._over():
+                msg = f"{self._path} is closed"
+                raise OSError(msg)
+            opened: Transport | None = None
+            try:
+                opened, place = self._opened()
+                result = work(opened)
+            except (ImportError, MLaaS4HEPError) as error:
+                if not isinstance(error, FileError):
+                    raise
+                failure = read_error(place, error)
+            except Exception as error:
+                failure = read_error(self._place, error)
+                failure.__cause__ = error
+            else:
+                works(place)
+                return result
+            self._drop(opened)
+            if self._over():
+                continue
+            try:
+                following = attempts.after(place, failure)
+            except FileReadError as error:
+                if not self._closed:
+                    self._lost = error
+                raise
+            with self._lock:
+                if self._transport is None:
+                    self._place = following
+
+    def _over(self) -> bool:
+        return self._closed or self._stopped.is_set()
+
+    def _opened(self) -> tuple[Transport, str]:
+        with self._lock:
+            if self._transport is None:
+                transport = self._open_at(self._place)
+                try:
+                    self._check(transport)
+                except BaseException:
+                    transport.close()
+                    raise
+                self._transport = transport
+            return self._transport, self._place
+
+    def _drop(self, broken: Transport | None) -> None:
+        """Let go of a connection that failed, unless another thread has replaced it already."""
+        with self._lock:
+            if broken is None or self._transport is not broken:
+                return
+            self._transport = None
+        with suppress(Exception):
+            broken.close()
+
+    def _remember(self, read: Sequence[tuple[Range, bytes]]) -> None:
+        (start, _), data = read[-1]
+        part = data[:_WITNESS]
+        witness = ((start, start + len(part)), part)
+        self._witnesses = [self._witnesses[0] if self._witnesses else witness, witness]
+
+    def _check(self, opened: Transport) -> None:
+        """See that it is the same file as before.
+
+        Raises:
+            CorruptFileError: it is another one.
+        """
+        if not self._witnesses:
+            return
+        found: dict[int, bytes] = {}
+        opened.read([place for place, _ in self._witnesses], found.__setitem__)
+        same = all(found.get(number) == data for number, (_, data) in enumerate(self._witnesses))
+        if not same or (self._size is not None and opened.size not in {None, self._size}):
+            hint = "it was replaced while it was read, or the copies differ: start again"
+            raise CorruptFileError("is another file than before", where=self._place, hint=hint)
