@@ -57,12 +57,11 @@ class Faulty:
     def next(self) -> tuple[int, Exception] | None:
         return self.script.pop(0) if self.script else None
 
-    def open(self) -> Faulty:
+    def open(self) -> None:
         self.opened += 1
         fault = self.next()
         if fault is not None:
             raise fault[1]
-        return self
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
         fault = self.next()
@@ -73,13 +72,16 @@ class Faulty:
         if fault is not None:
             raise fault[1]
 
+    def hang_up(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
 
 def connected(places: dict[str, Faulty], remote: Remote = QUICK) -> Connection:
     first, *others = places
-    return Connection(RemotePath(first, others, remote), lambda url: places[url].open())
+    return Connection(RemotePath(first, others, remote), lambda url: places[url])
 
 
 faults = st.lists(st.none() | st.tuples(st.integers(0, 4), st.sampled_from(HEALING)), max_size=12)

@@ -29,13 +29,13 @@ class RemoteBytes(io.RawIOBase):
     def __init__(self, path: str) -> None:
         policy = policy_of(path)
 
-        def open_at(url: str) -> Transport:
+        def reach(url: str) -> Transport:
             scheme = scheme_of(url)
             scheme.prepare()
             return scheme.transport(url, policy)
 
         self._at = 0
-        self._connection = Connection(path, open_at)
+        self._connection = Connection(path, reach)
         size = self._connection.size
         if size is None:
             self._connection.close()

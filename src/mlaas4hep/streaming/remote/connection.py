@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from mlaas4hep.errors import FileError, FileReadError, MLaaS4HEPError
-from mlaas4hep.errors.reading import CorruptFileError
+from mlaas4hep.errors.reading import CorruptFileError, NoRangeRequestsError
 from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import policy_of, replicas_of
 from mlaas4hep.streaming.remote.policy import Attempts, by_health, works
@@ -34,16 +34,19 @@ class Connection:
 
     Args:
         path: URL, or `RemotePath` with further places of the file and the policy.
-        open_at: opens a URL of it.
+        reach: gives what opens a URL of it.
+        parts_only: refuse a server that sends only whole files, even if the file is small.
     """
 
-    def __init__(self, path: str, open_at: Callable[[str], Transport]) -> None:
+    def __init__(self, path: str, reach: Callable[[str], Transport], *, parts_only: bool = False) -> None:
         self._path = path
-        self._open_at = open_at
+        self._reach = reach
+        self._parts_only = parts_only
         self._places = by_health(replicas_of(path))
         self._policy = policy_of(path)
-        self._lock = threading.Lock()
+        self._turn, self._lock = threading.Lock(), threading.Lock()
         self._transport: Transport | None = None
+        self._opening: Transport | None = None
         self._place = self._places[0]
         self._lost: FileReadError | None = None
         self._witnesses: list[tuple[Range, bytes]] = []
@@ -101,9 +104,10 @@ class Connection:
     def hang_up(self) -> None:
         """Let all that waits fail at once; nothing more is asked for."""
         self._stopped.set()
-        hang_up = getattr(self._transport, "hang_up", None)
-        if hang_up is not None:
-            hang_up()
+        with self._lock:
+            found = [transport for transport in (self._opening, self._transport) if transport is not None]
+        for transport in found:
+            transport.hang_up()
 
     def close(self) -> None:
         """Release the file; reads that have begun end with an error."""
@@ -115,14 +119,13 @@ class Connection:
             transport.close()
 
     def _run(self, attempts: Attempts, work: Callable[[Transport], Result]) -> Result:
-        place = self._place
         while True:
             if self._lost is not None:
                 raise self._lost
             if self._over():
                 msg = f"{self._path} is closed"
                 raise OSError(msg)
-            opened: Transport | None = None
+            opened, place = None, self._place
             try:
                 opened, place = self._opened()
                 result = work(opened)
@@ -131,7 +134,7 @@ class Connection:
                     raise
                 failure = read_error(place, error)
             except Exception as error:
-                failure = read_error(self._place, error)
+                failure = read_error(place, error)
                 failure.__cause__ = error
             else:
                 works(place)
@@ -153,16 +156,26 @@ class Connection:
         return self._closed or self._stopped.is_set()
 
     def _opened(self) -> tuple[Transport, str]:
-        with self._lock:
-            if self._transport is None:
-                transport = self._open_at(self._place)
-                try:
-                    self._check(transport)
-                except BaseException:
-                    transport.close()
-                    raise
-                self._transport = transport
-            return self._transport, self._place
+        """Return the open file and where it is; one thread opens it, others wait for that."""
+        with self._turn:
+            with self._lock:
+                if self._transport is not None:
+                    return self._transport, self._place
+                place = self._place
+            transport = self._reach(place)
+            with self._lock:
+                self._opening = transport
+            try:
+                if self._over():
+                    transport.hang_up()
+                transport.open()
+                self._check(transport, place)
+            except BaseException:
+                transport.close()
+                raise
+            with self._lock:
+                self._opening, self._transport = None, transport
+            return transport, place
 
     def _drop(self, broken: Transport | None) -> None:
         """Let go of a connection that failed, unless another thread has replaced it already."""
@@ -179,12 +192,15 @@ class Connection:
         witness = ((start, start + len(part)), part)
         self._witnesses = [self._witnesses[0] if self._witnesses else witness, witness]
 
-    def _check(self, opened: Transport) -> None:
+    def _check(self, opened: Transport, place: str) -> None:
         """See that it is the same file as before.
 
         Raises:
             CorruptFileError: it is another one.
+            NoRangeRequestsError: the server sends only whole files.
         """
+        if self._parts_only and getattr(opened, "whole_only", False):
+            raise NoRangeRequestsError(where=place)
         if not self._witnesses:
             return
         found: dict[int, bytes] = {}
@@ -192,4 +208,4 @@ class Connection:
         same = all(found.get(number) == data for number, (_, data) in enumerate(self._witnesses))
         if not same or (self._size is not None and opened.size not in {None, self._size}):
             hint = "it was replaced while it was read, or the copies differ: start again"
-            raise CorruptFileError("is another file than before", where=self._place, hint=hint)
+            raise CorruptFileError("is another file than before", where=place, hint=hint)

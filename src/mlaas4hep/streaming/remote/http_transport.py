@@ -31,23 +31,29 @@ class HttpTransport:
 
     Attributes:
         whole_only: true if the server ignores requests for parts; a small file is kept in memory then.
-
-    Raises:
-        OSError: it cannot be reached.
-        NoRangeRequestsError: the server ignores requests for parts, and the file is not small.
     """
 
     def __init__(self, url: str, policy: Remote) -> None:
         self._url, self._seconds = url, policy.request_timeout
         self._timeout = policy.connection_timeout + policy.request_timeout
         self._calls = Calls()
-        about = self._calls.begin(http_client.describe, url, self._seconds).result(self._timeout)
-        size = about.get("content-length", "")
-        self.size: int | None = int(size) if size.isdecimal() else None
-        self.whole_only = about.get("accept-ranges") == "none"
+        self.size: int | None = None
+        self.whole_only = False
         self._whole: bytes | None = None
+
+    def open(self) -> None:
+        """See `Transport`.
+
+        Raises:
+            OSError: it cannot be reached.
+            NoRangeRequestsError: the server ignores requests for parts, and the file is not small.
+        """
+        about = self._calls.begin(http_client.describe, self._url, self._seconds).result(self._timeout)
+        size = about.get("content-length", "")
+        self.size = int(size) if size.isdecimal() else None
+        self.whole_only = about.get("accept-ranges") == "none"
         if self.whole_only and (self.size is None or self.size > _SMALL):
-            raise NoRangeRequestsError(where=url)
+            raise NoRangeRequestsError(where=self._url)
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
         """See `Transport`."""
@@ -68,7 +74,7 @@ class HttpTransport:
                     arrived(number, data[ranges[number][0] - first : ranges[number][1] - first])
 
     def hang_up(self) -> None:
-        """Let all that waits fail at once."""
+        """See `Transport`."""
         self._calls.hang_up()
 
     def close(self) -> None:

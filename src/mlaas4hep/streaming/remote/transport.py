@@ -23,11 +23,18 @@ Arrived = Callable[[int, bytes], None]
 
 
 class Transport(Protocol):
-    """One open file on a server; it may be read from in several threads."""
+    """One file on a server; once it is open it may be read from in several threads."""
 
     @property
     def size(self) -> int | None:
         """Bytes of the file; None: not known."""
+
+    def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            Exception: what the client says.
+        """
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
         """Ask for ranges, each of some MiB at most, and hand over each as it comes.
@@ -35,6 +42,9 @@ class Transport(Protocol):
         Raises:
             Exception: what the client says of the first that fails.
         """
+
+    def hang_up(self) -> None:
+        """Let all that waits fail at once, and all that would wait from now on."""
 
     def close(self) -> None:
         """Release the file, without waiting for a server that is gone."""
@@ -45,6 +55,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._waiting: set[Future[Any]] = set()
+        self._ended = False
 
     def begin(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Future[Any]:
         """Make a call in a thread; give its result."""
@@ -57,10 +68,13 @@ class Calls:
         """Count a result that is on its way among those that `hang_up` ends."""
         self._waiting.add(answer)
         answer.add_done_callback(self._waiting.discard)
+        if self._ended:
+            answer.cancel()
         return answer
 
     def hang_up(self) -> None:
-        """Let all that waits fail at once."""
+        """Let all that waits fail at once, and all that would wait from now on."""
+        self._ended = True
         for answer in list(self._waiting):
             answer.cancel()
 
@@ -83,21 +97,27 @@ class FsspecTransport:
     Args:
         url: of the file.
         policy: time-outs.
-
-    Raises:
-        Exception: what the client says.
     """
 
     def __init__(self, url: str, policy: Remote) -> None:
+        self._url = url
+        self._timeout = policy.connection_timeout + policy.request_timeout
+        self._calls = Calls()
+        self.size: int | None = None
+
+    def open(self) -> None:
+        """See `Transport`.
+
+        Raises:
+            FolderError: it is a folder.
+        """
         import fsspec
 
-        self._timeout = policy.connection_timeout + policy.request_timeout
-        self._system, self._path = fsspec.core.url_to_fs(url)
-        self._calls = Calls()
+        self._system, self._path = fsspec.core.url_to_fs(self._url)
         about = self._ask("info", self._path).result(self._timeout)
         if about.get("type") == "directory":
-            raise FolderError(where=url)
-        self.size: int | None = about.get("size")
+            raise FolderError(where=self._url)
+        self.size = about.get("size")
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
         """See `Transport`.
@@ -115,7 +135,7 @@ class FsspecTransport:
                 arrived(number, data)
 
     def hang_up(self) -> None:
-        """Let all that waits fail at once."""
+        """See `Transport`."""
         self._calls.hang_up()
 
     def close(self) -> None:

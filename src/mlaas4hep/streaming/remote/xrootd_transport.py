@@ -39,26 +39,32 @@ class XRootDTransport:
     Args:
         url: of the file.
         policy: time-outs.
-
-    Raises:
-        XRootDError: it cannot be opened.
-        FolderError: it is a folder.
     """
 
     def __init__(self, url: str, policy: Remote) -> None:
         apply(policy)
-        client = importlib.import_module("XRootD.client")
-        flags = importlib.import_module("XRootD.client.flags")
-        if not client.URL(url).hostname:
-            raise FileReadError("the URL has no host", where=url, hint="write root://host//path")
+        self._url = url
         self._timeout = math.ceil(request_seconds(policy))
         self._answers: set[Any] = set()
-        self._file = client.File()
-        self._wait(self._ask(self._file.open, url, flags.OpenFlags.READ))
+        self._ended = False
+        self._file = importlib.import_module("XRootD.client").File()
+        self.size: int | None = None
+
+    def open(self) -> None:
+        """See `Transport`.
+
+        Raises:
+            XRootDError: it cannot be opened.
+            FileReadError: the URL has no host, or names a folder.
+        """
+        client, flags = (importlib.import_module(f"XRootD.client{name}") for name in ("", ".flags"))
+        if not client.URL(self._url).hostname:
+            raise FileReadError("the URL has no host", where=self._url, hint="write root://host//path")
+        self._wait(self._ask(self._file.open, self._url, flags.OpenFlags.READ))
         about = self._wait(self._ask(self._file.stat))
         if about.flags & flags.StatInfoFlags.IS_DIR:
-            raise FolderError(where=url)
-        self.size: int | None = int(about.size)
+            raise FolderError(where=self._url)
+        self.size = int(about.size)
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
         """See `Transport`; neighbours in the list share a request."""
@@ -75,7 +81,8 @@ class XRootDTransport:
             self._hand_over(*waiting.popleft(), arrived)
 
     def hang_up(self) -> None:
-        """Let all that waits fail at once."""
+        """See `Transport`."""
+        self._ended = True
         for answer in list(self._answers):
             answer.put(None)
 
@@ -94,6 +101,9 @@ class XRootDTransport:
         """Send a request; its answer comes through a queue."""
         answer: queue.SimpleQueue[tuple[Any, Any] | None] = queue.SimpleQueue()
         self._answers.add(answer)
+        if self._ended:
+            answer.put(None)
+            return answer
         status = method(
             *arguments,
             timeout=self._timeout,

@@ -9,7 +9,6 @@ from typing import Any
 from uproot.source.chunk import Chunk, Source
 from uproot.source.futures import TrivialFuture
 
-from mlaas4hep.errors.reading import NoRangeRequestsError
 from mlaas4hep.streaming.remote.connection import Connection
 from mlaas4hep.streaming.remote.location import policy_of
 from mlaas4hep.streaming.remote.schemes import scheme_of
@@ -37,16 +36,12 @@ class RemoteSource(Source):  # type: ignore[misc]
         """Return a connection to a ROOT file; nothing is opened before the first read."""
         policy = policy_of(path)
 
-        def open_at(url: str) -> Transport:
+        def reach(url: str) -> Transport:
             scheme = scheme_of(url)
             scheme.prepare()
-            opened = scheme.transport(url, policy)
-            if getattr(opened, "whole_only", False):
-                opened.close()
-                raise NoRangeRequestsError(where=url)
-            return opened
+            return scheme.transport(url, policy)
 
-        return Connection(path, open_at)
+        return Connection(path, reach, parts_only=True)
 
     def __repr__(self) -> str:
         return f"<RemoteSource at 0x{id(self):012x}>"
