@@ -91,7 +91,13 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "specs": ({"specs": "specs.json"}, "manifest"),
 }
 
+_POLICY = ("connection_timeout", "request_timeout", "stream_timeout", "retries", "longest_pause", "give_up_after")
+
 ELSEWHERE = {
+    **{
+        f"reading.remote.{name}": "no result: tests/streaming/remote/test_connection.py, test_faults.py"
+        for name in _POLICY
+    },
     "reading.workers": "how many threads read changes no result: tests/streaming/test_execution.py",
     "training.threads": "how many threads compute changes no result here: tests/training/backends",
 }

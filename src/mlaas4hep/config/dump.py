@@ -10,24 +10,24 @@ from mlaas4hep.errors import without_credentials
 
 __all__ = ["decisive", "provenance", "to_yaml"]
 
-_OF_THE_RUN = {"reading": {"cache", "cache_limit"}}
-"""Settings that decide nothing but where copies of the events lie."""
+_OF_THE_RUN = {"reading": {"cache", "cache_limit", "remote"}}
+"""Settings that decide nothing but where copies of the events lie, and how long servers are waited for."""
 
 
 def provenance(workflow: Workflow) -> dict[str, Any]:
-    """All settings that say what was trained, as JSON values: those of the cache are left out."""
+    """All settings that say what was trained, as JSON values: those of the run alone are left out."""
     data: dict[str, Any] = _shown(workflow.model_dump(mode="json", exclude=_OF_THE_RUN))
     return data
 
 
 def decisive(workflow: Workflow) -> dict[str, Any]:
     """Return all settings that decide what is trained, as JSON values: those of how events are read are left out."""
-    hows = {"workers", "memory_limit", "cache", "cache_limit"}
+    hows = {"workers", "memory_limit", "cache", "cache_limit", "remote"}
     return workflow.model_dump(mode="json", exclude={"histograms": True, "reading": hows})
 
 
 def to_yaml(workflow: Workflow) -> str:
-    """The canonical YAML of a workflow: every setting but those of the cache, in the order of the model.
+    """The canonical YAML of a workflow: every setting but those of the run alone, in the order of the model.
 
     Settings that are not set (None) are left out. Paths are written as they are; those of a workflow that was read
     from files are absolute, so `read_yaml` of this text gives an equal workflow wherever it lies.

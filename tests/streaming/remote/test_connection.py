@@ -214,13 +214,10 @@ def silent() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("end", ["close", "stop"])
-@pytest.mark.parametrize("scheme", ["http", "root"])
-def test_reads_of_all_threads_end(silent: socket.socket, scheme: str, end: str) -> None:
+def test_reads_of_all_threads_end(silent: socket.socket, end: str) -> None:
     """Whoever closes the file, or stops the command, waits for no server."""
-    if scheme == "root":
-        pytest.importorskip("XRootD")
     long = Remote(connection_timeout=600, request_timeout=600, stream_timeout=600)
-    opened = RemoteSource.connect(RemotePath(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}//events.root", (), long))
+    opened = RemoteSource.connect(RemotePath(f"http://127.0.0.1:{silent.getsockname()[1]}//events.root", (), long))
     with ThreadPoolExecutor(4) as threads:
         reads = [threads.submit(opened.read, [(start, start + 10)]) for start in range(4)]
         connection = silent.accept()[0]

@@ -21,9 +21,11 @@ from mlaas4hep.errors import FileReadError, FrameworkMissingError
 from mlaas4hep.features.columns import Jagged
 from mlaas4hep.streaming.inspection import inspect
 from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.readers.root.remote import RemoteSource
 from mlaas4hep.streaming.readers.root_file import list_trees
 from mlaas4hep.streaming.remote import xrootd
 from mlaas4hep.streaming.remote.location import resolve
+from mlaas4hep.streaming.remote.waiting import hang_up, wait_again
 
 PROMISE = 60.0
 
@@ -159,6 +161,20 @@ def test_failures_come_within_the_promised_time(silent_port: int) -> None:
     for (text, _), url, expected in zip(results, urls, words, strict=True):
         assert text.startswith(f"{url}: {expected}")
     assert max(seconds for _, seconds in results) < PROMISE
+
+
+@pytest.mark.parametrize("end", ["close", "stop"])
+def test_reads_that_wait_for_a_silent_server_end(silent_port: int, end: str) -> None:
+    """Whoever closes the file, or stops the command, waits for no server."""
+    pytest.importorskip("XRootD")
+    opened = RemoteSource.connect(f"root://127.0.0.1:{silent_port}//store/a.root")
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(opened.read, [(start, start + 10)]) for start in range(4)]
+        opened.close() if end == "close" else hang_up()
+        for one in reads:
+            with pytest.raises(OSError, match="closed"):
+                one.result(5)
+    wait_again()
 
 
 def test_url_without_host() -> None:
