@@ -127,7 +127,7 @@ def _places(samples: Sequence[Sample], reading: Reading) -> list[tuple[Sample, s
     for sample in samples:
         for path in sample.files:
             name, own = split_tree(path)
-            for location in expand(resolve(name, reading.redirector), reading.format):
+            for location in expand(resolve(name, reading.redirectors, reading.remote), reading.format):
                 found.append((sample, location, own or sample.tree))
     _refuse_idle([location for _, location, _ in found], reading)
     return found

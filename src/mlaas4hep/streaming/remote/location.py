@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from os.path import commonprefix
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ __all__ = [
     "local_path",
     "name_of",
     "policy_of",
+    "replicas_like",
     "replicas_of",
     "resolve",
     "split_tree",
@@ -47,6 +49,27 @@ class RemotePath(str):
 def replicas_of(path: str) -> tuple[str, ...]:
     """Return all URLs of a file, in order of preference."""
     return (str(path), *(path.others if isinstance(path, RemotePath) else ()))
+
+
+def replicas_like(path: str, place: str, name: str) -> str:
+    """Return a file that was found at one of the places of a folder or pattern, with its other places.
+
+    Args:
+        path: folder or pattern, with all its places.
+        place: the one of them where the file was found.
+        name: URL of the file there.
+
+    Example:
+        >>> both = resolve("/store/*.root", ["root://a", "root://b"])
+        >>> replicas_of(replicas_like(both, "root://b//store/*.root", "root://b//store/x.root"))
+        ('root://a//store/x.root', 'root://b//store/x.root')
+    """
+    places = replicas_of(path)
+    ends = [other[::-1] for other in places]
+    shared = len(commonprefix(ends)) if len(places) > 1 else len(place)  # noqa: RUF071 - hosts have no parts
+    rest = name[len(place) - shared :]
+    first, *others = [other[: len(other) - shared] + rest for other in places]
+    return RemotePath(first, others, policy_of(path))
 
 
 def policy_of(path: str) -> Remote:

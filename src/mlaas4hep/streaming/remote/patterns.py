@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from mlaas4hep.errors import FileReadError
 from mlaas4hep.errors.reading import FolderError, MissingFileError
 from mlaas4hep.formats import format_of_name
 from mlaas4hep.streaming.remote.errors import read_error
-from mlaas4hep.streaming.remote.location import is_remote, local_path
+from mlaas4hep.streaming.remote.location import is_remote, local_path, replicas_like, replicas_of
+from mlaas4hep.streaming.remote.policy import by_health
 from mlaas4hep.streaming.remote.schemes import Scheme, scheme_of
 
 __all__ = ["expand", "stands_for_several"]
@@ -43,6 +45,19 @@ def expand(location: str, format: str | None = None) -> list[str]:
     """
     if not is_remote(location):
         return _expand_local(location, format)
+    failure: FileReadError | None = None
+    for place in by_health(replicas_of(location)):
+        try:
+            found = _expand_at(place, format)
+        except FileReadError as error:
+            failure = failure or error
+        else:
+            return [location] if found == [place] else [replicas_like(location, place, name) for name in found]
+    assert failure is not None
+    raise failure
+
+
+def _expand_at(location: str, format: str | None) -> list[str]:
     found = _PARTS.fullmatch(location)
     if found is None or not stands_for_several(location):
         return [location]
