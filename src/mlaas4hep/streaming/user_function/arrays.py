@@ -45,6 +45,9 @@ def left_of(found: object, size: int, place: str) -> tuple[dict[str, Any], NDArr
             what = f"an array of the type {found.type}"
         hint = "return an awkward array with one record an event: the one it is given, changed"
         raise PreprocessingError(f"preprocessing returned {what[:120]}", where=place, hint=hint)
+    if ak.to_layout(found).is_option and ak.any(ak.is_none(found)):
+        what = "preprocessing returned an array with missing events"
+        raise PreprocessingError(what, where=place, hint="select with events[mask], not with events.mask[...]")
     fields = {name: found[name] for name in found.fields if name != ENTRY}
     if ENTRY in found.fields:
         kept = np.asarray(ak.to_numpy(found[ENTRY], allow_missing=False)).astype(np.int64)
@@ -63,6 +66,8 @@ def column_of(name: str, array: Any) -> tuple[Branch, Column | Text]:
 
     Missing numbers become NaN, and integers that may be missing float64; a missing list is an empty one.
     """
+    if not isinstance(array, ak.Array):  # awkward makes one text of single characters
+        return Branch(name, "unsupported", "characters"), []
     layout = ak.to_layout(array)
     kind = str(layout.form.type)
     if layout.parameter("__array__") in ("string", "bytestring") or kind.removeprefix("?") == "string":
@@ -105,9 +110,9 @@ def _numbers(array: Any, stored: str, *, optional: bool) -> NDArray[Any] | None:
     """Return numbers [n]; None if the values are something else. ``stored`` is the type of the field in words."""
     if isinstance(ak.to_layout(array), ak.contents.EmptyArray):
         return np.empty(0)
-    if optional:
-        array = ak.fill_none(array, np.nan)
     try:
+        if optional:
+            array = ak.fill_none(array, np.nan)
         values = np.asarray(ak.to_numpy(array, allow_missing=False))
     except (ValueError, TypeError):
         return None
