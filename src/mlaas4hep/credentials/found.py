@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 __all__ = ["Credential", "duration"]
 
@@ -21,6 +22,7 @@ class Credential:
         renew: command that renews it, for messages.
         about: whom it names or who issued it; "" if it does not say.
         problem: why it cannot be used whatever the time; None: nothing is known against it.
+        file: that holds it; None: no file, or more than one.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class Credential:
     renew: str = ""
     about: str = ""
     problem: str | None = None
+    file: Path | None = None
 
     def expired(self, now: float) -> bool:
         """Return whether its validity is over at ``now``, in seconds since 1970."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 import threading
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import CredentialError, FileReadError
+from mlaas4hep.errors.reading import AuthenticationError
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.remote import http_client
 from tests.support.bare_environment import bare_environment
@@ -171,6 +173,42 @@ def test_a_proxy_is_shown_to_a_server_that_asks_for_it(
         person.proxy(bare / "proxy", timedelta(hours=1))
         assert http_client.read(f"{made.url}/a.bin", 2, 9) == CONTENT[2:9]
         assert http_client.read(f"{made.url.replace('https:', 'davs:')}/a.bin", 2, 9) == CONTENT[2:9]
+
+
+@pytest.mark.parametrize("content", ["nothing", "expired", "half"])
+def test_a_proxy_that_cannot_be_used_does_no_harm_where_none_is_asked_for(
+    content: str, secure: Site, plain: Site, person: Person, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for one that is valid and has no key, which is named."""
+    proxy = bare / "proxy"
+    monkeypatch.setenv("X509_USER_PROXY", str(proxy))
+    monkeypatch.setenv("BEARER_TOKEN", "valid")
+    person.proxy(proxy, timedelta(hours=-1 if content == "expired" else 1))
+    if content != "expired":
+        proxy.write_text("nothing" if content == "nothing" else proxy.read_text().split("-----BEGIN RSA")[0])
+    assert http_client.read(f"{plain.url}/a.bin", 2, 9) == CONTENT[2:9]
+    if content == "half":
+        with pytest.raises(AuthenticationError, match=r"the X\.509 proxy .*proxy cannot be used"):
+            http_client.read(f"{secure.url}/a.bin", 2, 9)
+    else:
+        assert http_client.read(f"{secure.url}/a.bin", 2, 9) == CONTENT[2:9]
+
+
+def test_a_compressed_file_is_read_as_it_is_stored(plain: Site, folder: Path) -> None:
+    """Some servers tell of the compression of a file as if it were that of their answer."""
+    packed = gzip.compress(b"x\n" + b"\n".join(b"%d" % i for i in range(5000)))
+    (folder / "a.csv.gz").write_bytes(packed)
+
+    def answer(handler: Handler) -> bool:
+        first, last = handler.headers["range"].removeprefix("bytes=").split("-")
+        part = packed[int(first) : int(last) + 1]
+        size = f"bytes {first}-{int(first) + len(part) - 1}/{len(packed)}"
+        handler.send_body(206, part, content_range=size, content_encoding="gzip")
+        return True
+
+    plain.answer = answer
+    assert http_client.read(f"{plain.url}/a.csv.gz", 100, 200) == packed[100:200]
+    np.testing.assert_array_equal(open_source(f"{plain.url}/a.csv.gz", None).read(["x"], 0, 5000)["x"], np.arange(5000))
 
 
 def test_a_server_of_another_authority(folder: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ import httpx
 
 from mlaas4hep.credentials import authorities, bearer, x509
 from mlaas4hep.errors import without_credentials
+from mlaas4hep.errors.reading import AuthenticationError
 
 __all__ = ["TIMEOUT", "HTTPStatusError", "MissingError", "describe", "plain_url", "read", "request", "restrict"]
 
@@ -86,7 +88,7 @@ def read(url: str, start: int, stop: int, timeout: float = TIMEOUT) -> bytes:
         found = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
         if found is None or found[1] is None or int(found[1]) != start:
             raise HTTPStatusError(url, 206, f", but other bytes than {start}-{stop - 1}")
-        data = answer.read()
+        data = b"".join(answer.iter_raw())  # as stored, also where the server tells that it is compressed
         if len(data) != int(found[2]) + 1 - start:
             raise HTTPStatusError(url, 206, ", but not as many bytes as it said")
         return data[: stop - start]
@@ -163,7 +165,7 @@ def _same(one: str, other: str) -> bool:
 @contextmanager
 def _answered(method: str, url: str, headers: Mapping[str, str], timeout: float) -> Iterator[httpx.Response]:
     """The answer to one request; the failures of the library are those of the system below."""
-    client = _client()
+    client = _client(url)
     for last in (False, True):
         try:
             made = client.build_request(method, url, headers=dict(headers), timeout=timeout)
@@ -209,16 +211,26 @@ def _beginning(url: str, answer: httpx.Response, start: int, stop: int) -> bytes
     return b"".join(parts)[:stop]
 
 
-def _client() -> httpx.Client:
-    """The connections of this process."""
-    client, context = _made(os.getpid(), authorities.folder())
-    proxy = x509.find_file()
-    facts = None if proxy is None else (proxy, Path(proxy).stat().st_mtime_ns)
+def _client(url: str) -> httpx.Client:
+    """The connections of this process; over TLS servers that ask are shown the proxy as it is now, if it is valid."""
     with _lock:
-        if proxy is not None and _shown.get("proxy") != facts:
-            _shown["proxy"] = facts
-            context.load_cert_chain(proxy)  # for connections from now on
+        client, context = _made(os.getpid(), authorities.folder())
+    found = x509.find() if url.startswith("https:") else None
+    if found is not None and found.expires is not None and not found.expired(time.time()):
+        facts = (found.file, found.expires)
+        with _lock:
+            if _shown.get("proxy") != facts:
+                _show(context, str(found.file))
+                _shown["proxy"] = facts
     return client
+
+
+def _show(context: ssl.SSLContext, proxy: str) -> None:
+    try:
+        context.load_cert_chain(proxy)  # for connections from now on
+    except OSError as error:
+        what = f"the X.509 proxy {proxy} cannot be used ({error.strerror or error})"
+        raise AuthenticationError(what, hint="renew or remove it") from error
 
 
 @cache

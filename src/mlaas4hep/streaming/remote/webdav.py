@@ -98,4 +98,6 @@ def _child(folder: str, link: str) -> str | None:
     if target.query or target.netloc not in {own.netloc, ""} or not path.startswith(base):
         return None
     rest = path[len(base) :]
-    return f"{folder}{target.path.rstrip('/').rsplit('/', 1)[1]}" if rest and "/" not in rest else None
+    if rest in {"", ".", ".."} or "/" in rest:
+        return None
+    return f"{folder}{target.path.rstrip('/').rsplit('/', 1)[1]}"
