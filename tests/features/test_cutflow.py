@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import BundleError, WeightError
-from mlaas4hep.features.cutflow import Cutflow, merge_all, render, total
+from mlaas4hep.features.cutflow import Cutflow, render, total
 
 NAMES = ("a > 1", "b < 2")
 PASSING = np.array([[True, True, False, True], [True, False, True, True]])
@@ -22,7 +22,6 @@ def test_cumulative() -> None:
     cutflow = Cutflow.of(NAMES, PASSING, WEIGHTS)
     assert cutflow.events == (4, 3, 2)
     assert [weight.value() for weight in cutflow.weights] == [3.75, 1.75, 0.25]
-    assert (cutflow.final_events, cutflow.final_weight) == (2, 0.25)
 
 
 def test_table() -> None:
@@ -68,17 +67,13 @@ def test_chunks_do_not_matter(events: list[tuple[bool, bool, float]], size: int)
     assert merged == whole
     assert json.dumps(merged.to_json()) == json.dumps(whole.to_json())
     left = [event[2] for event in events if event[0] and event[1]]
-    assert whole.final_events == len(left)
-    assert whole.final_weight == math.fsum(left)
+    assert whole.events[-1] == len(left)
+    assert whole.weights[-1].value() == math.fsum(left)
 
 
-def test_merge_by_key() -> None:
+def test_total() -> None:
     part = Cutflow.of(NAMES, PASSING, WEIGHTS)
-    merged = merge_all([{"x.root": part}, {"y.root": part, "x.root": part}])
-    assert list(merged) == ["x.root", "y.root"]
-    assert merged["x.root"] == part.merge(part)
-    assert merged["y.root"] == part
-    assert total(merged) == part.merge(part).merge(part)
+    assert total({"x.root": part.merge(part), "y.root": part}) == part.merge(part).merge(part)
 
 
 def test_json() -> None:

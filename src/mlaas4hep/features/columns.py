@@ -49,10 +49,6 @@ class Jagged:
             return self
         return Jagged(self.offsets - self.offsets[0], self.values)
 
-    def with_values(self, values: Array) -> Jagged:
-        """Lists of the same lengths with other values; ``values`` has one value for each of ``self.values``."""
-        return Jagged(self.offsets - self.offsets[0], values)
-
     def tolist(self) -> list[list[Any]]:
         """Python lists, for tests and messages."""
         return [self.content[a:b].tolist() for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)]

@@ -5,7 +5,7 @@ Counts and exact sums make a cutflow the same bit by bit whatever the chunks, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlaas4hep.errors import BundleError, WeightError
 from mlaas4hep.features.statistics.exact import ExactSum
 
-__all__ = ["Cutflow", "CutflowRow", "merge_all", "render", "total"]
+__all__ = ["Cutflow", "CutflowRow", "render", "total"]
 
 ALL_EVENTS = "all events"
 
@@ -87,16 +87,6 @@ class Cutflow:
             sums.append(ExactSum.of([count]) if weights is None else ExactSum.of(weights[left]))
         return Cutflow(tuple(names), tuple(events), tuple(sums))
 
-    @property
-    def final_events(self) -> int:
-        """Number of events that pass all cuts."""
-        return self.events[-1]
-
-    @property
-    def final_weight(self) -> float:
-        """Sum of the weights of the events that pass all cuts, correctly rounded."""
-        return self.weights[-1].value()
-
     def merge(self, other: Cutflow) -> Cutflow:
         """The cutflow of the events of both, which must have the same cuts."""
         if self.names != other.names:
@@ -163,15 +153,6 @@ class Cutflow:
                     return Cutflow(tuple(texts), tuple(counts), sums)
         msg = "not the state of a cutflow"
         raise ValueError(msg)
-
-
-def merge_all(parts: Iterable[Mapping[str, Cutflow]]) -> dict[str, Cutflow]:
-    """Cutflows keyed by file (or sample), merged key by key; the keys in the order in which they first appear."""
-    merged: dict[str, Cutflow] = {}
-    for part in parts:
-        for key, cutflow in part.items():
-            merged[key] = merged[key].merge(cutflow) if key in merged else cutflow
-    return merged
 
 
 def total(cutflows: Mapping[str, Cutflow]) -> Cutflow:

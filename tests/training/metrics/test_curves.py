@@ -79,21 +79,6 @@ def test_efficiency_and_purity_against_loops() -> None:
         assert purity == pytest.approx(signal / selected) if selected > 0 else np.isnan(purity)
 
 
-def test_one_vs_rest_equals_sklearn() -> None:
-    rng = np.random.default_rng(3)
-    y = rng.integers(0, 3, 300)
-    scores = rng.dirichlet([1, 1, 1], 300).astype(np.float32)
-    scores[np.arange(300), y] += 0.2
-    weight = rng.uniform(0.5, 2.0, 300)
-    areas, mean = curves.one_vs_rest_auc(y, scores, weight)
-    expected = [roc_auc_score(y == k, scores[:, k], sample_weight=weight) for k in range(3)]
-    np.testing.assert_allclose(areas, expected, atol=1e-12)
-    assert mean == pytest.approx(np.mean(expected))
-    areas, mean = curves.one_vs_rest_auc(np.zeros(4, dtype=np.int64), scores[:4])
-    assert np.isnan(areas).all()
-    assert np.isnan(mean)
-
-
 @pytest.mark.parametrize(
     ("y", "score", "weight", "message"),
     [
@@ -105,8 +90,3 @@ def test_one_vs_rest_equals_sklearn() -> None:
 def test_wrong_shapes(y: list[int], score: list[float], weight: list[float] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         curves.roc_auc(y, score, weight)
-
-
-def test_one_vs_rest_wants_a_matrix() -> None:
-    with pytest.raises(ValueError, match=r"scores have shape \(2,\), must be \(2, classes\)"):
-        curves.one_vs_rest_auc([0, 1], [0.1, 0.2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,9 +22,6 @@ from mlaas4hep.cli.options import (
 )
 from mlaas4hep.cli.stopping import say_stopped, stop_code
 from mlaas4hep.cli.workflows import configured, noticed
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["register"]
 

@@ -37,11 +37,6 @@ class ExactSum:
     units: int = 0
 
     @staticmethod
-    def zero() -> ExactSum:
-        """The sum of no numbers."""
-        return ExactSum()
-
-    @staticmethod
     def of(values: ArrayLike) -> ExactSum:
         """The sum of some numbers.
 

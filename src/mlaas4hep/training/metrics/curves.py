@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mlaas4hep.training.metrics._arrays import Floats, flat_scores, labels, weights
 
@@ -15,7 +15,6 @@ __all__ = [
     "Roc",
     "cumulative",
     "efficiency_purity",
-    "one_vs_rest_auc",
     "roc_auc",
     "roc_curve",
 ]
@@ -158,26 +157,3 @@ def efficiency_purity(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None =
     purity = np.full(len(selected), np.nan)
     np.divide(sums.signal, selected, out=purity, where=selected > 0.0)
     return EfficiencyPurity(sums.thresholds[::-1], _share(sums.signal)[1:][::-1], purity[::-1])
-
-
-def one_vs_rest_auc(
-    y: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None
-) -> tuple[NDArray[np.float64], float]:
-    """AUC of each class against all others, by the score of that class.
-
-    Args:
-        y: class indices [N].
-        scores: [N, C], finite.
-        weight: [N], any sign; None: 1 for every event.
-
-    Returns:
-        The AUC of each class, float64 [C] (NaN for a class, or a rest, without weight), and their plain mean
-        (NaN if one of them is).
-    """
-    truth = labels(y)
-    matrix = np.asarray(scores)
-    if matrix.ndim != 2 or len(matrix) != len(truth):
-        msg = f"scores have shape {matrix.shape}, must be ({len(truth)}, classes)"
-        raise ValueError(msg)
-    areas = np.array([roc_auc(truth == index, matrix[:, index], weight) for index in range(matrix.shape[1])])
-    return areas, float(areas.mean()) if len(areas) else float("nan")
