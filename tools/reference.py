@@ -167,7 +167,8 @@ def server_page() -> str:
 
 def _failures() -> list[type[failures.ServingError]]:
     """All errors but the base of them, by status: those of their module, whatever else is imported."""
-    kinds: list[type[failures.ServingError]] = [getattr(failures, name) for name in failures.__all__]
+    found = (getattr(failures, name) for name in failures.__all__)
+    kinds = [kind for kind in found if isinstance(kind, type) and issubclass(kind, failures.ServingError)]
     return sorted((kind for kind in kinds if kind is not failures.ServingError), key=lambda kind: kind.status)
 
 
