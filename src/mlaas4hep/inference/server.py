@@ -27,8 +27,8 @@ class Server(DataPlane, Management):
 
     Args:
         settings: everything the server can be told.
-        open_runtime: opens the model in a folder; default `mlaas4hep.inference.execution.open_runtime`.
-        convert: converts uploads; default `mlaas4hep.inference.conversion.convert_upload`.
+        open_runtime: opens the model in a folder; default `mlaas4hep.inference.execution.opening.open_runtime`.
+        convert: converts uploads; default `mlaas4hep.inference.conversion.upload.convert_upload`.
         metrics: counts predictions.
 
     Example:

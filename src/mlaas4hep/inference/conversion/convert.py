@@ -48,26 +48,19 @@ def convert(original: Path, out: Path, params: dict[str, Any], *, sandboxed: boo
     native = load_native(source)
     verdict = judge(source, native, loader_of(kind), out / "model.onnx", sandboxed=sandboxed)
     classes = native.classes or source.labels
-    write_served(
-        out,
-        ServedModel(
-            runtime=verdict.runtime,
-            platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
-            framework=known.maker,
-            kind=kind,
-            original=f"original/{path.relative_to(original)}" if path != original else "original",
-            inputs=verdict.inputs,
-            outputs=tuple(_named(spec, classes) for spec in verdict.outputs),
-            batched=verdict.batched,
-            classes=classes,
-            labels=source.labels,
-            params=params,
-            difference=verdict.difference,
-            rows=verdict.rows,
-            reason=verdict.reason,
-            max_batch_size=config.max_batch_size if config and config.says_batch else None,
-        ),
+    found = {**vars(verdict), "outputs": tuple(_named(spec, classes) for spec in verdict.outputs)}
+    served = ServedModel(
+        **found,
+        platform="onnxruntime_onnx" if verdict.runtime == "onnx" else native.platform,
+        framework=known.maker,
+        kind=kind,
+        original=f"original/{path.relative_to(original)}" if path != original else "original",
+        classes=classes,
+        labels=source.labels,
+        params=params,
+        max_batch_size=config.max_batch_size if config and config.says_batch else None,
     )
+    write_served(out, served)
 
 
 def _source(

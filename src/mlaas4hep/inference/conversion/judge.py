@@ -24,7 +24,7 @@ __all__ = ["Verdict", "judge"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a model is served; the fields are those of `Served`."""
+    """How a model is served; the fields are those of `ServedModel`."""
 
     runtime: Literal["onnx", "worker"]
     inputs: tuple[TensorSpec, ...]

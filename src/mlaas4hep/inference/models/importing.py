@@ -30,7 +30,7 @@ TAR = (257, b"ustar")
 
 
 class Convert(Protocol):
-    """Signature of `mlaas4hep.inference.conversion.convert_upload`."""
+    """Signature of `mlaas4hep.inference.conversion.upload.convert_upload`."""
 
     def __call__(self, source: Path, target: Path, params: Mapping[str, Any], limits: Limits, /) -> Awaitable[None]:
         """Fill `target` with what can be served."""

@@ -34,7 +34,7 @@ ENOUGH = 0.05
 
 
 class OpenRuntime(Protocol):
-    """Signature of `mlaas4hep.inference.execution.open_runtime`."""
+    """Signature of `mlaas4hep.inference.execution.opening.open_runtime`."""
 
     def __call__(self, folder: Path, *, threads: int, limits: Limits) -> Runtime:
         """Load the model of one version."""
