@@ -146,7 +146,7 @@ def test_no_configuration(work: Work) -> None:
         (["specs"], ["Missing argument", "mlaas4hep specs --help"]),
         (["predict", "bundle", "a.root"], ["Missing option '--output'", "mlaas4hep predict --help"]),
         (["specs", "a.root", "--workers", "0"], ["Invalid value for '--workers'"]),
-        (["specs", "a.root", "--dtype", "hdf5"], ["Invalid value for '--dtype'", "'hdf5' is not one of", "'parquet'"]),
+        (["specs", "a.root", "--dtype", "pdf"], ["Invalid value for '--dtype'", "'pdf' is not one of", "'parquet'"]),
     ],
 )
 def test_mistakes_on_the_command_line(work: Work, arguments: list[str], says: list[str]) -> None:
