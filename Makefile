@@ -1,6 +1,7 @@
 # make demo   trains on the example sample, predicts, and ends with the path of the report
 # make test   all tests          make lint   all static checks
 # make newcomer   the commands of README and tutorial in a fresh environment without constraints
+# make test-remote  servers that fail, with the time-outs of users (6 minutes)
 # make bench  benchmarks         make docs   the documentation as web pages, in site/
 # make reference   the reference pages that follow from the code
 # make validation  our figures against the same models called directly
@@ -15,7 +16,7 @@ VENV := .venv
 SETUP := pyproject.toml constraints.txt tools/venv.sh
 EXAMPLE := examples/higgs
 
-.PHONY: help demo test lint newcomer bench reference docs validation clean
+.PHONY: help demo test test-remote lint newcomer bench reference docs validation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -35,6 +36,10 @@ demo: $(DEMO)/.stamp
 test: $(VENV)/.stamp
 	@tools/system-packages.sh
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
+
+test-remote: $(VENV)/.stamp
+	@tools/system-packages.sh
+	MLAAS4HEP_REMOTE=long $(VENV)/bin/python -m pytest -s tests/streaming/remote/test_faults.py
 
 lint: $(VENV)/.stamp
 	$(VENV)/bin/ruff check .

@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 __all__ = ["XRootD", "free_port", "hand_over", "xrootd_folder"]
@@ -87,6 +89,18 @@ class XRootD:
             except subprocess.TimeoutExpired:
                 continue
         pytest.fail(f"the xrootd server did not start:\n{self.log[-3000:]}")
+
+    def pause(self) -> None:
+        """Stop its process: connections stay, and nothing is answered."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        own = psutil.Process(self._process.pid)
+        while any(one.status() != psutil.STATUS_STOPPED for one in (own, *own.children(recursive=True))):
+            time.sleep(_STEP)
+
+    def go_on(self) -> None:
+        """Let it answer again, if it was not killed."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once; it may be started again."""

@@ -43,8 +43,7 @@ FINAL = [
 def _forget() -> Iterator[None]:
     """Hosts of one test are not remembered in the next."""
     yield
-    for known in (policy._failed, policy._given_up, policy._told):
-        known.clear()
+    policy.forget()
 
 
 class Faulty:

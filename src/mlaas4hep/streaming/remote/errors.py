@@ -106,11 +106,13 @@ _XROOTD_CLIENT: Final = {
     108: _AWAY,
     109: _AWAY,
     110: _TLS,
+    201: _AWAY,  # InvalidMessage
     202: _AWAY,
     203: _STRANGER,
     204: _STRANGER,
     206: _SLOW,
     302: _LOOP,
+    303: _AWAY,  # InvalidResponse
     304: _MISSING,
     305: _DAMAGED,
     306: _LOOP,

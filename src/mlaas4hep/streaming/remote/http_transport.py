@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors.reading import NoRangeRequestsError
 from mlaas4hep.streaming.remote import http_client
-from mlaas4hep.streaming.remote.transport import TOGETHER, Arrived, Calls, Range
+from mlaas4hep.streaming.remote.transport import TOGETHER, Arrived, Calls, Range, grouped
 
 __all__ = ["HttpTransport"]
 
 _GAP = 1 << 15
 """Bytes nobody asked for that are read rather than asked for apart."""
-
-_PART = 8 << 20
-"""Bytes of one request at most."""
 
 _SMALL = 64 << 20
 """Bytes of a file that is kept in memory where a server sends only whole files."""
@@ -63,7 +60,7 @@ class HttpTransport:
             for number, (start, stop) in enumerate(ranges):
                 arrived(number, self._whole[start:stop])
             return
-        groups = list(_groups(ranges))
+        groups = list(grouped(ranges, _GAP))
         for begin in range(0, len(groups), TOGETHER):
             part = groups[begin : begin + TOGETHER]
             asked = [self._begin(ranges[group[0]][0], max(ranges[n][1] for n in group)) for group in part]
@@ -83,20 +80,3 @@ class HttpTransport:
 
     def _begin(self, start: int, stop: int) -> Future[bytes]:
         return self._calls.begin(http_client.read, self._url, start, stop, timeout=self._seconds)
-
-
-def _groups(ranges: Sequence[Range]) -> Iterator[list[int]]:
-    """Yield numbers of ranges in ascending order of their places, those together that lie close."""
-    group: list[int] = []
-    first = end = 0
-    for number in sorted(range(len(ranges)), key=lambda n: ranges[n]):
-        start, stop = ranges[number]
-        if group and (start > end + _GAP or max(end, stop) - first > _PART):
-            yield group
-            group = []
-        if not group:
-            first = end = start
-        end = max(end, stop)
-        group.append(number)
-    if group:
-        yield group

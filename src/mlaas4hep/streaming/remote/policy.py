@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FileReadError, without_credentials
 
-__all__ = ["Attempts", "by_health", "host_of", "works"]
+__all__ = ["Attempts", "by_health", "forget", "host_of", "works"]
 
 FIRST_PAUSE = 0.5
 """Seconds: the limit of the first pause, which doubles with each up to the policy's."""
@@ -55,6 +55,13 @@ def works(place: str) -> None:
         with _lock:
             for known in (_failed, _given_up, _told):
                 known.pop(host, None)
+
+
+def forget() -> None:
+    """Forget all hosts."""
+    with _lock:
+        for known in (_failed, _given_up, _told):
+            known.clear()
 
 
 class Attempts:

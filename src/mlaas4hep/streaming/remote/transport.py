@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Protocol
@@ -12,10 +12,13 @@ from typing import Any, Protocol
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors.reading import FolderError, NoRangeRequestsError
 
-__all__ = ["TOGETHER", "Arrived", "Calls", "FsspecTransport", "Range", "Transport"]
+__all__ = ["TOGETHER", "Arrived", "Calls", "FsspecTransport", "Range", "Transport", "grouped"]
 
 TOGETHER = 8
 """Requests that are under way at the same time for one read."""
+
+PART = 8 << 20
+"""Bytes of a request for neighbouring ranges at most."""
 
 Range = tuple[int, int]
 Arrived = Callable[[int, bytes], None]
@@ -48,6 +51,28 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release the file, without waiting for a server that is gone."""
+
+
+def grouped(ranges: Sequence[Range], gap: int) -> Iterator[list[int]]:
+    """Yield the numbers of ranges in ascending order of their places, those together that lie close.
+
+    Args:
+        ranges: in any order; they may overlap.
+        gap: bytes nobody asked for that are read rather than asked for apart.
+    """
+    group: list[int] = []
+    first = end = 0
+    for number in sorted(range(len(ranges)), key=lambda n: ranges[n]):
+        start, stop = ranges[number]
+        if group and (start > end + gap or max(end, stop) - first > PART):
+            yield group
+            group = []
+        if not group:
+            first = end = start
+        end = max(end, stop)
+        group.append(number)
+    if group:
+        yield group
 
 
 class Calls:

@@ -14,7 +14,7 @@ from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.errors.reading import FolderError
 from mlaas4hep.streaming.remote.errors import XRootDError
-from mlaas4hep.streaming.remote.transport import Arrived, Range
+from mlaas4hep.streaming.remote.transport import Arrived, Range, grouped
 from mlaas4hep.streaming.remote.xrootd import apply, request_seconds
 
 __all__ = ["XRootDTransport"]
@@ -67,18 +67,26 @@ class XRootDTransport:
         self.size = int(about.size)
 
     def read(self, ranges: Sequence[Range], arrived: Arrived) -> None:
-        """See `Transport`; neighbours in the list share a request."""
+        """See `Transport`; ranges that touch are one, since servers refuse those that overlap in a vector read."""
+        groups = list(grouped(ranges, 0))
+        spans = [(ranges[group[0]][0], max(ranges[number][1] for number in group)) for group in groups]
+
+        def hand_over(number: int, data: bytes) -> None:
+            first = spans[number][0]
+            for one in groups[number]:
+                arrived(one, data[ranges[one][0] - first : ranges[one][1] - first])
+
         waiting: deque[tuple[list[int], Any]] = deque()
-        for numbers in _requests(ranges):
+        for numbers in _requests(spans):
             if len(waiting) == _TOGETHER:
-                self._hand_over(*waiting.popleft(), arrived)
-            pieces = [(start, stop - start) for start, stop in (ranges[number] for number in numbers)]
+                self._hand_over(*waiting.popleft(), hand_over)
+            pieces = [(start, stop - start) for start, stop in (spans[number] for number in numbers)]
             if len(pieces) == 1:
                 waiting.append((numbers, self._ask(self._file.read, *pieces[0])))
             else:
                 waiting.append((numbers, self._ask(self._file.vector_read, pieces)))
         while waiting:
-            self._hand_over(*waiting.popleft(), arrived)
+            self._hand_over(*waiting.popleft(), hand_over)
 
     def hang_up(self) -> None:
         """See `Transport`."""
