@@ -63,7 +63,7 @@ def test_an_unknown_key_in_yaml(work: Work, sections: dict[str, Any], says: list
         ("metrics", 3, ["params.json: metrics: should be true, false or"]),
         ("training", 3, ["params.json: training: should be 'standard' or 'chunk', is 3"]),
         ("nan", "zero", ["params.json: nan: should be NaN or a number, is 'zero'"]),
-        ("weights", [1.0], ["params.json: weights: 1 weight for 2 files", "one weight a file"]),
+        ("weights", [1.0], ["params.json: weights: 1 weight for 2 files", "one weight per file"]),
         ("weights", {"sig.root": 1.0}, ["params.json: weights: no weight for file", "bkg.root", "add 'bkg'"]),
         ("memory_limit", "lots", ["params.json: memory_limit: should be a number of bytes, or a size such as '2 GB'"]),
     ],

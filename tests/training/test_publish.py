@@ -121,7 +121,7 @@ def write(folder: Path, workflow: Workflow, trained: Trained, assessment: Assess
     assert workflow.training is not None
     publish(
         folder / "bundle",
-        manifest_of(workflow.name, provenance(workflow), 0, trained, converted, ["one"]),
+        manifest_of(workflow.name, provenance(workflow), trained, converted, ["one"]),
         trained,
         source=workflow.training.model,
         onnx=converted.onnx,

@@ -12,7 +12,11 @@ import typer
 from mlaas4hep.formats import FORMATS
 
 __all__ = [
+    "Branches",
+    "Bundle",
+    "DataFiles",
     "Dtype",
+    "Exclude",
     "Files",
     "Format",
     "Json",
@@ -23,7 +27,10 @@ __all__ = [
     "Params",
     "Preproc",
     "Quiet",
+    "Redirector",
     "Specs",
+    "Tree",
+    "TrustCode",
     "Workers",
     "names_of",
 ]
@@ -45,6 +52,18 @@ Params = Annotated[
 Preproc = Annotated[
     Path | None,
     typer.Option(help="preproc.json with new branches and cuts, or a Python file with preprocessing(events)."),
+]
+Bundle = Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")]
+DataFiles = Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")]
+Tree = Annotated[str, typer.Option(help="Path of the tree in the files.")]
+Branches = Annotated[str, typer.Option(help="Branches or patterns, separated by commas; default: all.")]
+Exclude = Annotated[str, typer.Option(help="Branches or patterns to leave out, separated by commas.")]
+Redirector = Annotated[str | None, typer.Option(help="Prefix for logical names.")]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code", help="Run the code in the bundle: its preprocessing.py, the model.py of a native model."
+    ),
 ]
 Specs = Annotated[Path | None, typer.Option(help="specs.json computed earlier, in the original's form.")]
 Dtype = Annotated[Format | None, typer.Option(help="Format of the files; default: by their suffix.")]

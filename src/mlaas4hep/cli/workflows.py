@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from mlaas4hep.config.sections.section import Section
     from mlaas4hep.config.workflow import Workflow
 
-__all__ = ["configured", "noticed", "validated"]
+__all__ = ["Original", "configured", "noticed", "validated"]
 
 Validated = TypeVar("Validated", bound="Section")
 
@@ -35,67 +36,44 @@ def validated(section: type[Validated], settings: Mapping[str, object]) -> Valid
         raise config_error(error, "options", section) from error
 
 
-def configured(
-    configuration: Path | None,
-    files: str | None,
-    labels: str | None,
-    model: Path | None,
-    params: Path | None,
-    preproc: Path | None,
-    specs: Path | None,
-    dtype: Format | None,
-    fout: Path,
-) -> Workflow:
+@dataclass(frozen=True)
+class Original:
+    """The options of the original's workflow.py that describe a workflow; None where one is not given."""
+
+    files: str | None = None
+    labels: str | None = None
+    model: Path | None = None
+    params: Path | None = None
+    preproc: Path | None = None
+    specs: Path | None = None
+    dtype: Format | None = None
+
+
+def configured(configuration: Path | None, original: Original, fout: Path) -> Workflow:
     """Return the workflow of a YAML file or of the original's options; without a name it has that of the bundle.
 
     Raises:
         ConfigError: an option is missing or one too many, or a file is not valid.
     """
+    from mlaas4hep.config.legacy.load import read_legacy
     from mlaas4hep.config.yaml_file import read_yaml
     from mlaas4hep.errors import ConfigError
 
     text = os.fsencode(fout.name).decode(errors="replace")
     name = text.removesuffix(".tar.gz").removesuffix(".tgz") or "model"
-    if configuration is None:
-        return _legacy(files, labels, model, params, preproc, specs, dtype, name)
-    options = {
-        "--files": files, "--labels": labels, "--model": model, "--params": params, "--preproc": preproc,
-        "--specs": specs, "--dtype": dtype,
-    }  # fmt: skip
-    extra = [option for option, value in options.items() if value is not None]
-    if extra:
-        raise ConfigError(
-            f"{configuration} and {', '.join(extra)} cannot be given together", hint="use one or the other"
-        )
-    workflow = read_yaml(configuration)
-    return workflow if "name" in workflow.model_fields_set else workflow.model_copy(update={"name": name})
-
-
-def _legacy(
-    files: str | None,
-    labels: str | None,
-    model: Path | None,
-    params: Path | None,
-    preproc: Path | None,
-    specs: Path | None,
-    dtype: Format | None,
-    name: str,
-) -> Workflow:
-    """The workflow that the original's options describe.
-
-    Raises:
-        ConfigError: an option is missing, or a file is not valid.
-    """
-    from mlaas4hep.config.legacy.load import read_legacy
-    from mlaas4hep.errors import ConfigError
-
-    given = {"--files": files, "--labels": labels, "--model": model}
-    missing = [option for option, value in given.items() if value is None]
-    if missing or files is None or labels is None or model is None:
-        raise ConfigError(
-            f"{', '.join(missing)} not given", hint="name a workflow.yaml, or give --files, --labels and --model"
-        )
-    return read_legacy(files, labels, params, model, preproc, specs, dtype.value if dtype else None, name)
+    given = [option for option, value in vars(original).items() if value is not None]
+    if configuration is not None:
+        if given:
+            options = ", ".join(f"--{option}" for option in given)
+            raise ConfigError(f"{configuration} and {options} cannot be given together", hint="use one or the other")
+        workflow = read_yaml(configuration)
+        return workflow if "name" in workflow.model_fields_set else workflow.model_copy(update={"name": name})
+    files, labels, model = original.files, original.labels, original.model
+    if files is None or labels is None or model is None:
+        missing = ", ".join(f"--{option}" for option in ("files", "labels", "model") if option not in given)
+        raise ConfigError(f"{missing} not given", hint="name a workflow.yaml, or give --files, --labels and --model")
+    dtype = original.dtype.value if original.dtype else None
+    return read_legacy(files, labels, original.params, model, original.preproc, original.specs, dtype, name)
 
 
 @contextmanager

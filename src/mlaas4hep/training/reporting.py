@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlaas4hep.config.sections.training import Training
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.training.events.first_pass import FirstPass
 from mlaas4hep.training.events.weighting import TrainingWeights
@@ -25,9 +24,7 @@ __all__ = ["report_of"]
 def report_of(
     title: str,
     configuration: str,
-    training: Training,
     trained: Trained,
-    assessment: Assessment,
     converted: Converted,
     judgement: Judgement,
     warnings: Sequence[str],
@@ -37,21 +34,19 @@ def report_of(
     Args:
         title: name of the workflow.
         configuration: as YAML text.
-        training: seed, and whether classes are shown one by one.
         trained: the model.
-        assessment: scores of all events.
         converted: the ONNX form, if there is one.
-        judgement: metrics and importance.
+        judgement: scores of all events, metrics and importance.
         warnings: everything the user was warned of.
     """
-    first, labelled = trained.first, trained.labelled
+    first, labelled, assessment = trained.first, trained.labelled, judgement.assessment
     parity, importance, layout = converted.parity, judgement.importance, trained.choice.layout
     details = {
         "framework": trained.backend.name,
         "served as": "ONNX" if converted.onnx is not None else f"native model: {converted.reason}",
         "ONNX against native": _parity(parity.max_abs_difference, parity.rows) if parity else "not compared",
         "split": _split(first.pipeline),
-        "seed": str(training.seed),
+        "seed": str(trained.training.seed),
         "feature columns": str(layout.width),
         "weights in training": _weights(first, labelled.weights),
         "importance": _importance(trained, assessment, len(importance)),
@@ -77,7 +72,7 @@ def report_of(
         packages=package_versions(),
         details=details,
         target=first.pipeline.label_branch or "target",
-        class_report=training.classification_report,
+        class_report=trained.training.classification_report,
     )
     return render_report(data)
 

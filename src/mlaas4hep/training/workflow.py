@@ -167,14 +167,13 @@ def _run(
                 converted = convert(trained, assessment.rows.raw)
                 if converted.reason:
                     monitor.warn(f"the native model will be served: {converted.reason}")
-                judgement = judge(trained, assessment, training, monitor, threshold=threshold, core=converted.core)
+                judgement = judge(trained, assessment, monitor, threshold=threshold, core=converted.core)
                 name, warnings = workflow.name, monitor.warnings
                 with monitor.stage("report", None):
-                    text = to_yaml(workflow)
-                    report = report_of(name, text, training, trained, assessment, converted, judgement, warnings)
+                    report = report_of(name, to_yaml(workflow), trained, converted, judgement, warnings)
                 publish(
                     destination,
-                    manifest_of(name, provenance(workflow), training.seed, trained, converted, warnings),
+                    manifest_of(name, provenance(workflow), trained, converted, warnings),
                     trained,
                     source=training.model,
                     onnx=converted.onnx,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Json
+from mlaas4hep.cli.options import Json, Redirector
 
 __all__ = ["register"]
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         files: Annotated[
             list[str] | None, typer.Argument(help="Files to open: paths, URLs, logical names, folders, patterns.")
         ] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         as_json: Json = False,
     ) -> None:
         """Show credentials and how long they last, what servers answer and how fast, packages, GPU, memory, sandbox.

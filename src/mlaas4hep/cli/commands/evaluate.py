@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Files, Json, Labels, Names, Overwrite, Quiet, Workers, names_of
+from mlaas4hep.cli.options import (
+    Bundle,
+    Dtype,
+    Files,
+    Json,
+    Labels,
+    Names,
+    Overwrite,
+    Quiet,
+    Redirector,
+    TrustCode,
+    Workers,
+    names_of,
+)
 
 if TYPE_CHECKING:
     from mlaas4hep.config.sections.data import Reading, Sample
@@ -29,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def evaluate(
-        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
+        bundle: Bundle,
         files: Files = None,
         labels: Labels = None,
         configuration: Annotated[
@@ -37,18 +50,12 @@ def register(app: typer.Typer) -> None:
             typer.Option("--workflow", help="YAML file whose samples are used instead of --files and --labels."),
         ] = None,
         report: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         dtype: Dtype = None,
         names: Names = None,
         workers: Workers = None,
         overwrite: Overwrite = False,
-        trust_code: Annotated[
-            bool,
-            typer.Option(
-                "--trust-code",
-                help="Run the code in the bundle: its preprocessing.py, the model.py of a native model.",
-            ),
-        ] = False,
+        trust_code: TrustCode = False,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Json
+from mlaas4hep.cli.options import Json, Redirector
 
 __all__ = ["register"]
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     def inspect(
         file: Annotated[str, typer.Argument(help="A path, URL or logical name.")],
         tree: Annotated[str | None, typer.Option(help="Show the branches of this tree; default: of all.")] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         as_json: Json = False,
     ) -> None:
         """List the trees, their entries, and the branches with kind and type."""

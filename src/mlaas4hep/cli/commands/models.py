@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlaas4hep.cli.options import Json, Overwrite
 from mlaas4hep.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _reading(app: typer.Typer) -> None:
     @app.command("list", epilog=_examples("list --url https://models.example.org:8083", "list --json"))
     def list_models(
         url: Url = DEFAULT_URL,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+        as_json: Json = False,
         insecure: Insecure = False,
     ) -> None:
         """List models, versions and states."""
@@ -95,7 +96,7 @@ def _reading(app: typer.Typer) -> None:
         output: Annotated[Path, typer.Option("--output", "-o", help="Name ending in .tar.gz.")],
         url: Url = DEFAULT_URL,
         version: Version = "",
-        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+        overwrite: Overwrite = False,
         insecure: Insecure = False,
     ) -> None:
         """Fetch a version as a tar.gz."""

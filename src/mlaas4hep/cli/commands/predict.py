@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Names, Overwrite, Quiet, Workers
+from mlaas4hep.cli.options import (
+    Bundle,
+    DataFiles,
+    Dtype,
+    Json,
+    Names,
+    Overwrite,
+    Quiet,
+    Redirector,
+    TrustCode,
+    Workers,
+)
 
 __all__ = ["register"]
 
@@ -26,23 +37,17 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def predict(
-        bundle: Annotated[Path, typer.Argument(help="The model bundle: a folder or a tar.gz.")],
-        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
+        bundle: Bundle,
+        files: DataFiles,
         output: Annotated[Path, typer.Option("--output", "-o", help="scores.root, .parquet or .csv.")],
         tree: Annotated[str | None, typer.Option(help="The tree, if it differs from the one in training.")] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         dtype: Dtype = None,
         names: Names = None,
         workers: Workers = None,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Overwrite = False,
-        trust_code: Annotated[
-            bool,
-            typer.Option(
-                "--trust-code",
-                help="Run the code in the bundle: its preprocessing.py, the model.py of a native model.",
-            ),
-        ] = False,
+        trust_code: TrustCode = False,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Overwrite, Preproc, names_of
+from mlaas4hep.cli.options import Dtype, Overwrite, Preproc, Redirector, names_of
 from mlaas4hep.cli.specs import run_specs
 
 __all__ = ["register"]
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         chunk_size: Annotated[int, typer.Option(help="Accepted; no figure depends on it.")] = 1000,
         specs: Annotated[Path | None, typer.Option(help="Specs computed earlier; they are not needed.")] = None,
         fout: Annotated[Path | None, typer.Option(help="Write specs.json here.")] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         hists: Annotated[
             bool,
             typer.Option(

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Overwrite, Quiet, Workers, names_of
+from mlaas4hep.cli.options import (
+    Branches,
+    DataFiles,
+    Dtype,
+    Exclude,
+    Json,
+    Overwrite,
+    Quiet,
+    Redirector,
+    Tree,
+    Workers,
+    names_of,
+)
 from mlaas4hep.cli.specs import run_specs
 
 __all__ = ["register"]
@@ -26,15 +38,15 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def specs(
-        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
-        tree: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
+        files: DataFiles,
+        tree: Tree = "Events",
         output: Annotated[Path | None, typer.Option("--output", "-o", help="Write specs.json here.")] = None,
-        branches: Annotated[str, typer.Option(help="Branches or patterns, separated by commas; default: all.")] = "",
-        exclude: Annotated[str, typer.Option(help="Branches or patterns to leave out, separated by commas.")] = "",
+        branches: Branches = "",
+        exclude: Exclude = "",
         events: Annotated[int, typer.Option(help="Events to use over all files; -1: all.")] = -1,
         selection: Annotated[list[str] | None, typer.Option(help="A cut; may be given several times.")] = None,
         missing: Annotated[list[float] | None, typer.Option(help="A value that means missing, e.g. -999.")] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         dtype: Dtype = None,
         workers: Workers = None,
         overwrite: Overwrite = False,

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlaas4hep.cli.options import Dtype, Json, Quiet, Workers, names_of
+from mlaas4hep.cli.options import (
+    Branches,
+    DataFiles,
+    Dtype,
+    Exclude,
+    Json,
+    Quiet,
+    Redirector,
+    Tree,
+    Workers,
+    names_of,
+)
 from mlaas4hep.cli.workflows import validated
 
 if TYPE_CHECKING:
@@ -33,17 +44,17 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog=EXAMPLES)
     def throughput(
-        files: Annotated[list[str], typer.Argument(help="Files: paths, URLs, logical names.")],
-        tree: Annotated[str, typer.Option(help="Path of the tree in the files.")] = "Events",
-        branches: Annotated[str, typer.Option(help="Branches or patterns, separated by commas; default: all.")] = "",
-        exclude: Annotated[str, typer.Option(help="Branches or patterns to leave out, separated by commas.")] = "",
+        files: DataFiles,
+        tree: Tree = "Events",
+        branches: Branches = "",
+        exclude: Exclude = "",
         events: Annotated[int, typer.Option(help="Maximum number of events; -1: as many as the time allows.")] = -1,
         seconds: Annotated[float, typer.Option(min=0.1, help="Approximate total time in seconds.")] = SECONDS,
         chunk_size: Annotated[int, typer.Option(help="Events per chunk.")] = 10_000,
         memory_limit: Annotated[
             str | None, typer.Option(help="Memory for events, e.g. '2 GB'; default: a quarter of the machine's.")
         ] = None,
-        redirector: Annotated[str | None, typer.Option(help="Prefix for logical names.")] = None,
+        redirector: Redirector = None,
         dtype: Dtype = None,
         workers: Workers = None,
         quiet: Quiet = False,

@@ -21,7 +21,7 @@ from mlaas4hep.cli.options import (
     Specs,
 )
 from mlaas4hep.cli.stopping import say_stopped, stop_code
-from mlaas4hep.cli.workflows import configured, noticed
+from mlaas4hep.cli.workflows import Original, configured, noticed
 
 __all__ = ["register"]
 
@@ -98,7 +98,8 @@ def _train(
         from mlaas4hep.training.workflow import run_training
 
     with noticed() as notices:
-        workflow = configured(configuration, files, labels, model, params, preproc, specs, dtype, fout)
+        original = Original(files, labels, model, params, preproc, specs, dtype)
+        workflow = configured(configuration, original, fout)
     if cache is not None:
         reading = workflow.reading.model_copy(update={"cache": cache.absolute()})
         workflow = workflow.model_copy(update={"reading": reading})

@@ -37,7 +37,7 @@ def read_legacy(
     Args:
         files: file with one data file a line, or paths separated by commas. Relative paths start in the working
             folder; if there is no such file, in the folder of the list. URLs and logical names stay as they are.
-        labels: file with one label a line in the same order, labels separated by commas, or the name of a branch.
+        labels: file with one label per line in the same order, labels separated by commas, or the name of a branch.
         params: JSON file of parameters; None: ``params.json`` in the working folder or that of the model file, else
             the defaults. Which of them is told as a `ConfigWarning`.
         model: Python file that defines ``model``.

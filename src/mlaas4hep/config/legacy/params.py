@@ -89,7 +89,7 @@ class Parameters:
     Attributes:
         path: the file.
         sections: the values in the structure of `Workflow`, not yet validated.
-        weights: one weight a file, in a list or by the file's name; None if not given.
+        weights: one weight per file, in a list or by the file's name; None if not given.
         keys: for each place in `Workflow` the key it was read from.
     """
 

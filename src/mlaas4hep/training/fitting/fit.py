@@ -43,6 +43,7 @@ class Trained:
     Attributes:
         first: the first pass over its files.
         labelled: labels and weights of its events.
+        training: the settings it was trained with.
         predict: transformed rows to scores.
         output: what the scores are.
         target: how the target of a regression was shifted and scaled for the training; None for not at all.
@@ -51,6 +52,7 @@ class Trained:
 
     first: FirstPass
     labelled: Labelled
+    training: Training
     model: Any
     backend: Backend
     history: History
@@ -151,7 +153,9 @@ def fit(
         output = find_output(backend.output(fitted, task), predict, tried, task, monitor.warn)
         stack.pop_all()
     choice = replace(choice, left_out={**choice.left_out, **settings.left_out})
-    return Trained(first, labelled, fitted, backend, history, choice, dataset, predict, waiting, output, target)
+    return Trained(
+        first, labelled, training, fitted, backend, history, choice, dataset, predict, waiting, output, target
+    )
 
 
 def _rehearsed(untrained: Untrained, probe: PartEvents, settings: FitSettings, source: Path) -> TargetScale | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mlaas4hep.config.sections.training import Training
 from mlaas4hep.frameworks.onnx.scoring import OnnxScorer
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.training.fitting.fit import Trained
@@ -25,10 +24,12 @@ class Judgement:
     """What was found of a trained model.
 
     Attributes:
+        assessment: scores of all events, of which the figures are.
         metrics: the content of ``metrics.json``.
         importance: one dict a branch that was tried, the most important first.
     """
 
+    assessment: Assessment
     metrics: dict[str, Any]
     importance: list[dict[str, Any]]
 
@@ -49,7 +50,6 @@ def threshold_of(trained: Trained, chosen: float | None, monitor: Monitor) -> fl
 def judge(
     trained: Trained,
     assessment: Assessment,
-    training: Training,
     monitor: Monitor,
     *,
     threshold: float,
@@ -58,14 +58,13 @@ def judge(
     """Compute the figures of a trained model.
 
     Args:
-        trained: the model.
+        trained: the model; its settings say of how many branches the importance is wanted.
         assessment: scores of all events.
-        training: seed, threads, and of how many branches the importance is wanted.
         monitor: told about progress, and warned of overtraining.
         threshold: binary: score from which an event counts as signal.
         core: the model as ONNX for transformed columns, if there is one.
     """
-    labels = trained.labelled.labels
+    training, labels = trained.training, trained.labelled.labels
     metrics = evaluate(
         labels.task,
         labels.names,
@@ -80,7 +79,7 @@ def judge(
         monitor.warn(differ)
     layout = trained.choice.layout
     if not training.importance:
-        return Judgement(metrics, [])
+        return Judgement(assessment, metrics, [])
     most_rows, most = affordable(ROWS_FOR_IMPORTANCE, layout)
     most = most if training.importance == -1 else min(training.importance, len(layout.branches))
     rows = assessment.importance_rows(most_rows)
@@ -99,7 +98,7 @@ def judge(
             most=most,
             advance=advance,
         )
-    return Judgement(metrics, importance)
+    return Judgement(assessment, metrics, importance)
 
 
 def _score_function(trained: Trained, core: bytes | None, threads: int | None) -> ScoreFunction:

@@ -20,7 +20,6 @@ __all__ = ["manifest_of", "preproc_of"]
 def manifest_of(
     name: str,
     configuration: Mapping[str, Any],
-    seed: int,
     trained: Trained,
     converted: Converted,
     warnings: Sequence[str],
@@ -30,7 +29,6 @@ def manifest_of(
     Args:
         name: of the workflow.
         configuration: what was trained, as JSON values.
-        seed: of the training.
         trained: the model.
         converted: its ONNX form, if there is one.
         warnings: everything the user was warned of.
@@ -73,7 +71,7 @@ def manifest_of(
                 )
             ),
             configuration=dict(configuration),
-            seeds={"split": pipeline.split.seed, "training": seed},
+            seeds={"split": pipeline.split.seed, "training": trained.training.seed},
             packages=package_versions(),
             python=platform.python_version(),
         ),
