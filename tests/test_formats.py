@@ -7,6 +7,7 @@ import gzip
 import importlib
 import json
 import lzma
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,13 +117,15 @@ def test_other_names_tell_no_format(name: str) -> None:
 
 
 def test_one_more_format_is_a_file_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read, inspected, summed up and trained on, like the others."""
+    """Read, also as labels and in another process, and inspected, like the others."""
     toy = formats.Format("numbers", (".numbers",), compressed=True, reader="tests.streaming.readers.toy:NumbersSource")
     monkeypatch.setitem(FORMATS, toy.name, toy)
     path = tmp_path / "a.numbers"
     path.write_text("".join(f"{value}\n" for value in X))
     source = open_source(str(path), None)
     np.testing.assert_array_equal(source.read(["x"], 5, 40)["x"], X[5:])
+    np.testing.assert_array_equal(source.read_labels("x", 5, 40), X[5:])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(source)).read(["x"], 5, 40)["x"], X[5:])
     assert inspect(str(path)).format == "numbers"
     assert read_files(str(path)) == [(str(path), str(path))]
     assert (stem_of("a.numbers.gz"), Reading(format="numbers").format) == ("a", "numbers")

@@ -11,7 +11,7 @@ from mlaas4hep.errors import ConfigError
 from mlaas4hep.errors.findings import few
 from mlaas4hep.formats import FORMATS
 from mlaas4hep.streaming.execution import Executor
-from mlaas4hep.streaming.readers import LabelSource, open_source
+from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.factory import format_of
 from mlaas4hep.streaming.readers.room import ROOM
@@ -133,12 +133,10 @@ def _places(samples: Sequence[Sample], reading: Reading) -> list[tuple[Sample, s
     return found
 
 
-def _sources(
-    places: Sequence[tuple[Sample, str, str | None]], tree: str | None, reading: Reading
-) -> Iterator[LabelSource]:
+def _sources(places: Sequence[tuple[Sample, str, str | None]], tree: str | None, reading: Reading) -> Iterator[Source]:
     """The files, open, in order; of remote ones several are opened at a time, each of which waits for its server."""
 
-    def opened_one(place: tuple[Sample, str, str | None]) -> LabelSource:
+    def opened_one(place: tuple[Sample, str, str | None]) -> Source:
         _, location, own = place
         return open_source(
             location, own or tree, format=reading.format, names=reading.names, separator=reading.separator

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.readers import LabelSource, open_source
+from mlaas4hep.streaming.readers import Source, open_source
 from mlaas4hep.streaming.readers.base import Branch
 
 FORMATS = ("TTree", "RNTuple")
@@ -38,7 +38,7 @@ def events(size: int, seed: int = 3) -> dict[str, Any]:
     }
 
 
-def write(path: Path, kind: str, chunks: list[dict[str, Any]]) -> LabelSource:
+def write(path: Path, kind: str, chunks: list[dict[str, Any]]) -> Source:
     """Write chunks of events (one cluster each) and open the file."""
     first = chunks[0]
     with uproot.recreate(path, compression=uproot.ZSTD(1)) as file:
@@ -68,7 +68,7 @@ def chunks() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory, chunks: list[dict[str, Any]]) -> dict[str, LabelSource]:
+def sources(tmp_path_factory: pytest.TempPathFactory, chunks: list[dict[str, Any]]) -> dict[str, Source]:
     """The same events in both formats."""
     folder = tmp_path_factory.mktemp("both")
     return {kind: write(folder / f"{kind}.root", kind, chunks) for kind in FORMATS}
@@ -99,18 +99,18 @@ def lists(column: Column) -> list[Any]:
     return column.tolist()
 
 
-def seen(source: LabelSource) -> dict[str, Branch]:
+def seen(source: Source) -> dict[str, Branch]:
     """All that users see of the branches, whatever the file calls them."""
     return {name: replace(branch, stored=None) for name, branch in sorted(source.branches.items())}
 
 
-def test_the_same_branches(sources: dict[str, LabelSource]) -> None:
+def test_the_same_branches(sources: dict[str, Source]) -> None:
     first, second = (seen(sources[kind]) for kind in FORMATS)
     assert first == second
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_kinds_and_types(sources: dict[str, LabelSource], kind: str) -> None:
+def test_kinds_and_types(sources: dict[str, Source], kind: str) -> None:
     branches = sources[kind].branches
     for name in FLAT:
         assert (branches[f"flat_{name}"].kind, branches[f"flat_{name}"].dtype) == ("flat", name)
@@ -129,7 +129,7 @@ def test_kinds_and_types(sources: dict[str, LabelSource], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_clusters_and_compression(sources: dict[str, LabelSource], kind: str) -> None:
+def test_clusters_and_compression(sources: dict[str, Source], kind: str) -> None:
     assert sources[kind].clusters == (0, 40, 65, 100)
     assert (sources[kind].compression or "").startswith("ZSTD")
 
@@ -138,7 +138,7 @@ def test_clusters_and_compression(sources: dict[str, LabelSource], kind: str) ->
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_range_of_any_branches(
-    sources: dict[str, LabelSource], truth: dict[str, list[Any]], kind: str, data: st.DataObject
+    sources: dict[str, Source], truth: dict[str, list[Any]], kind: str, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, 100))
     stop = data.draw(st.integers(start, 100))
@@ -154,9 +154,7 @@ def test_any_range_of_any_branches(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_several_threads_at_the_same_time(
-    sources: dict[str, LabelSource], truth: dict[str, list[Any]], kind: str
-) -> None:
+def test_several_threads_at_the_same_time(sources: dict[str, Source], truth: dict[str, list[Any]], kind: str) -> None:
     source = open_source(sources[kind].path, "Events")
     names = sorted(truth)
     ranges = [(start, min(start + 17, 100)) for start in range(0, 100, 9)] * 3
@@ -167,7 +165,7 @@ def test_several_threads_at_the_same_time(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_labels(sources: dict[str, LabelSource], truth: dict[str, list[Any]], kind: str) -> None:
+def test_labels(sources: dict[str, Source], truth: dict[str, list[Any]], kind: str) -> None:
     assert sources[kind].read_labels("flat_int32", 3, 9).tolist() == truth["flat_int32"][3:9]
     with pytest.raises(UnsupportedBranchError, match="branch fixed holds a list an entry, which cannot be a label"):
         sources[kind].read_labels("fixed", 0, 1)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.base import Branch
@@ -24,15 +22,6 @@ class NumbersSource(Reader):
         self._entries = len(self._values)
         self._clusters = clusters_of([0, self._entries], self._entries)
         self._branches = {"x": Branch("x", "flat", "float64")}
-        self._compression = None
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """The numbers."""
-        self.branch(branch)
-        return self._values[start:stop]
 
     def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
         return dict.fromkeys(names, self._values[start:stop])

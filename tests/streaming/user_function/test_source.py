@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mlaas4hep.errors import BranchNotFoundError, PreprocessingError
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.readers import LabelSource, open_source
+from mlaas4hep.streaming.readers import Source, open_source
 from mlaas4hep.streaming.user_function.function import EventFunction, load_function
 from mlaas4hep.streaming.user_function.source import ComputedSource
 from tests.support.every_format import WRITERS
@@ -92,7 +92,7 @@ def checked(found: dict[str, Column], start: int, stop: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LabelSource]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     folder = tmp_path_factory.mktemp("files")
     for ending in ENDINGS:
         WRITERS[ending](folder / f"a.{ending}", EVENTS)
@@ -111,7 +111,7 @@ def function(text: str) -> EventFunction:
     names=st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
 )
 def test_any_range_is_that_of_the_whole(
-    files: dict[str, LabelSource], ending: str, text: str, ranges: list[tuple[int, int]], names: list[str]
+    files: dict[str, Source], ending: str, text: str, ranges: list[tuple[int, int]], names: list[str]
 ) -> None:
     source = ComputedSource(files[ending], function(text))
     for ends in ranges:
@@ -126,7 +126,7 @@ def test_any_range_is_that_of_the_whole(
 
 
 @pytest.mark.parametrize("text", [VECTORISED, RECORD], ids=["events", "record"])
-def test_branches(files: dict[str, LabelSource], text: str) -> None:
+def test_branches(files: dict[str, Source], text: str) -> None:
     source = ComputedSource(files["ttree.root"], function(text))
     kinds = {b.name: (b.kind, b.dtype) for b in source.branches.values() if not b.hidden}
     assert kinds == {
@@ -147,19 +147,19 @@ def test_branches(files: dict[str, LabelSource], text: str) -> None:
     assert (source.entries, source.identity) == (SIZE, files["ttree.root"].identity)
 
 
-def test_another_process_applies_the_same(files: dict[str, LabelSource]) -> None:
+def test_another_process_applies_the_same(files: dict[str, Source]) -> None:
     source = pickle.loads(pickle.dumps(ComputedSource(files["parquet"], function(VECTORISED))))
     checked(source.read(list(NAMES), 10, 200), 10, 200)
 
 
-def test_what_is_not_returned_is_gone(files: dict[str, LabelSource]) -> None:
+def test_what_is_not_returned_is_gone(files: dict[str, Source]) -> None:
     source = ComputedSource(files["avro"], function("def preprocessing(events):\n    return events[['pt', 'MET']]\n"))
     assert list(source.branches) == ["MET", "pt", "passes_preprocessing"]
     with pytest.raises(BranchNotFoundError):
         source.read(["weight"], 0, 1)
 
 
-def test_nothing_of_the_file_can_be_changed_in_memory(files: dict[str, LabelSource]) -> None:
+def test_nothing_of_the_file_can_be_changed_in_memory(files: dict[str, Source]) -> None:
     text = "import numpy as np\ndef preprocessing(events):\n    np.asarray(events.MET)[:] = 0\n    return events\n"
     with pytest.raises(PreprocessingError, match="read-only"):
         ComputedSource(files["ttree.root"], function(text))
@@ -207,7 +207,7 @@ AK = "import awkward as ak, numpy as np\n"
         ("def preprocessing(record): return 1 / 0", "user.py, line 1: preprocessing failed: ZeroDivisionError"),
     ],
 )
-def test_mistakes_have_one_line(files: dict[str, LabelSource], text: str, error: str) -> None:
+def test_mistakes_have_one_line(files: dict[str, Source], text: str, error: str) -> None:
     with pytest.raises(PreprocessingError) as caught:
         ComputedSource(files["parquet"], function(text))
     assert error in str(caught.value)
@@ -240,7 +240,7 @@ def test_mistakes_have_one_line(files: dict[str, LabelSource], text: str, error:
     ],
 )
 def test_every_type_that_awkward_makes(
-    files: dict[str, LabelSource], expression: str, kind: str, dtype: str | None, value: Any
+    files: dict[str, Source], expression: str, kind: str, dtype: str | None, value: Any
 ) -> None:
     text = f"{AK}{BODY}events['z'] = {expression}\n    return events\n"
     source = ComputedSource(files["parquet"], function(text))
@@ -256,7 +256,7 @@ def test_every_type_that_awkward_makes(
         assert repr(found) == repr([value(row, met) for row, met in pairs])
 
 
-def test_a_branch_that_is_named_must_be_there(files: dict[str, LabelSource]) -> None:
+def test_a_branch_that_is_named_must_be_there(files: dict[str, Source]) -> None:
     with pytest.raises(BranchNotFoundError, match="no branch numbr; did you mean number"):
         ComputedSource(files["parquet"], function("branches = ['numbr']\n" + BODY + "return events"))
     source = ComputedSource(files["parquet"], function("branches = ['none_*', 'MET']\n" + BODY + "return events"))
@@ -264,7 +264,7 @@ def test_a_branch_that_is_named_must_be_there(files: dict[str, LabelSource]) -> 
     assert source.computed.given == ("MET",)
 
 
-def test_a_type_that_changes_later_is_refused(files: dict[str, LabelSource]) -> None:
+def test_a_type_that_changes_later_is_refused(files: dict[str, Source]) -> None:
     text = AK + BODY + "events['z'] = events.number if events.number[0] < 150 else events.MET\n    return events"
     source = ComputedSource(files["jsonl.zst"], function(text))
     assert source.read(["z"], 0, 140)["z"].tolist() == list(range(140))

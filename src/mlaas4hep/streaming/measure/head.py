@@ -2,72 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.readers.base import Branch, Computed, Source
+from mlaas4hep.streaming.readers.base import Source
+from mlaas4hep.streaming.readers.common import Reader, clusters_of
 from mlaas4hep.streaming.readers.root.directory import open_directory
 from mlaas4hep.streaming.readers.ttree.source import TTreeSource
 
 __all__ = ["Head", "stored_bytes"]
 
 
-@dataclass(frozen=True)
-class Head:
-    """A source cut to its first ``entries`` entries; see `Source`."""
+class Head(Reader):
+    """A source cut to its first entries.
 
-    whole: Source
-    entries: int
+    Args:
+        whole: the file.
+        entries: how many; at most what it has.
 
-    @property
-    def location(self) -> str:
-        """See `Source`."""
-        return self.whole.location
+    Attributes:
+        whole: as given.
+    """
 
-    @property
-    def path(self) -> str:
-        """See `Source`."""
-        return self.whole.path
-
-    @property
-    def remark(self) -> str | None:
-        """See `Source`."""
-        return self.whole.remark
-
-    @property
-    def tree(self) -> str | None:
-        """See `Source`."""
-        return self.whole.tree
-
-    @property
-    def identity(self) -> str:
-        """See `Source`."""
-        return self.whole.identity
-
-    @property
-    def branches(self) -> dict[str, Branch]:
-        """See `Source`."""
-        return self.whole.branches
-
-    @property
-    def computed(self) -> Computed | None:
-        """See `Source`."""
-        return self.whole.computed
-
-    @property
-    def clusters(self) -> tuple[int, ...]:
-        """See `Source`."""
-        return (*(cluster for cluster in self.whole.clusters if cluster < self.entries), self.entries)
-
-    def read(self, branches: Sequence[str], start: int, stop: int) -> dict[str, Column]:
-        """See `Source`."""
-        return self.whole.read(branches, start, stop)
+    def __init__(self, whole: Source, entries: int) -> None:
+        self.whole = whole
+        self._path, self._tree, self._identity = whole.location, whole.tree, whole.identity
+        self._branches, self._compression, self._computed = whole.branches, whole.compression, whole.computed
+        self._remark, self._has_text, self._entries = whole.remark, whole.has_text, entries
+        self._clusters = clusters_of(whole.clusters, entries)
+        self.reopened = Head, (whole, entries)
 
     def close(self) -> None:
-        """See `Source`."""
+        """Release the file."""
         self.whole.close()
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """See `Source`."""
+        return self.whole.read_labels(branch, start, stop)
+
+    def _text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        return self.whole.read_text(branch, start, stop)
+
+    def _read(self, names: list[str], start: int, stop: int) -> dict[str, Column]:
+        return self.whole.read(names, start, stop)
 
 
 def stored_bytes(files: Iterable[DataFile], names: Iterable[str]) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlaas4hep.streaming.readers.base import Branch, Kind, Source
-from mlaas4hep.streaming.readers.common import LabelSource
 from mlaas4hep.streaming.readers.factory import open_source
 
-__all__ = ["Branch", "Kind", "LabelSource", "Source", "open_source"]
+__all__ = ["Branch", "Kind", "Source", "open_source"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
 
 from mlaas4hep.features.columns import Column
 
@@ -83,7 +85,10 @@ class Computed:
 
 
 class Source(Protocol):
-    """One open file (and tree). Reading a range is a pure function of (file, range, branches)."""
+    """One open file (and tree). Reading a range is a pure function of (file, range, branches).
+
+    `mlaas4hep.streaming.readers.common.Reader` is the base of all readers, and has most of it.
+    """
 
     @property
     def location(self) -> str:
@@ -129,6 +134,33 @@ class Source(Protocol):
             UnsupportedBranchError: a branch does not hold numbers.
             FileReadError: the file is damaged or cannot be reached.
         """
+
+    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
+        """One label an entry: numbers, or numpy text (``U``) for a text column of a table.
+
+        Raises:
+            BranchNotFoundError: no such branch.
+            UnsupportedBranchError: neither one number nor one text an entry.
+            FileReadError: a label is missing, or the file is damaged.
+        """
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the format has columns of text, which `read_text` reads."""
+
+    def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
+        """One text an entry of a column of text, None where it is missing.
+
+        Raises:
+            UnsupportedBranchError: the column holds something else, or the format has no columns of text.
+        """
+
+    @property
+    def compression(self) -> str | None:
+        """Name of the compression that most of the data has, e.g. ``ZSTD(5)``; None: none, or not known."""
+
+    reopened: tuple[Callable[..., Source], tuple[Any, ...]]
+    """How the same file is opened again where the source is unpickled: a function and its arguments."""
 
     def close(self) -> None:
         """Release the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -13,41 +13,10 @@ from mlaas4hep.errors.findings import few
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.base import Branch, Computed, Source
 
-__all__ = ["TEXT", "LabelSource", "Reader", "clusters_of"]
+__all__ = ["TEXT", "Reader", "clusters_of"]
 
 TEXT = ("string", "large_string")
 """Types of columns of text, in the words of `Branch`."""
-
-
-class LabelSource(Source, Protocol):
-    """A source that also gives labels, which may be text."""
-
-    def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """One label an entry: numbers, or numpy text (``U``) for a text column of a table.
-
-        Raises:
-            BranchNotFoundError: no such branch.
-            UnsupportedBranchError: neither one number nor one text an entry.
-            FileReadError: a label is missing, or the file is damaged.
-        """
-
-    @property
-    def has_text(self) -> bool:
-        """Whether the format has columns of text, which `read_text` reads."""
-
-    def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
-        """One text an entry of a column of text, None where it is missing.
-
-        Raises:
-            UnsupportedBranchError: the column holds something else, or the format has no columns of text.
-        """
-
-    @property
-    def compression(self) -> str | None:
-        """Name of the compression that most of the data has, e.g. ``ZSTD(5)``; None: none, or not known."""
-
-    reopened: tuple[Callable[..., LabelSource], tuple[Any, ...]]
-    """How the same file is opened again where the source is unpickled: a function and its arguments."""
 
 
 class Reader:
@@ -63,9 +32,9 @@ class Reader:
     _remark: str | None = None
     _computed: Computed | None = None
     _has_text: bool = False
-    reopened: tuple[Callable[..., LabelSource], tuple[Any, ...]]
+    reopened: tuple[Callable[..., Source], tuple[Any, ...]]
 
-    def __reduce__(self) -> tuple[Callable[..., LabelSource], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Source], tuple[Any, ...]]:
         return self.reopened
 
     @property
@@ -110,12 +79,12 @@ class Reader:
 
     @property
     def has_text(self) -> bool:
-        """See `LabelSource`."""
+        """See `Source`."""
         return self._has_text
 
     @property
     def compression(self) -> str | None:
-        """See `LabelSource`."""
+        """See `Source`."""
         return self._compression
 
     @property
@@ -141,7 +110,7 @@ class Reader:
         return {name: columns[name] for name in branches}
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`."""
+        """See `Source`."""
         column = self.read([branch], start, stop)[branch]
         if isinstance(column, Jagged):
             raise UnsupportedBranchError(
@@ -150,7 +119,7 @@ class Reader:
         return column
 
     def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
-        """See `LabelSource`."""
+        """See `Source`."""
         found = self.branch(branch)
         if found.dtype not in TEXT or found.fault:
             raise UnsupportedBranchError(f"branch {branch} holds {found.dtype}, not text", where=self.place)

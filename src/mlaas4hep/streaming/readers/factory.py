@@ -13,7 +13,7 @@ from mlaas4hep.streaming.readers.files import open_raw
 from mlaas4hep.streaming.remote.location import name_of
 
 if TYPE_CHECKING:
-    from mlaas4hep.streaming.readers.common import LabelSource
+    from mlaas4hep.streaming.readers.base import Source
 
 __all__ = ["format_of", "open_source"]
 
@@ -44,7 +44,7 @@ def open_source(
     format: str | None = None,
     names: tuple[str, ...] = (),
     separator: str | None = None,
-) -> LabelSource:
+) -> Source:
     """Open a file for reading.
 
     Args:
@@ -64,7 +64,7 @@ def open_source(
     module, _, opener = known.reader.partition(":")
     open_it = getattr(importlib.import_module(module), opener)
     given: tuple[object, ...] = (tree,) if known.trees else (names, separator) if known.header else ()
-    source: LabelSource = open_it(path, *given)
+    source: Source = open_it(path, *given)
     source.reopened = _reopened, (path, source.tree, known.name, names, separator, source.identity)
     return source
 
@@ -81,7 +81,7 @@ def _by_content(path: str) -> Format | None:
 @lru_cache(maxsize=64)
 def _reopened(
     path: str, tree: str | None, format: str, names: tuple[str, ...], separator: str | None, identity: str
-) -> LabelSource:
+) -> Source:
     """The file of an unpickled source; each process opens it once."""
     source = open_source(path, tree, format=format, names=names, separator=separator)
     if source.identity != identity:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import TreeNotFoundError
 from mlaas4hep.errors.findings import few
-from mlaas4hep.streaming.readers.common import LabelSource
+from mlaas4hep.streaming.readers.base import Source
 from mlaas4hep.streaming.readers.root.directory import damage, open_directory
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _TTREES = ("TTree", "TNtuple", "TNtupleD", "TChain")
 _RNTUPLE = "ROOT::RNTuple"
 
 
-def open_root(path: str, tree: str | None) -> LabelSource:
+def open_root(path: str, tree: str | None) -> Source:
     """Open a TTree or RNTuple.
 
     Args:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlaas4hep.errors import PreprocessingError, UnsupportedBranchError
 from mlaas4hep.features.columns import Column, Jagged
-from mlaas4hep.streaming.readers.base import Branch, Computed
-from mlaas4hep.streaming.readers.common import TEXT, LabelSource, Reader
+from mlaas4hep.streaming.readers.base import Branch, Computed, Source
+from mlaas4hep.streaming.readers.common import TEXT, Reader
 from mlaas4hep.streaming.user_function.arrays import Text, column_of, events_of, left_of
 from mlaas4hep.streaming.user_function.function import EventFunction
 from mlaas4hep.streaming.user_function.records import records_left
@@ -58,7 +58,7 @@ class ComputedSource(Reader):
         BranchNotFoundError: it names a branch that is not in the file.
     """
 
-    def __init__(self, inner: LabelSource, function: EventFunction) -> None:
+    def __init__(self, inner: Source, function: EventFunction) -> None:
         self._inner = inner
         self._function = function
         self._branches = inner.branches  # until it is known what becomes of them
@@ -83,7 +83,7 @@ class ComputedSource(Reader):
         self._inner.close()
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`; text of the file is given as it is there."""
+        """See `Source`; text of the file is given as it is there."""
         found = self.branch(branch)
         if branch not in self._inner.branches or (branch in self._made and found.kind != "unsupported"):
             return super().read_labels(branch, start, stop)

@@ -11,11 +11,11 @@ import uproot
 
 from mlaas4hep.errors import UnsupportedBranchError
 from mlaas4hep.features.columns import Jagged
-from mlaas4hep.streaming.readers import LabelSource, open_source
+from mlaas4hep.streaming.readers import Source, open_source
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> LabelSource:
+def source(tmp_path: Path) -> Source:
     """Fields that TTrees written by uproot cannot hold."""
     path = tmp_path / "a.root"
     with uproot.recreate(path) as file:
@@ -32,7 +32,7 @@ def source(tmp_path: Path) -> LabelSource:
     return open_source(str(path), "Events")
 
 
-def test_records_and_collections(source: LabelSource) -> None:
+def test_records_and_collections(source: Source) -> None:
     columns = source.read(["MET_pt", "MET_phi", "nJet", "Jet_pt"], 0, 3)
     np.testing.assert_array_equal(columns["MET_pt"], [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(columns["MET_phi"], [4, 5, 6])
@@ -40,7 +40,7 @@ def test_records_and_collections(source: LabelSource) -> None:
     assert columns["Jet_pt"].tolist() == [[1.0, 2.0], [], [3.0]]
 
 
-def test_missing_numbers_are_nan(source: LabelSource) -> None:
+def test_missing_numbers_are_nan(source: Source) -> None:
     columns = source.read(["maybe", "count", "some"], 0, 3)
     np.testing.assert_array_equal(columns["maybe"], [1.5, np.nan, 3.5])
     np.testing.assert_array_equal(columns["count"], [np.nan, 2.0, np.nan])
@@ -55,7 +55,7 @@ def test_missing_numbers_are_nan(source: LabelSource) -> None:
     ("name", "words"),
     [("nested", "nested lists of int64"), ("text", "std::string"), ("words", "string"), ("Jet_tag", "string")],
 )
-def test_unsupported_fields(source: LabelSource, name: str, words: str) -> None:
+def test_unsupported_fields(source: Source, name: str, words: str) -> None:
     assert source.branches[name].kind == "unsupported"
     assert words in source.branches[name].dtype
     with pytest.raises(UnsupportedBranchError, match=f"branch {name} holds"):

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlaas4hep.errors import BranchNotFoundError, FileReadError, UnsupportedBranchError
-from mlaas4hep.streaming.readers import LabelSource, open_source
+from mlaas4hep.streaming.readers import Source, open_source
 
 ROWS = 10_000
 FORMATS = ("csv", "json", "list.json", "parquet", "avro", "h5")
@@ -71,7 +71,7 @@ def truth() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, Any]) -> dict[str, LabelSource]:
+def sources(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, Any]) -> dict[str, Source]:
     """The same table in all formats."""
     folder = tmp_path_factory.mktemp("tables")
     opened = {}
@@ -82,7 +82,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory, truth: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_branches(sources: dict[str, LabelSource], kind: str) -> None:
+def test_branches(sources: dict[str, Source], kind: str) -> None:
     source = sources[kind]
     assert (source.entries, source.tree) == (ROWS, "/" if kind == "h5" else None)
     found = [(branch.name, branch.kind, branch.dtype) for branch in source.branches.values()]
@@ -103,7 +103,7 @@ def test_branches(sources: dict[str, LabelSource], kind: str) -> None:
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, ROWS), st.integers(0, ROWS)), min_size=1, max_size=4))
 def test_any_ranges_in_any_order(
-    sources: dict[str, LabelSource], truth: dict[str, Any], kind: str, ranges: list[tuple[int, int]]
+    sources: dict[str, Source], truth: dict[str, Any], kind: str, ranges: list[tuple[int, int]]
 ) -> None:
     for ends in ranges:
         start, stop = sorted(ends)
@@ -115,7 +115,7 @@ def test_any_ranges_in_any_order(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_labels_may_be_text(sources: dict[str, LabelSource], truth: dict[str, Any], kind: str) -> None:
+def test_labels_may_be_text(sources: dict[str, Source], truth: dict[str, Any], kind: str) -> None:
     labels = sources[kind].read_labels("process", 4090, 4110)
     assert labels.dtype.kind == "U"
     np.testing.assert_array_equal(labels, truth["process"][4090:4110])
@@ -123,7 +123,7 @@ def test_labels_may_be_text(sources: dict[str, LabelSource], truth: dict[str, An
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_text_is_no_feature(sources: dict[str, LabelSource], kind: str) -> None:
+def test_text_is_no_feature(sources: dict[str, Source], kind: str) -> None:
     with pytest.raises(UnsupportedBranchError, match="branch process holds string, which cannot be a feature"):
         sources[kind].read(["process"], 0, 1)
     with pytest.raises(BranchNotFoundError, match="no branch numbr; did you mean number"):
@@ -147,7 +147,7 @@ def test_compressed_text(tmp_path: Path, kind: str, suffix: str, compress: Calla
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_identity_is_that_of_the_content(tmp_path: Path, sources: dict[str, LabelSource], kind: str) -> None:
+def test_identity_is_that_of_the_content(tmp_path: Path, sources: dict[str, Source], kind: str) -> None:
     original = Path(sources[kind].path)
     copy = tmp_path / f"copy.{kind}"
     copy.write_bytes(original.read_bytes())

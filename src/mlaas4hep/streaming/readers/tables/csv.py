@@ -68,7 +68,7 @@ class CsvSource(Reader):
         self._cursors.close()
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`."""
+        """See `Source`."""
         self.branch(branch)
         self.check_range(start, stop)
         return labels_of(self._table([branch], start, stop)[branch], branch, self.place, start)

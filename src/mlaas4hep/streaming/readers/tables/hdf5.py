@@ -70,7 +70,7 @@ class Hdf5Source(Reader):
         self._raw.close()
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`."""
+        """See `Source`."""
         found = self.branch(branch)
         if found.dtype != "string" or found.fault:
             return super().read_labels(branch, start, stop)

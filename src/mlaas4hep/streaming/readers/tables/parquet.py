@@ -71,7 +71,7 @@ class ParquetSource(Reader):
         self._raw.close()
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`."""
+        """See `Source`."""
         self.branch(branch)
         self.check_range(start, stop)
         return labels_of(self._table([branch], start, stop)[branch], branch, self.place, start)

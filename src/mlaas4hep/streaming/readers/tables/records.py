@@ -77,7 +77,7 @@ class RecordReader(Reader):
         self._cursors.close()
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """See `LabelSource`."""
+        """See `Source`."""
         kind = self.branch(branch)
         if kind.kind == "flat":
             return super().read_labels(branch, start, stop)

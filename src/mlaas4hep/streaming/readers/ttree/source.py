@@ -65,7 +65,7 @@ class TTreeSource(Reader):
 
     @property
     def compression(self) -> str | None:
-        """See `LabelSource`."""
+        """See `Source`."""
         return compression_of_tree(self._object)
 
     def compression_of(self, name: str) -> str | None:
