@@ -120,7 +120,6 @@ def test_a_stop_waits_for_calls_in_flight(tmp_path: Path) -> None:
             go_on.set()
             assert isinstance(await answer, pb.RepositoryModelLoadResponse)
             await stopping
-        await server.wait()
 
     asyncio.run(call())
 
