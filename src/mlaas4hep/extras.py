@@ -38,7 +38,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 
 def extra_of(module: str) -> str | None:
-    """The first extra that brings a module; None: it belongs to the core, or to nobody here.
+    """Return the first extra that brings a module; None: it belongs to the core, or to nobody here.
 
     Example:
         >>> extra_of("torch.nn.functional")
@@ -48,7 +48,7 @@ def extra_of(module: str) -> str | None:
 
 
 def install_hint(extra: str) -> str:
-    """How to install an extra."""
+    """Return how to install an extra."""
     return f"pip install 'mlaas4hep[{extra}]'"
 
 

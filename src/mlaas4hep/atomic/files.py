@@ -34,7 +34,7 @@ REASONS = {
 
 
 def output_error(error: OSError | ValueError, path: Path | str) -> OutputError:
-    """What a failure to write means to a user; a ValueError is that of a name that cannot be one."""
+    """Return what a failure to write means to a user; a ValueError is that of a name that cannot be one."""
     number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (0, None)
     what, hint = REASONS.get(number or 0, (f"cannot be written ({text or error})", None))
     return OutputError(what, where=str(path), hint=hint)

@@ -25,7 +25,7 @@ ROOM = len(".01234567.partial")
 
 
 def fitting(name: str, before: str = "", behind: str = "", room: int = 0) -> str:
-    """A name with something before and behind it, of 255 bytes at most: a long one is cut and gets a checksum.
+    """Return a name with something before and behind it, of 255 bytes at most: a long one is cut and gets a checksum.
 
     Args:
         name: of a file.

@@ -15,7 +15,7 @@ MOST_LINKS = 40
 
 
 def final(path: Path) -> Path:
-    """The absolute path that a name leads to, after all links: what is replaced, while the links stay."""
+    """Return the absolute path that a name leads to, after all links: what is replaced, while the links stay."""
     return Path(os.path.realpath(path))
 
 

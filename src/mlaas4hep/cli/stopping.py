@@ -34,7 +34,7 @@ _usual_hook = sys.unraisablehook
 
 
 def stop_code() -> int:
-    """The exit code, as shells tell it."""
+    """Return the exit code, as shells tell it."""
     return 128 + _received
 
 
@@ -48,7 +48,7 @@ def say_stopped(more: str = "") -> None:
 
 
 def stop_asked() -> bool:
-    """True once a signal has asked the command to stop, whatever has become of the exception."""
+    """Return true once a signal has asked the command to stop, whatever has become of the exception."""
     return _asked
 
 

@@ -15,7 +15,7 @@ _OF_THE_RUN = {"reading": {"cache", "cache_limit", "remote"}}
 
 
 def provenance(workflow: Workflow) -> dict[str, Any]:
-    """All settings that say what was trained, as JSON values: those of the run alone are left out."""
+    """Return all settings that say what was trained, as JSON values: those of the run alone are left out."""
     data: dict[str, Any] = _shown(workflow.model_dump(mode="json", exclude=_OF_THE_RUN))
     return data
 
@@ -27,7 +27,7 @@ def decisive(workflow: Workflow) -> dict[str, Any]:
 
 
 def to_yaml(workflow: Workflow) -> str:
-    """The canonical YAML of a workflow: every setting but those of the run alone, in the order of the model.
+    """Return the canonical YAML of a workflow: every setting but those of the run alone, in the order of the model.
 
     Settings that are not set (None) are left out. Paths are written as they are; those of a workflow that was read
     from files are absolute, so `read_yaml` of this text gives an equal workflow wherever it lies.

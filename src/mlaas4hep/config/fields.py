@@ -44,7 +44,7 @@ _NO_NUMBERS = {"nan", "inf", "infinity"}
 
 
 def names_of(value: object) -> object:
-    """A list of names from one string with commas; anything else unchanged.
+    """Return a list of names from one string with commas; anything else unchanged.
 
     Example:
         >>> names_of("run, event")

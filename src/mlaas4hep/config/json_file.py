@@ -12,7 +12,7 @@ __all__ = ["read_json", "read_text"]
 
 
 def read_text(path: Path) -> str:
-    """The text of a small UTF-8 file, with or without byte-order mark.
+    """Return the text of a small UTF-8 file, with or without byte-order mark.
 
     Raises:
         FileReadError: no such file, or it cannot be read.
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; ``NaN`` is allowed as in the original, a key given twice is not.
+    """Return the object in a JSON file; ``NaN`` is allowed as in the original, a key given twice is not.
 
     Raises:
         FileReadError: no such file, or it cannot be read.

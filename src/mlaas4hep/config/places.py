@@ -31,7 +31,7 @@ def split_tree(name: str) -> tuple[str, str | None]:
 
 
 def is_remote(name: str, redirector: str | None = None) -> bool:
-    """True for a URL, and for a logical name: an absolute path that is not on this machine.
+    """Return true for a URL, and for a logical name: an absolute path that is not on this machine.
 
     Args:
         name: as the user wrote it.
@@ -44,7 +44,7 @@ def is_remote(name: str, redirector: str | None = None) -> bool:
 
 
 def is_file(path: Path | str) -> bool:
-    """True if a file of this name is there; a text that cannot be a name, such as a long list, is none."""
+    """Return true if a file of this name is there; a text that cannot be a name, such as a long list, is none."""
     try:
         return home(path).is_file()
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def is_file(path: Path | str) -> bool:
 
 
 def home(path: Path | str) -> Path:
-    """The path with ``~`` replaced by the home folder, where there is one."""
+    """Return the path with ``~`` replaced by the home folder, where there is one."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -60,7 +60,7 @@ def home(path: Path | str) -> Path:
 
 
 def absolute(path: Path | str, folder: Path) -> Path:
-    """An absolute path, relative ones taken from ``folder``; the file's own name stays, even if it is a link."""
+    """Return an absolute path, relative ones taken from ``folder``; the file's own name stays, even if it is a link."""
     place = home(path)
     if place.is_absolute():
         return place

@@ -31,7 +31,7 @@ class ConfigWarning(UserWarning):
 
 
 def dotted(place: Iterable[int | str]) -> str:
-    """A place as one word.
+    """Return a place as one word.
 
     Example:
         >>> dotted(("samples", 0, "label"))
@@ -41,7 +41,7 @@ def dotted(place: Iterable[int | str]) -> str:
 
 
 def suggestion(key: str, known: Iterable[str]) -> str:
-    """A hint for a mistyped key: the most similar known one, else all of them."""
+    """Return a hint for a mistyped key: the most similar known one, else all of them."""
     names = list(known)
     lower = {name.lower(): name for name in reversed(names)}
     close = difflib.get_close_matches(key.lower(), lower, n=1, cutoff=0.6)
@@ -49,7 +49,7 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 
 
 def unknown_key(key: str, known: Iterable[str], where: str) -> ConfigError:
-    """The error for a key that means nothing, with a suggestion."""
+    """Return the error for a key that means nothing, with a suggestion."""
     return ConfigError(f"unknown key {key!r}", where=where, hint=suggestion(key, known))
 
 

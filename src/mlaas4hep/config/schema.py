@@ -29,7 +29,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as the text of ``docs/reference/workflow.schema.json``."""
+    """Return the schema as the text of ``docs/reference/workflow.schema.json``."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -71,7 +71,7 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456
 
 
 def load_yaml(text: str, file: str) -> Any:
-    """The data in a YAML text: mappings, lists, strings, numbers, booleans and null only.
+    """Return the data in a YAML text: mappings, lists, strings, numbers, booleans and null only.
 
     Args:
         text: the text.

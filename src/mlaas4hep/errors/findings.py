@@ -43,5 +43,5 @@ class Findings:
         self._kinds.setdefault(kind, []).append(f"{name} ({detail})" if detail else name)
 
     def lines(self) -> tuple[str, ...]:
-        """One line for each kind."""
+        """Return one line for each kind."""
         return tuple(f"{kind}: {few(names, NAMED)}" for kind, names in self._kinds.items())

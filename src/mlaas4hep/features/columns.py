@@ -44,7 +44,7 @@ class Jagged:
         return self.content[self.offsets[0] : self.offsets[-1]]
 
     def packed(self) -> Jagged:
-        """The same lists with offsets that begin at 0 and a content of exactly their size."""
+        """Return the same lists with offsets that begin at 0 and a content of exactly their size."""
         if self.offsets[0] == 0 and self.offsets[-1] == len(self.content):
             return self
         return Jagged(self.offsets - self.offsets[0], self.values)
@@ -87,12 +87,12 @@ Columns: TypeAlias = Mapping[str, Column]
 
 
 def length_of(columns: Columns) -> int:
-    """Number of events in a set of columns; 0 for none."""
+    """Return the number of events in a set of columns; 0 for none."""
     return next((len(column) for column in columns.values()), 0)
 
 
 def select(column: Column, keep: NDArray[np.bool_]) -> Column:
-    """The events where ``keep`` (bool [events]) is true."""
+    """Return the events where ``keep`` (bool [events]) is true."""
     if isinstance(column, Jagged):
         counts = column.counts
         return Jagged.from_counts(counts[keep], column.values[np.repeat(keep, counts)])

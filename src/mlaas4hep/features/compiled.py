@@ -108,7 +108,7 @@ It comes into the second level, which can wait for more lines at the same time t
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """Where the first element of an array lies; valid as long as the array lives."""
+    """Return where the first element of an array lies; valid as long as the array lives."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -135,7 +135,7 @@ def rows_of_output(out: NDArray[np.float32], width: int) -> tuple[int, int]:
 
 
 def positions(index: NDArray[Any], events: int) -> NDArray[np.int64]:
-    """Positions from positions (integers [n]; not checked) or from a mask (bool [events]), as contiguous int64.
+    """Return positions from positions (integers [n]; not checked) or from a mask (bool [events]), as contiguous int64.
 
     Raises:
         ValueError: it is neither, or a mask of another number of events.

@@ -55,12 +55,12 @@ class Cutflow:
 
     @staticmethod
     def empty(names: Sequence[str]) -> Cutflow:
-        """The cutflow of no events."""
+        """Return the cutflow of no events."""
         return Cutflow(tuple(names), (0,) * (len(names) + 1), (ExactSum(),) * (len(names) + 1))
 
     @staticmethod
     def of(names: Sequence[str], passing: NDArray[np.bool_], weights: NDArray[Any] | None = None) -> Cutflow:
-        """The cutflow of some events.
+        """Return the cutflow of some events.
 
         Args:
             names: of the C cuts, in order.
@@ -88,7 +88,7 @@ class Cutflow:
         return Cutflow(tuple(names), tuple(events), tuple(sums))
 
     def merge(self, other: Cutflow) -> Cutflow:
-        """The cutflow of the events of both, which must have the same cuts."""
+        """Return the cutflow of the events of both, which must have the same cuts."""
         if self.names != other.names:
             msg = f"cutflows of different cuts: {self.names} and {other.names}"
             raise ValueError(msg)
@@ -96,7 +96,7 @@ class Cutflow:
         return Cutflow(self.names, events, tuple(a + b for a, b in zip(self.weights, other.weights, strict=True)))
 
     def table(self) -> list[CutflowRow]:
-        """One row without cuts and one for each cut."""
+        """Return one row without cuts and one for each cut."""
         before = self.weights[0].value()
         rows = []
         for name, events, weight in zip((ALL_EVENTS, *self.names), self.events, self.weights, strict=True):
@@ -116,7 +116,7 @@ class Cutflow:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Cutflow:
-        """What `to_json` wrote.
+        """Return what `to_json` wrote.
 
         Raises:
             BundleError: it is something else.
@@ -132,13 +132,13 @@ class Cutflow:
         return Cutflow(names, events, weights)
 
     def to_state(self) -> dict[str, Any]:
-        """A JSON value from which `from_state` makes the same cutflow, exactly."""
+        """Return a JSON value from which `from_state` makes the same cutflow, exactly."""
         weights = [weight.to_json() for weight in self.weights]
         return {"names": list(self.names), "events": list(self.events), "weights": weights}
 
     @staticmethod
     def from_state(state: object) -> Cutflow:
-        """What `to_state` wrote.
+        """Return what `to_state` wrote.
 
         Raises:
             ValueError: it is something else.
@@ -156,7 +156,7 @@ class Cutflow:
 
 
 def total(cutflows: Mapping[str, Cutflow]) -> Cutflow:
-    """All of them together; they must have the same cuts."""
+    """Return all of them together; they must have the same cuts."""
     first, *others = cutflows.values()
     for other in others:
         first = first.merge(other)
@@ -164,7 +164,7 @@ def total(cutflows: Mapping[str, Cutflow]) -> Cutflow:
 
 
 def render(cutflows: Mapping[str, Cutflow]) -> str:
-    """A plain-text table for the terminal: one block a file (or sample), and the total if there are several."""
+    """Return a plain-text table for the terminal: one block a file (or sample), and the total if there are several."""
     blocks = dict(cutflows)
     if len(blocks) > 1:
         blocks["total"] = total(cutflows)

@@ -89,7 +89,7 @@ class Layout:
         return self.width * 2 if self.mask else self.width
 
     def expand(self, attribute: Literal["offset", "scale", "floor", "fill"]) -> NDArray[np.float32]:
-        """One of the normalisation's numbers for each raw column, float32 [D]."""
+        """Return one of the normalisation's numbers for each raw column, float32 [D]."""
         return np.array(
             [getattr(branch, attribute) for branch in self.branches for _ in range(branch.length)], dtype=np.float32
         )

@@ -109,7 +109,7 @@ def build_layout(specs: Specs, features: Features, *, nan: bool) -> LayoutChoice
 
 
 def layout_from_legacy(specs: LegacySpecs, names: Sequence[str], features: Features, *, nan: bool) -> Layout:
-    """The layout that specs in the original's form describe: their dimensions, and min-max with their ranges.
+    """Return the layout that specs in the original's form describe: their dimensions, and min-max with their ranges.
 
     Raises:
         ConfigError: they lack a feature, it has no value there, or another normalisation than min-max is wanted.

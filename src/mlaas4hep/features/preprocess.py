@@ -140,7 +140,7 @@ class Preprocessing:
         return {name: found[name] for name in wanted}
 
     def passing(self, columns: Columns, events: int | None = None) -> NDArray[np.bool_]:
-        """Whether each event passes each cut, taken alone.
+        """Return whether each event passes each cut, taken alone.
 
         Args:
             columns: at least the branches in ``needed([])``.
@@ -170,7 +170,7 @@ class Preprocessing:
 
     @staticmethod
     def from_json(data: object) -> Preprocessing:
-        """What `to_json` wrote.
+        """Return what `to_json` wrote.
 
         Raises:
             BundleError: it is something else.

@@ -47,7 +47,7 @@ class Predicted:
 
 
 def score_names(classes: Sequence[str], task: str) -> tuple[str, ...]:
-    """Names of the score columns: ``score``, or ``score_<class>`` for more than two classes; all different."""
+    """Return names of the score columns: ``score``, or ``score_<class>`` for more than two classes; all different."""
     if task != "multiclass":
         return ("score",)
     names: list[str] = []
@@ -150,7 +150,7 @@ class _RangeRows:
         return _RangeRows(preprocessing, bundle.layout, scoring, scores, carried, ranges)
 
     def columns(self) -> dict[str, np.dtype[Any]]:
-        """The columns of the output."""
+        """Return the columns of the output."""
         return {
             **FIXED,
             **{name: np.dtype(np.float32) for name in self.scores},

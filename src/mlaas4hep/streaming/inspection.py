@@ -83,7 +83,7 @@ class Inspection:
     objects: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain dictionaries and lists, for ``json.dumps``."""
+        """Return the same as plain dictionaries and lists, for ``json.dumps``."""
         content = asdict(self)
         content["trees"] = [{**tree, "branches": list(tree["branches"])} for tree in content["trees"]]
         content["objects"] = [{"name": name, "class_name": kind} for name, kind in self.objects]
@@ -130,7 +130,7 @@ def inspect(path: str, tree: str | None = None) -> Inspection:
 
 
 def render(inspection: Inspection) -> str:
-    """The description as text for a terminal, without a line break at the end."""
+    """Return the description as text for a terminal, without a line break at the end."""
     size = "" if inspection.size is None else f", {inspection.size:,} bytes"
     lines = [f"{inspection.path}: {inspection.format}{size}"]
     if not inspection.trees:

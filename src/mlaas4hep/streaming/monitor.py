@@ -15,7 +15,7 @@ class Monitor(Protocol):
     """Receives progress. All methods may be called from the thread that runs the work only."""
 
     def stage(self, title: str, total: int | None, unit: str = "events") -> AbstractContextManager[Advance]:
-        """A stage of ``total`` units; the result is called as ``advance(units, text)``."""
+        """Return a stage of ``total`` units; the result is called as ``advance(units, text)``."""
 
     def note(self, text: str) -> None:
         """Something worth knowing."""

@@ -39,7 +39,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str]]:
-    """The data files, each as (name as written, absolute path or remote name).
+    """Return the data files, each as (name as written, absolute path or remote name).
 
     Args:
         files: a file with one path per line, paths separated by commas, one data file (by its suffix), or a folder.

@@ -17,7 +17,7 @@ CMS_REDIRECTOR = "root://cms-xrd-global.cern.ch"
 
 
 def read_samples(files: str, labels: str, redirector: str | None = None) -> tuple[tuple[Sample, ...], str | None]:
-    """One sample a file, and the label branch if labels are given as one.
+    """Return one sample a file, and the label branch if labels are given as one.
 
     Raises:
         LabelError: not one label per file.
@@ -53,13 +53,13 @@ def pair(files: Sequence[tuple[str, str]], labels: Labels) -> list[dict[str, Any
 
 
 def default_redirector(paths: Iterable[str]) -> str | None:
-    """The original's redirector if any of the paths is a logical name, else None."""
+    """Return the original's redirector if any of the paths is a logical name, else None."""
     logical = any(path.startswith("/store/") and not is_file(path) for path in paths)
     return CMS_REDIRECTOR if logical else None
 
 
 def count(number: int, thing: str) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     Example:
         >>> count(1, "label"), count(3, "file")

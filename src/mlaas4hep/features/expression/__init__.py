@@ -49,7 +49,7 @@ class Expression:
     _root: Node = field(repr=False, compare=False)
 
     def kind(self, kinds: Mapping[str, str]) -> Kind:
-        """Whether it makes one value (``flat``) or a list (``jagged``) an event.
+        """Return whether it makes one value (``flat``) or a list (``jagged``) an event.
 
         Args:
             kinds: ``flat`` or ``jagged`` for every branch there is.

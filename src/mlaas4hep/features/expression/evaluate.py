@@ -61,7 +61,7 @@ class LengthMismatchError(ExpressionError):
         )
 
     def shifted(self, first: int) -> LengthMismatchError:
-        """The same error for columns that begin at entry `first` of a file."""
+        """Return the same error for columns that begin at entry `first` of a file."""
         return LengthMismatchError(self.text, self.operands, self.counts, self.event, first)
 
 
@@ -111,11 +111,11 @@ class _Evaluation:
         self._text = text
 
     def value(self, node: Node) -> Value:
-        """The value of a node in the type it has."""
+        """Return the value of a node in the type it has."""
         return _VALUE[type(node)](self, node)
 
     def number(self, node: Node) -> Value:
-        """The value of a node in float64."""
+        """Return the value of a node in float64."""
         value = self.value(node)
         if isinstance(value, Jagged):
             return Jagged(value.offsets, float64(value.content))
@@ -124,7 +124,7 @@ class _Evaluation:
         return float(value)
 
     def condition(self, node: Node) -> Value:
-        """The value of a node as bool."""
+        """Return the value of a node as bool."""
         value = self.value(node)
         return Jagged(value.offsets, truth(value.content)) if isinstance(value, Jagged) else truth(value)
 

@@ -60,7 +60,7 @@ class Reducer:
 
 
 def truth(values: Any) -> Any:
-    """Whether each value is true: not zero and not NaN.
+    """Return whether each value is true: not zero and not NaN.
 
     Args:
         values: a number or an array of any numeric or boolean dtype.
@@ -181,7 +181,7 @@ CONSTANTS: dict[str, float] = {"pi": math.pi}
 
 
 def reference() -> str:
-    """All functions as two Markdown tables, for the documentation."""
+    """Return all functions as two Markdown tables, for the documentation."""
     lines = ["| function | gives, element by element |", "|---|---|"]
     lines += [f"| `{name}({', '.join(entry.arguments)})` | {entry.doc} |" for name, entry in FUNCTIONS.items()]
     lines += ["", "| reducer | gives, for each event's list | empty list |", "|---|---|---|"]

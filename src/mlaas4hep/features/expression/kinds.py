@@ -79,7 +79,7 @@ def _branch(node: Name, text: str, kinds: Mapping[str, str]) -> Kind:
 
 
 def not_a_list(node: Node, text: str, needed_by: str) -> ExpressionError:
-    """The error for a flat value where `needed_by` needs a list of values an event."""
+    """Return the error for a flat value where `needed_by` needs a list of values an event."""
     name = f"branch {node.name}" if isinstance(node, Name) else text[node.start : node.end]
     hint = None
     if needed_by in ("any(...)", "all(...)") and isinstance(node, Compare | Logic | Name):

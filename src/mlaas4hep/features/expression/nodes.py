@@ -135,7 +135,7 @@ Node: TypeAlias = Constant | Name | Unary | Chain | Compare | Not | Logic | Call
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes directly below, in the order of the text."""
+    """Return the nodes directly below, in the order of the text."""
     match node:
         case Constant() | Name():
             return ()
@@ -152,14 +152,14 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it, in the order of the text."""
+    """Yield the node and all below it, in the order of the text."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def is_condition(node: Node) -> bool:
-    """True if the node can be asked whether it is true.
+    """Return true if the node can be asked whether it is true.
 
     These are comparisons, logic, and names, functions and elements (non-zero and not NaN is true, as in C). Literal
     numbers and the results of arithmetic are not: there a comparison was forgotten.

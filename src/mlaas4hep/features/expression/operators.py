@@ -29,7 +29,7 @@ def any_of(*values: Any) -> Any:
 
 
 def float64(values: NDArray[Any]) -> NDArray[np.float64]:
-    """The values in float64 and contiguous, so that numpy takes the same path for one event as for many."""
+    """Return the values in float64 and contiguous, so that numpy takes the same path for one event as for many."""
     return np.ascontiguousarray(values, dtype=np.float64)
 
 

@@ -63,7 +63,7 @@ class Scanned:
     origins: tuple[tuple[int, int], ...]
 
     def token(self, offset: int) -> tuple[int, int]:
-        """Columns of the user's text (start, end) of the token that covers `offset` of the source."""
+        """Return columns of the user's text (start, end) of the token that covers `offset` of the source."""
         return self.origins[max(bisect_right(self.starts, offset) - 1, 0)]
 
     def start(self, offset: int) -> int:

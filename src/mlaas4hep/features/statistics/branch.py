@@ -62,12 +62,12 @@ class Moments:
         return [[self.exponent + n, *row] for n, row in enumerate(sums.tolist()) if any(row)]
 
     def total(self) -> Fraction:
-        """The exact sum of the values."""
+        """Return the exact sum of the values."""
         integer = sum(((row[0] << SPLIT) + row[1]) << power for power, row in self._rows())
         return Fraction(integer, 1 << _UNIT)
 
     def squares(self) -> Fraction:
-        """The exact sum of the squares."""
+        """Return the exact sum of the squares."""
         integer = 0
         for power, row in self._rows():
             high, both, low = ((row[k] << LOW) + row[k + 1] for k in (2, 4, 6))
@@ -100,7 +100,7 @@ class Lengths:
         return int(self.lengths[-1]) if len(self.lengths) else 0
 
     def quantile(self, q: float) -> int:
-        """The smallest length that is enough for a share ``q`` of the events."""
+        """Return the smallest length that is enough for a share ``q`` of the events."""
         if not len(self.lengths):
             return 0
         reached = np.cumsum(self.counts)
@@ -108,7 +108,7 @@ class Lengths:
         return int(self.lengths[min(index, len(reached) - 1)])
 
     def kept(self, length: int) -> int:
-        """How many values the first ``length`` of every list are."""
+        """Return how many values the first ``length`` of every list are."""
         return int((np.minimum(self.lengths, length) * self.counts).sum())
 
 
@@ -256,7 +256,7 @@ class ValueStatistics:
 
 
 def sentinels(missing: Any) -> NDArray[np.float64]:
-    """The values that mean missing, float64 [k]: as they are, and as a file of float32 has them."""
+    """Return the values that mean missing, float64 [k]: as they are, and as a file of float32 has them."""
     exact: NDArray[np.float64] = np.asarray(missing, dtype=np.float64).reshape(-1)
     return _sentinels(exact.tobytes()) if len(exact) else exact
 
@@ -270,7 +270,7 @@ def _sentinels(content: bytes) -> NDArray[np.float64]:
 
 
 def number_text(number: Number) -> str:
-    """A stored number in the fewest digits that are this number and no other of its type."""
+    """Return a stored number in the fewest digits that are this number and no other of its type."""
     if isinstance(number, int) or not math.isfinite(number):
         return str(number)
     with np.errstate(over="ignore"):

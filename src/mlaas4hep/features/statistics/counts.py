@@ -26,7 +26,7 @@ def merge_counts(keys: Int64s, counts: Int64s, others: Int64s, more: Int64s) -> 
 
 
 def count_small(numbers: Int64s) -> tuple[Int64s, Int64s]:
-    """Which of some numbers, int64 [n], not negative, occur, ascending, and how often."""
+    """Return which of some numbers, int64 [n], not negative, occur, ascending, and how often."""
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
     small = np.zeros(_LANES * _SMALL, dtype=np.int64)
     keys, counts = np.empty(_SMALL, dtype=np.int64), np.empty(_SMALL, dtype=np.int64)

@@ -38,7 +38,7 @@ class ExactSum:
 
     @staticmethod
     def of(values: ArrayLike) -> ExactSum:
-        """The sum of some numbers.
+        """Return the sum of some numbers.
 
         Args:
             values: any shape, converted to float64.
@@ -53,13 +53,13 @@ class ExactSum:
         return ExactSum(sum(_block(numbers[start : start + _BLOCK]) for start in range(0, len(numbers), _BLOCK)))
 
     def merge(self, other: ExactSum) -> ExactSum:
-        """The sum of both."""
+        """Return the sum of both."""
         return ExactSum(self.units + other.units)
 
     __add__ = merge
 
     def value(self) -> float:
-        """The float64 nearest to the exact sum (halves to even), infinite if it is too large."""
+        """Return the float64 nearest to the exact sum (halves to even), infinite if it is too large."""
         try:
             return self.units / (1 << _UNIT)
         except OverflowError:
@@ -74,7 +74,7 @@ class ExactSum:
 
     @staticmethod
     def from_json(text: object) -> ExactSum:
-        """What `to_json` wrote.
+        """Return what `to_json` wrote.
 
         Raises:
             ValueError: it is something else.

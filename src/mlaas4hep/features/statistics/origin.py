@@ -53,7 +53,7 @@ def less(number: Number | Fraction, origin: float) -> float:
 
 
 def origin_of(values: Real) -> float:
-    """The origin that the values of a branch need; 0.0 if float32 holds what makes them different."""
+    """Return the origin that the values of a branch need; 0.0 if float32 holds what makes them different."""
     if not values.rounded:
         return 0.0
     whole_range = float(Fraction(values.high) - Fraction(values.low))
@@ -63,7 +63,7 @@ def origin_of(values: Real) -> float:
 
 
 def origin_of_range(low: Number, high: Number) -> float:
-    """The same where only smallest and largest value are known."""
+    """Return the same where only smallest and largest value are known."""
     return _origin(float(low), float(high) - float(low), whole=float(low).is_integer() and float(high).is_integer())
 
 

@@ -83,7 +83,7 @@ class Outside:
         }
 
     def warning(self) -> str | None:
-        """A sentence about branches with more values outside than events like those of the training have."""
+        """Return a sentence about branches with more values outside than events like those of the training have."""
         telling = {name: count for name, count in self.branches.items() if self._tells(name, count)}
         if not telling:
             return None
@@ -139,7 +139,7 @@ class Ranges:
             return Ranges(layout, np.array(low, np.float32), np.array(high, np.float32), training)
 
     def count(self, raw: NDArray[np.float32]) -> Outside:
-        """What lies outside among some events.
+        """Return what lies outside among some events.
 
         Args:
             raw: raw feature columns, float32 [N, D].

@@ -124,7 +124,7 @@ def _chosen(category: float) -> bool:
 
 
 def warning_of(branches: Mapping[str, ValueStatistics], missing: Sequence[float]) -> str | None:
-    """One sentence about all branches with such values, and the line that declares them; None if there are none.
+    """Return one sentence about all branches with such values, and the line that declares them; None if there are none.
 
     Args:
         branches: statistics by name.

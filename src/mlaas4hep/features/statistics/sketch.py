@@ -72,7 +72,7 @@ class Sketch:
         return _fitting(_merged(a, b))
 
     def coarser(self, level: int) -> Sketch:
-        """The same values with buckets of a higher level."""
+        """Return the same values with buckets of a higher level."""
         size = len(self.first)
         return _ROOM.sketch(level, _coarsen(level, size, *_places(self), *_ROOM.grow(size)))
 
@@ -137,7 +137,7 @@ class _Room(threading.local):
         self.grow(2 * _BLOCK)
 
     def grow(self, size: int) -> list[int]:
-        """Where tables of at least so many buckets lie."""
+        """Return where tables of at least so many buckets lie."""
         if size > self.size:
             self.size = size
             self.first, self.counts = np.empty(size, np.int64), np.empty(size, np.int64)
@@ -146,7 +146,7 @@ class _Room(threading.local):
         return self.places
 
     def sketch(self, level: int, used: int) -> Sketch:
-        """What was written there."""
+        """Return what was written there."""
         return Sketch(level, self.first[:used].copy(), self.counts[:used].copy(), self.single[:used].copy())
 
 

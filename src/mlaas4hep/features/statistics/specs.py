@@ -78,7 +78,7 @@ class BranchSpecs:
         return BranchSpecs(self.kind, self.values + other.values, lengths)
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as JSON, of the values as they are stored; null where there is no real value."""
+        """Return all figures as JSON, of the values as they are stored; null where there is no real value."""
         values, stored = self.values, self.values.stored
         out: dict[str, Any] = {
             "kind": self.kind,
@@ -101,13 +101,13 @@ class BranchSpecs:
         return out
 
     def to_state(self) -> dict[str, Any]:
-        """A JSON value from which `from_state` makes the same specs, exactly."""
+        """Return a JSON value from which `from_state` makes the same specs, exactly."""
         lengths = None if self.lengths is None else lengths_to_state(self.lengths)
         return {"kind": self.kind, "values": values_to_state(self.values), "lengths": lengths}
 
     @staticmethod
     def from_state(state: object, events: int) -> BranchSpecs:
-        """What `to_state` wrote of so many events.
+        """Return what `to_state` wrote of so many events.
 
         Raises:
             ValueError: it is something else.
@@ -177,20 +177,20 @@ class Specs:
 
     @staticmethod
     def merge(parts: Iterable[Specs]) -> Specs:
-        """The specs of the whole from those of its parts, of which there is at least one."""
+        """Return the specs of the whole from those of its parts, of which there is at least one."""
         return reduce(Specs.__add__, parts)
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as JSON."""
+        """Return all figures as JSON."""
         return {"events": self.events, "branches": {name: specs.to_json() for name, specs in self.branches.items()}}
 
     def to_state(self) -> dict[str, Any]:
-        """A JSON value from which `from_state` makes the same specs, exactly."""
+        """Return a JSON value from which `from_state` makes the same specs, exactly."""
         return {"events": self.events, "branches": {name: specs.to_state() for name, specs in self.branches.items()}}
 
     @staticmethod
     def from_state(state: object) -> Specs:
-        """What `to_state` wrote.
+        """Return what `to_state` wrote.
 
         Raises:
             ValueError: it is something else.

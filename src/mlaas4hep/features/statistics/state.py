@@ -23,7 +23,7 @@ _MOST = 1 << 39
 
 
 def values_to_state(values: ValueStatistics) -> dict[str, Any]:
-    """A JSON value from which `values_from_state` makes the same statistics."""
+    """Return a JSON value from which `values_from_state` makes the same statistics."""
     return {
         "count": values.count,
         "missing": values.missing,
@@ -34,7 +34,7 @@ def values_to_state(values: ValueStatistics) -> dict[str, Any]:
 
 
 def values_from_state(state: object) -> ValueStatistics:
-    """The statistics.
+    """Return the statistics.
 
     Raises:
         ValueError: the state is malformed.
@@ -125,12 +125,12 @@ def _trailing_zeros(numbers: Int64s) -> int:
 
 
 def lengths_to_state(lengths: Lengths) -> dict[str, Any]:
-    """A JSON value from which `lengths_from_state` makes the same lengths."""
+    """Return a JSON value from which `lengths_from_state` makes the same lengths."""
     return _table(lengths.lengths, lengths.counts)
 
 
 def lengths_from_state(state: object) -> Lengths:
-    """The lengths.
+    """Return the lengths.
 
     Raises:
         ValueError: the state is malformed.
@@ -140,7 +140,7 @@ def lengths_from_state(state: object) -> Lengths:
 
 
 def mapping(state: object, names: set[str]) -> dict[str, Any]:
-    """A JSON object that has these names and no others.
+    """Return a JSON object that has these names and no others.
 
     Raises:
         ValueError: it has not.
@@ -151,7 +151,7 @@ def mapping(state: object, names: set[str]) -> dict[str, Any]:
 
 
 def whole(number: object, limit: int) -> int:
-    """A whole number from 0 to below a limit.
+    """Return a whole number from 0 to below a limit.
 
     Raises:
         ValueError: it is something else.

@@ -97,7 +97,7 @@ def sweep(
     ranges: Int64s,
     wanted: tuple[int, int] = FEATURES,
 ) -> Swept:
-    """What the values in some ranges hold.
+    """Return what the values in some ranges hold.
 
     Args:
         values: float64 or float32 [n], contiguous.
@@ -161,7 +161,7 @@ def _wide(values: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float
 
 
 def value_of(key: int) -> float:
-    """The value of a key."""
+    """Return the value of a key."""
     return float(np.array(key if key >= 0 else key ^ _SIGNLESS, dtype=np.int64).view(np.float64))
 
 

@@ -58,7 +58,7 @@ _SCRATCH = _Scratch()
 def sweep_single(
     values: NDArray[np.float32], missing: NDArray[np.float64], ranges: Int64s
 ) -> tuple[list[int], list[float], Int64s, int, Int64s] | None:
-    """What the values in some ranges hold.
+    """Return what the values in some ranges hold.
 
     Args:
         values: float32 [n], contiguous.

@@ -74,7 +74,7 @@ class Blocks:
         return sums
 
     def read(self, number: int, table: Table) -> Arrays:
-        """One range, verified before its first use.
+        """Return one range, verified before its first use.
 
         Args:
             number: of the range.

@@ -15,7 +15,7 @@ __all__ = ["from_bytes", "read_document", "to_bytes"]
 
 
 def to_bytes(key: str, value: Json) -> bytes:
-    """A line that says what follows, then the value.
+    """Return a line that says what follows, then the value.
 
     Raises:
         TypeError: the value is not JSON.
@@ -25,7 +25,7 @@ def to_bytes(key: str, value: Json) -> bytes:
 
 
 def from_bytes(key: str, data: bytes) -> Any:
-    """The value.
+    """Return the value.
 
     Raises:
         Damaged: these are not the bytes that were written under this key.
@@ -38,7 +38,7 @@ def from_bytes(key: str, data: bytes) -> Any:
 
 
 def read_document(descriptor: Descriptor, size: int, key: str) -> Any:
-    """The value out of an open file of so many bytes.
+    """Return the value out of an open file of so many bytes.
 
     Raises:
         Damaged: it is not as it was written.

@@ -40,7 +40,7 @@ class Entry:
         self.close()
 
     def read(self, number: int) -> Arrays | None:
-        """One range: ``x``, float32 [n, D], and the columns, each [n]; read-only.
+        """Return one range: ``x``, float32 [n, D], and the columns, each [n]; read-only.
 
         Returns:
             None if the entry turned out to be damaged, now or before, or is closed. Then it has been removed,

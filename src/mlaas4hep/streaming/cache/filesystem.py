@@ -24,7 +24,7 @@ _KEPT_BYTES = 1 << 30
 
 
 def is_network(folder: Path) -> bool:
-    """Whether other machines may change the files there, as far as the system tells."""
+    """Return whether other machines may change the files there, as far as the system tells."""
     try:
         real, mounts = folder.resolve(), _MOUNTS.read_text("utf-8", errors="surrogateescape")
     except OSError:

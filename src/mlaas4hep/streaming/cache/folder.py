@@ -47,12 +47,12 @@ class CacheFile:
 
 
 def partial_name(name: str) -> str:
-    """A name of its own for a file that is being written."""
+    """Return a name of its own for a file that is being written."""
     return f"{name}.{boot()}-{secrets.token_hex(8)}.partial"
 
 
 def files(folder: Path) -> list[CacheFile]:
-    """All files of the cache; others are not looked at.
+    """Return all files of the cache; others are not looked at.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.

@@ -32,22 +32,22 @@ def checksum(data: Any) -> int:
 
 
 def new_table(shape: Shape) -> Table:
-    """A table without checksums."""
+    """Return a table without checksums."""
     return np.zeros((len(shape.ranges), len(shape.names)), dtype=np.uint64)
 
 
 def head_size(shape: Shape) -> int:
-    """Bytes before the first range, a multiple of the alignment."""
+    """Return bytes before the first range, a multiple of the alignment."""
     return aligned(_table_start(shape) + _CHECKSUM.itemsize * len(shape.ranges) * len(shape.names))
 
 
 def file_size(shape: Shape) -> int:
-    """Bytes of a whole entry."""
+    """Return bytes of a whole entry."""
     return head_size(shape) + shape.nbytes
 
 
 def encode(key: str, shape: Shape, table: Table) -> bytes:
-    """The head of an entry."""
+    """Return the head of an entry."""
     size = head_size(shape)
     body = shape.description.ljust(_table_start(shape) - _PREAMBLE.size) + table.astype(_CHECKSUM).tobytes()
     body = body.ljust(size - _PREAMBLE.size, b"\0")
@@ -56,7 +56,7 @@ def encode(key: str, shape: Shape, table: Table) -> bytes:
 
 
 def table_of(head: bytes, key: str, shape: Shape) -> Table:
-    """The checksums out of a head that is exactly what was written for this key and shape.
+    """Return the checksums out of a head that is exactly what was written for this key and shape.
 
     Raises:
         Damaged: it is not.

@@ -20,7 +20,7 @@ _KEY = re.compile(r"[0-9a-f]{16,128}")
 
 
 def content_key(parts: Mapping[str, Json]) -> str:
-    """The key of a content.
+    """Return the key of a content.
 
     Args:
         parts: everything that decides the content. Tuples count as lists; 1, 1.0 and true are different, so are -0.0
@@ -39,7 +39,7 @@ def content_key(parts: Mapping[str, Json]) -> str:
 
 
 def check_key(key: str) -> str:
-    """The key, if it is one.
+    """Return the key, if it is one.
 
     Raises:
         ValueError: it is not 16 to 128 lower-case hex digits.

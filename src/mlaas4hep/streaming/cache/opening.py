@@ -15,7 +15,7 @@ __all__ = ["open_file", "reason", "remove_file", "touch"]
 
 
 def open_file(path: Path) -> tuple[Descriptor, os.stat_result]:
-    """A published file and its status.
+    """Return a published file and its status.
 
     Raises:
         FileNotFoundError: there is none.
@@ -55,5 +55,5 @@ def remove_file(path: Path, status: os.stat_result | None = None) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What an error says, without number and path."""
+    """Return what an error says, without number and path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -61,7 +61,7 @@ def make_room(folder: Path, needed: int, limit: int) -> tuple[int, int]:
 
 
 def bytes_text(count: int) -> str:
-    """A number of bytes for people."""
+    """Return a number of bytes for people."""
     value = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if value < 1000:

@@ -22,7 +22,7 @@ _KINDS = "biufSU"
 
 
 def aligned(size: int) -> int:
-    """The next multiple of the alignment."""
+    """Return the next multiple of the alignment."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
@@ -102,7 +102,7 @@ class Shape:
         return found
 
     def check(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The arrays of a range in the order of the file, C-contiguous.
+        """Return the arrays of a range in the order of the file, C-contiguous.
 
         Raises:
             ValueError: no such range, or names, shapes or dtypes are others than promised.

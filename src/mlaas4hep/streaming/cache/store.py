@@ -61,7 +61,7 @@ class Cache:
         self._mapped = not is_network(self.folder) if mapped is None else mapped
 
     def document(self, key: str) -> Any | None:
-        """The JSON value stored under a key, or None.
+        """Return the JSON value stored under a key, or None.
 
         Raises:
             ValueError: the key is none.
@@ -110,7 +110,7 @@ class Cache:
         return True
 
     def open(self, key: str, shape: Shape) -> Entry | None:
-        """The entry stored under a key, if it is complete and of this shape.
+        """Return the entry stored under a key, if it is complete and of this shape.
 
         Raises:
             ValueError: the key is none.

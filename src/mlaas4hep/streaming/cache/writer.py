@@ -99,7 +99,7 @@ class Writer:
         return self._publish() if last else not self._over
 
     def read(self, number: int) -> Arrays | None:
-        """One range that was written before: ``x``, float32 [n, D], and the columns, each [n]; read-only.
+        """Return one range that was written before: ``x``, float32 [n, D], and the columns, each [n]; read-only.
 
         Returns:
             None if it is not there yet, or the writer has given up or is closed.

@@ -197,7 +197,7 @@ class _Joined:
         )
 
     def of_these(self, mixed: Sequence[_Mixed]) -> bool:
-        """True if it was made of exactly these groups."""
+        """Return true if it was made of exactly these groups."""
         return len(mixed) == len(self.groups) and all(map(operator.is_, mixed, self.groups))
 
 

@@ -36,11 +36,11 @@ class Budget:
         return self.limit // 2
 
     def window(self, row: int) -> int:
-        """Events of ``row`` bytes that are mixed with each other: 256 MiB of them, or an eighth of the limit."""
+        """Return events of ``row`` bytes that are mixed with each other: 256 MiB of them, or an eighth of the limit."""
         return max(1, min(_WINDOW, self.limit // 8) // row)
 
     def chunk(self, row: int) -> int:
-        """Events of ``row`` bytes that a chunk may have."""
+        """Return events of ``row`` bytes that a chunk may have."""
         return max(1, self.limit // 8 // row)
 
     def rows(self, most: int) -> int:

@@ -65,7 +65,7 @@ class Block:
 
     @staticmethod
     def join(blocks: Sequence[Block]) -> Block:
-        """The events of several blocks, one after another."""
+        """Return the events of several blocks, one after another."""
         if len(blocks) == 1:
             return blocks[0]
         names = ("raw", "y", "weight", "part", "file", "entry")
@@ -152,7 +152,7 @@ class Dataset:
         return events * self._row
 
     def size(self, part: int) -> int:
-        """Number of events in a part of the split."""
+        """Return the number of events in a part of the split."""
         return self.scan.part(part)
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Dataset:
         self._memory.close()
 
     def chunks(self, part: int, order: Order = AS_STORED) -> Generator[Chunk, None, None]:
-        """All events of a part once; each chunk holds every file in the proportion of the whole.
+        """Yield all events of a part once; each chunk holds every file in the proportion of the whole.
 
         Chunks are made ahead of the caller, in threads, who read ahead of them.
         """
@@ -194,7 +194,7 @@ class Dataset:
             loader.close()
 
     def load(self, part: int) -> Chunk:
-        """All events of a part in memory, as they lie in the files, file by file."""
+        """Return all events of a part in memory, as they lie in the files, file by file."""
         size = self.size(part)
         x = np.empty((size, self.layout.model_width), dtype=np.float32)
         y: NDArray[Any] = np.empty(size, dtype=target_dtype(self.target))
@@ -212,7 +212,7 @@ class Dataset:
         return Chunk(x, y, weight, file, entry)
 
     def head(self, part: int, events: int) -> Block:
-        """The first events of a part, about ``events`` in all, of every file in the proportion of the whole.
+        """Return the first events of a part, about ``events`` in all, of every file in the proportion of the whole.
 
         Of many files, some that are spread over all of them.
         """

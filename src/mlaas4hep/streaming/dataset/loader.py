@@ -49,7 +49,7 @@ class Loader(Generic[Result]):
         self._at_hand = at_hand
 
     def get(self, number: int) -> Result:
-        """The result of a range; waits for it. An error of reading is raised here."""
+        """Return the result of a range; waits for it. An error of reading is raised here."""
         with self._lock:
             self._advance(self._places[number])
             future = self._futures[number]

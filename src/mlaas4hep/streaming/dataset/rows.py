@@ -30,7 +30,7 @@ def target_dtype(target: Target) -> np.dtype[Any]:
 
 
 def side_dtype(target: np.dtype[Any]) -> np.dtype[Any]:
-    """What stands beside the features of an event: ``y``, ``weight``, ``entry``; a whole number of 4 bytes."""
+    """Return what stands beside the features of an event: ``y``, ``weight``, ``entry``; a whole number of 4 bytes."""
     return np.dtype([("y", target), ("weight", np.float64), ("entry", np.int64)], align=True)
 
 
@@ -52,7 +52,7 @@ class Rows:
         return len(self.raw)
 
     def slice_of(self, part: int) -> slice:
-        """Where the events of a part are."""
+        """Return where the events of a part are."""
         return slice(self.bounds[part], self.bounds[part + 1])
 
     @property

@@ -33,7 +33,7 @@ class Store(Protocol):
         """As `get`, if it takes no time."""
 
     def get(self, number: int) -> Rows | None:
-        """The rows of a range, if they are here; they must not be written to."""
+        """Return the rows of a range, if they are here; they must not be written to."""
 
     def put(self, number: int, rows: Rows) -> None:
         """Keep the rows of a range, if there is room."""
@@ -71,7 +71,7 @@ class MemoryStore:
         self._rows: dict[int, Rows] = {}
 
     def get(self, number: int) -> Rows | None:
-        """The rows, if they were put here."""
+        """Return the rows, if they were put here."""
         return self._rows.get(number)
 
     at_hand = get
@@ -123,7 +123,7 @@ class DiskStore:
         return None
 
     def get(self, number: int) -> Rows | None:
-        """The rows of a range, checked against their checksum when they are read first."""
+        """Return the rows of a range, checked against their checksum when they are read first."""
         source = self._entry if self._entry is not None else self._writer
         if source is None:
             return None

@@ -127,7 +127,7 @@ class Source(Protocol):
         """Entry numbers at which ranges are cheap to begin and end: ascending, first 0, last `entries`."""
 
     def read(self, branches: Sequence[str], start: int, stop: int) -> dict[str, Column]:
-        """Columns of the entries ``start`` to ``stop``.
+        """Return columns of the entries ``start`` to ``stop``.
 
         Raises:
             BranchNotFoundError: a branch is not in the file.

@@ -19,7 +19,7 @@ __all__ = ["format_of", "open_source"]
 
 
 def format_of(path: str, format: str | None = None) -> str:
-    """Name of a file's format, see `mlaas4hep.formats`.
+    """Return the name of a file's format, see `mlaas4hep.formats`.
 
     Raises:
         FileReadError: the format asked for is unknown, or neither suffix nor content tells one.

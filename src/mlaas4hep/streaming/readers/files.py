@@ -44,7 +44,7 @@ assert tuple(_DECOMPRESSORS) == COMPRESSIONS
 
 
 def check_local(local: Path, path: str) -> int:
-    """Size in bytes of a local file that can be opened and is not empty.
+    """Return the size in bytes of a local file that can be opened and is not empty.
 
     Raises:
         FileReadError: it does not exist, is a folder, may not be read, or is empty.
@@ -66,7 +66,7 @@ def check_local(local: Path, path: str) -> int:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """The bytes of a local or remote file as they are stored.
+    """Return the bytes of a local or remote file as they are stored.
 
     Raises:
         FileReadError: it cannot be opened.
@@ -86,7 +86,7 @@ def open_raw(path: str) -> IO[bytes]:
 
 
 def open_bytes(path: str) -> io.BufferedReader:
-    """The bytes of a file, decompressed if its name ends in one of `COMPRESSIONS`.
+    """Return the bytes of a file, decompressed if its name ends in one of `COMPRESSIONS`.
 
     Raises:
         FileReadError: it cannot be opened.

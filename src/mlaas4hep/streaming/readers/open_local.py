@@ -23,13 +23,13 @@ _WANTED = 1 << 16
 
 
 def open_limit() -> int:
-    """How many files this process may have open, ``ulimit -n``."""
+    """Return how many files this process may have open, ``ulimit -n``."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return _WANTED if soft == resource.RLIM_INFINITY else soft
 
 
 def too_many_open(error: BaseException) -> str | None:
-    """What to say of an error that means too many open files, naming the limit; None for any other error."""
+    """Return what to say of an error that means too many open files, naming the limit; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in {errno.EMFILE, errno.ENFILE}:
         return None
     if error.errno == errno.ENFILE:

@@ -86,7 +86,7 @@ def _models_kept() -> Iterator[None]:
 
 
 def list_objects(path: str) -> list[tuple[str, str]]:
-    """All objects of a ROOT file but folders: (path in the file, class name), the newest cycle of each."""
+    """Return all objects of a ROOT file but folders: (path in the file, class name), the newest cycle of each."""
     with open_directory(path) as directory:
         return [(name, kind) for name, kind in _objects(directory, path) if not kind.startswith("TDirectory")]
 
@@ -122,7 +122,7 @@ def _objects(directory: Any, path: str) -> list[tuple[str, str]]:
 
 
 def is_tree(kind: str) -> bool:
-    """Whether objects of this class are trees that can be read."""
+    """Return whether objects of this class are trees that can be read."""
     return kind in _TTREES or kind == _RNTUPLE
 
 

@@ -78,12 +78,12 @@ def policy_of(path: str) -> Remote:
 
 
 def is_remote(path: str) -> bool:
-    """True for a URL that is not ``file://``."""
+    """Return true for a URL that is not ``file://``."""
     return _URL.match(path) is not None and not path.lower().startswith("file://")
 
 
 def local_path(path: str) -> Path:
-    """The path in the file system of a local path or ``file://`` URL.
+    """Return the path in the file system of a local path or ``file://`` URL.
 
     Raises:
         FileReadError: ``path`` is a remote URL.
@@ -113,7 +113,7 @@ def name_of(path: str) -> str:
 
 
 def resolve(path: str, redirector: str | Sequence[str] | None, policy: Remote | None = None) -> str:
-    """Where to read a file that a user named.
+    """Return where to read a file that a user named.
 
     A full URL is taken as it is. A local file wins if it exists; else an absolute path is a logical name
     behind the redirector, with exactly one double slash between host and name.

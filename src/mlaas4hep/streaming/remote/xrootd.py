@@ -25,7 +25,7 @@ NAMES: Final = ("root", "roots", "xroot", "xroots")
 
 
 def is_xrootd(path: str) -> bool:
-    """True for ``root://``, ``roots://``, ``xroot://`` and ``xroots://`` URLs."""
+    """Return true for ``root://``, ``roots://``, ``xroot://`` and ``xroots://`` URLs."""
     name, mark, _ = path.partition("://")
     return bool(mark) and name.lower() in NAMES
 

@@ -23,7 +23,7 @@ def lost_branches(files: Iterable[DataFile]) -> dict[str, tuple[str, str]]:
 
 
 def lost_error(lost: Mapping[str, tuple[str, str]]) -> BranchReadError:
-    """The error for branches that are needed and lost; names the first one's file and all branches."""
+    """Return the error for branches that are needed and lost; names the first one's file and all branches."""
     name, (path, problem) = next(iter(lost.items()))
     more = f" (nor can {few(list(lost)[1:])})" if len(lost) > 1 else ""
     names = ", ".join(lost)

@@ -63,7 +63,7 @@ class BranchChoice:
 
 
 def names_event(name: str) -> bool:
-    """Whether a branch of this name tells which event it is (its number, run or data set), and nothing about it.
+    """Return whether a branch of this name tells which event it is (its number, run or data set), and nothing about it.
 
     The case of letters does not matter, nor an owner before a dot.
 
@@ -231,7 +231,7 @@ def check_inputs(file: DataFile, kinds: Kinds) -> None:
 def missing_branch(
     name: str, path: str, branches: Iterable[str], *, otherwise: str = "exclude it if it is not needed"
 ) -> BranchNotFoundError:
-    """The error for a branch that a file lacks, with the names that come close."""
+    """Return the error for a branch that a file lacks, with the names that come close."""
     close = difflib.get_close_matches(name, list(branches), n=3)
     hint = f"did you mean {', '.join(close)}?" if close else f"`mlaas4hep inspect` lists the branches; {otherwise}"
     return BranchNotFoundError(f"no branch {name}", where=path, hint=hint)

@@ -20,9 +20,9 @@ class Patterns:
         self._globs = re.compile("|".join(globs)) if globs else None
 
     def match(self, name: str) -> bool:
-        """Whether one of them is the name, or fits it."""
+        """Return whether one of them is the name, or fits it."""
         return name in self._names or (self._globs is not None and self._globs.match(name) is not None)
 
     def match_any(self, names: Iterable[str]) -> bool:
-        """Whether one of them fits one of the names."""
+        """Return whether one of them fits one of the names."""
         return any(map(self.match, names))

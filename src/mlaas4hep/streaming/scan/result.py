@@ -85,7 +85,7 @@ class Scan:
     passing: dict[Hashable, ExactSum]
 
     def part(self, part: int) -> int:
-        """Events in one part of the split."""
+        """Return events in one part of the split."""
         return sum(file.part(part) for file in self.files)
 
     @property
@@ -112,6 +112,6 @@ def add_counts(labels: dict[Hashable, ClassCount], file: DataFile, selected: Sel
 
 
 def cutflows_of(files: Sequence[DataFile], scans: Sequence[FileScan]) -> dict[str, Cutflow]:
-    """The cutflow of each file by its path, in the order the user named them."""
+    """Return the cutflow of each file by its path, in the order the user named them."""
     pairs = sorted(zip(files, scans, strict=True), key=lambda pair: pair[0].index)
     return {file.path: found.cutflow for file, found in pairs if found.cutflow is not None}

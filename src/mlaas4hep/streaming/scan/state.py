@@ -14,7 +14,7 @@ __all__ = ["scan_from_state", "scan_to_state"]
 
 
 def scan_to_state(scan: Scan) -> dict[str, Any]:
-    """A JSON value from which `scan_from_state` makes the same scan."""
+    """Return a JSON value from which `scan_from_state` makes the same scan."""
     return {
         "files": [
             {
@@ -32,7 +32,7 @@ def scan_to_state(scan: Scan) -> dict[str, Any]:
 
 
 def scan_from_state(state: Any) -> Scan:
-    """The scan.
+    """Return the scan.
 
     Raises:
         ValueError: the state is malformed.

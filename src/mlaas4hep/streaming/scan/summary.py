@@ -46,7 +46,7 @@ class FileSpecs:
         return {**figures, "unreadable": self.unreadable} if self.unreadable else figures
 
     def render(self) -> str:
-        """A table for people: branch, kind, dimension, range as stored, mean, missing values."""
+        """Return a table for people: branch, kind, dimension, range as stored, mean, missing values."""
         header = ("branch", "kind", "dim", "min", "max", "mean", "std", "missing")
         rows: list[tuple[str, ...]] = [header]
         for name, part in self.specs.branches.items():

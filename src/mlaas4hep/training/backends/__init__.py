@@ -21,12 +21,12 @@ def _all() -> tuple[Backend, ...]:
 
 
 def backends() -> dict[str, Backend]:
-    """All backends by name: keras, torch, xgboost, sklearn. No framework is imported."""
+    """Return all backends by name: keras, torch, xgboost, sklearn. No framework is imported."""
     return {backend.name: backend for backend in _all()}
 
 
 def backend_for(model: object) -> Backend:
-    """The backend that knows the model.
+    """Return the backend that knows the model.
 
     Raises:
         ModelFileError: no backend knows it; says its type and what is supported.

@@ -91,16 +91,16 @@ class Backend(Protocol):
     """True if its models are neural networks, which ONNX Runtime outpaces on few rows."""
 
     def recognises(self, model: object) -> bool:
-        """True if the model is this framework's. Must not import the framework unless it is loaded already."""
+        """Return true if the model is this framework's. Must not import the framework unless it is loaded already."""
 
     def seed(self, seed: int, threads: int | None) -> None:
         """Fix all random numbers of the framework; called before the user's `model()` builds the model."""
 
     def takes_missing(self, model: Any) -> bool:
-        """True if the model understands NaN among its inputs (XGBoost, HistGradientBoosting)."""
+        """Return true if the model understands NaN among its inputs (XGBoost, HistGradientBoosting)."""
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:
-        """How many times `fit` will go through the training events: epochs or rounds; None if that is not known.
+        """Return how many times `fit` will go through the training events: epochs or rounds; None if that is not known.
 
         Args:
             model: untrained.
@@ -112,7 +112,7 @@ class Backend(Protocol):
         """Train, and return the trained model with its learning curves."""
 
     def predict(self, model: Any, x: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
-        """Scores of transformed rows.
+        """Return scores of transformed rows.
 
         Returns:
             float32: binary [N, 1], larger for the signal (see `output`); multiclass [N, C]; regression [N, 1].
@@ -122,7 +122,7 @@ class Backend(Protocol):
         """A model like the untrained one, to be saved and loaded before the training; None if that cannot fail."""
 
     def output(self, model: Any, task: Task) -> Said:
-        """What is known of the scores of a trained model: probabilities, unless it says otherwise."""
+        """Return what is known of the scores of a trained model: probabilities, unless it says otherwise."""
 
     def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool | None:
         """Say whether last layer and loss of an untrained model allow a target that is shifted and scaled.

@@ -60,7 +60,7 @@ def check_room(folder: Path, size: int, what: str) -> None:
 
 
 def fixed_zip(members: Mapping[str, bytes], *, compress: bool = False) -> bytes:
-    """A zip archive whose bytes depend on names and content only."""
+    """Return a zip archive whose bytes depend on names and content only."""
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
@@ -73,7 +73,7 @@ def fixed_zip(members: Mapping[str, bytes], *, compress: bool = False) -> bytes:
 
 
 def rewrite_zip(content: bytes, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> bytes:
-    """The same archive with fixed dates and changed members, in the order ``change`` returns them."""
+    """Return the same archive with fixed dates and changed members, in the order ``change`` returns them."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     return fixed_zip(change(members))
@@ -85,6 +85,6 @@ def pack(parts: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
-    """What `pack` was given."""
+    """Return what `pack` was given."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -34,7 +34,7 @@ class Reading:
 
 
 def reading_of(loss: LossFunction, outputs: int) -> Reading:
-    """How to read the outputs, from the values of the loss alone.
+    """Return how to read the outputs, from the values of the loss alone.
 
     If sigmoid or softmax of the outputs is the probability, then the expected loss of events with that probability has
     its minimum there: the mean slope over the classes is zero, wherever it is tried. This holds for cross entropy on
@@ -53,7 +53,7 @@ def reading_of(loss: LossFunction, outputs: int) -> Reading:
 
 
 def shifts_along(loss: LossFunction) -> bool:
-    """True for a loss of the difference of output and target alone, as squared and absolute errors are."""
+    """Return true for a loss of the difference of output and target alone, as squared and absolute errors are."""
     try:
         pairs = [(-1.3, 0.4), (0.2, 0.9), (1.7, -0.6)]
         return all(

@@ -27,7 +27,7 @@ class Learner(Protocol):
         """Train on one pass; the figures of the pass: ``loss`` and others."""
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation events: ``loss`` and others; nothing without events."""
+        """Return figures on the validation events: ``loss`` and others; nothing without events."""
 
     def state(self) -> bytes:
         """Everything that decides how training goes on: parameters, optimizer, random numbers."""
@@ -131,7 +131,7 @@ def write_checkpoint(folder: Path, progression: Progression, parts: dict[str, by
 
 
 def read_checkpoint(settings: FitSettings, identity: dict[str, object]) -> tuple[Progression, dict[str, bytes]] | None:
-    """The training so far and the states in the checkpoint; None if there is none.
+    """Return the training so far and the states in the checkpoint; None if there is none.
 
     Raises:
         ModelFileError: the checkpoint belongs to another training, or is damaged.

@@ -42,15 +42,15 @@ class Pass:
         return (self.number, done) if self._chunk is None else divmod(self._before + done, self._train.size)
 
     def batches(self) -> Iterator[Arrays]:
-        """The events in batches, in an order that (seed, number) decides."""
+        """Yield the events in batches, in an order that (seed, number) decides."""
         yield from joined(self._single_batches(), self._settings.batch_size)
 
     def steps(self) -> int:
-        """Number of `batches`."""
+        """Return the number of `batches`."""
         return steps_of(self.size, self._settings.batch_size)
 
     def even(self) -> bool:
-        """True if `batches` are what `blocks` give when they are cut into pieces of the size of a batch."""
+        """Return true if `batches` are what `blocks` give when they are cut into pieces of the size of a batch."""
         return self.steps() == -(-self.size // self._settings.batch_size)
 
     def _single_batches(self) -> Iterator[Arrays]:
@@ -66,14 +66,14 @@ class Pass:
             yield Arrays(self._chunk.x[rows], self._chunk.y[rows], self._chunk.weight[rows])
 
     def blocks(self) -> Iterator[Arrays]:
-        """The events in the order of `batches`, in pieces as they come."""
+        """Yield the events in the order of `batches`, in pieces as they come."""
         if self._chunk is None:
             yield from self._train.chunks(self.number)
         else:
             yield from self.batches()
 
     def chunks(self) -> Iterator[Arrays]:
-        """The events in large blocks."""
+        """Yield the events in large blocks."""
         if self._chunk is None:
             yield from self._train.chunks(self.number)
         else:
@@ -81,12 +81,12 @@ class Pass:
 
 
 def steps_of(events: int, size: int) -> int:
-    """Number of batches of ``size`` that `joined` makes of the events."""
+    """Return the number of batches of ``size`` that `joined` makes of the events."""
     return max(-(-events // size) - (size > 1 and events % size == 1), min(events, 1))
 
 
 def joined(batches: Iterator[Arrays], size: int) -> Iterator[Arrays]:
-    """The batches, but a last one of one event joins the one before: BatchNorm has no variance of one event.
+    """Yield the batches, but a last one of one event joins the one before: BatchNorm has no variance of one event.
 
     Args:
         batches: of ``size`` events, only the last one may be smaller.
@@ -106,7 +106,7 @@ def joined(batches: Iterator[Arrays], size: int) -> Iterator[Arrays]:
 
 
 def passes(train: Events, settings: FitSettings, first: int = 0) -> Iterator[Pass]:
-    """All passes from number ``first`` on.
+    """Yield all passes from number ``first`` on.
 
     Order ``standard``: one pass an epoch, over all events. Order ``chunk``: `epochs` passes over the first chunk, then
     over the second, and so on.

@@ -48,20 +48,20 @@ class Events(Protocol):
         """False if every weight is 1."""
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once, chunk by chunk, each chunk with every file in proportion.
+        """Return all events once, chunk by chunk, each chunk with every file in proportion.
 
         Shuffled by (seed, epoch) if shuffling is on: the same epoch always gives the same order.
         """
 
     def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once in batches; only the last one may be smaller."""
+        """Return all events once in batches; only the last one may be smaller."""
 
     def load(self) -> Arrays:
-        """All events in memory, in the canonical order (not shuffled).
+        """Return all events in memory, in the canonical order (not shuffled).
 
         Raises:
             MemoryLimitError: they need more than the memory limit; says the limit and the remedy.
         """
 
     def fits(self) -> bool:
-        """True if `load` would succeed."""
+        """Return true if `load` would succeed."""

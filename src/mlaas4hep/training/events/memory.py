@@ -41,7 +41,7 @@ def _hint(layout: Layout) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes with a unit.
+    """Return bytes with a unit.
 
     Example:
         >>> size_text(1536), size_text(3 * 2**30)

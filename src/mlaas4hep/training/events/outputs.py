@@ -61,7 +61,7 @@ class OutputKind:
     threshold: float = 0.5
 
     def described(self, task: Task, names: tuple[str, ...], target: str | None) -> Output:
-        """The manifest's section."""
+        """Return the manifest's section."""
         if task == "regression":
             return Output(shape=(1,), meaning=(f"predicted {target or 'label'}",), kind="value")
         word = "probability of" if self.kind == "probability" else "decision value for"
@@ -79,7 +79,7 @@ def find_output(
     task: Task,
     warn: Callable[[str], None],
 ) -> OutputKind:
-    """What the scores are, from what the backend says and from the scores of real events.
+    """Return what the scores are, from what the backend says and from the scores of real events.
 
     Args:
         said: what the backend says.

@@ -61,7 +61,7 @@ class PartEvents:
         return not self._weights.trivial
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once, chunk by chunk."""
+        """Yield all events once, chunk by chunk."""
         start = time.perf_counter()
         waited = 0.0
         with closing(self._dataset.chunks(self._part, Order(self._seed, epoch, self._shuffle))) as chunks:
@@ -82,7 +82,7 @@ class PartEvents:
         return waited / total if total else None
 
     def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once in batches; only the last one may be smaller."""
+        """Yield all events once in batches; only the last one may be smaller."""
         rest: Arrays | None = None
         for chunk in self.chunks(epoch):
             start = 0
@@ -100,7 +100,7 @@ class PartEvents:
             yield rest
 
     def load(self) -> Arrays:
-        """All events in memory, in the canonical order."""
+        """Return all events in memory, in the canonical order."""
         if not self.fits():
             raise MemoryLimitError(
                 f"the {self.size} events for {PARTS[self._part]} need {size_text(self._bytes)} in memory, "
@@ -113,7 +113,7 @@ class PartEvents:
         return self._loaded
 
     def fits(self) -> bool:
-        """True if `load` would succeed."""
+        """Return true if `load` would succeed."""
         return self._bytes <= self._limit
 
     @property

@@ -40,19 +40,19 @@ class Standardised:
         return self._events.weighted
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once, chunk by chunk."""
+        """Return all events once, chunk by chunk."""
         return map(self._changed, self._events.chunks(epoch))
 
     def batches(self, batch_size: int, epoch: int = 0) -> Iterator[Arrays]:
-        """All events once in batches."""
+        """Return all events once in batches."""
         return map(self._changed, self._events.batches(batch_size, epoch))
 
     def load(self) -> Arrays:
-        """All events in memory."""
+        """Return all events in memory."""
         return self._changed(self._events.load())
 
     def fits(self) -> bool:
-        """True if `load` would succeed."""
+        """Return true if `load` would succeed."""
         return self._events.fits()
 
     def _changed(self, arrays: Arrays) -> Arrays:

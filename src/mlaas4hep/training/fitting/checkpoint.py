@@ -26,7 +26,7 @@ _KEY = "training.json"
 
 
 def checkpoint_folder(destination: Path) -> Path:
-    """The folder beside the bundle-to-be."""
+    """Return the folder beside the bundle-to-be."""
     place = final(destination)
     return place.with_name(fitting(place.name, behind=".checkpoint"))
 

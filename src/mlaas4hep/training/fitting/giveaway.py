@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 
 def warning_of(dataset: Dataset, labels: Labelling) -> str | None:
-    """A sentence about the branches that separate a class alone, with their AUC; None if there are none."""
+    """Return a sentence about the branches that separate a class alone, with their AUC; None if there are none."""
     if not labels.classes:
         return None
     sample = dataset.head(TRAIN, int(np.clip(CELLS // dataset.layout.model_width, *ROWS)))

@@ -53,7 +53,7 @@ class Few:
         return bool((self._arrays.weight != 1.0).any())
 
     def chunks(self, epoch: int = 0) -> Iterator[Arrays]:  # noqa: ARG002
-        """All of them."""
+        """Yield all of them."""
         if len(self._arrays):
             yield self._arrays
 
@@ -63,7 +63,7 @@ class Few:
             yield _rows(self._arrays, slice(start, start + batch_size))
 
     def load(self) -> Arrays:
-        """All of them."""
+        """Return all of them."""
         return self._arrays
 
     def fits(self) -> bool:

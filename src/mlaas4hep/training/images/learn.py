@@ -45,7 +45,7 @@ class Learnt:
 
 
 def build(frame: Frame, classes: int, settings: ImageSettings) -> Any:
-    """The network with its optimiser; the same for the same seed.
+    """Return the network with its optimiser; the same for the same seed.
 
     Raises:
         FrameworkMissingError: Keras, or what it computes with, is not installed.
@@ -99,7 +99,7 @@ def learn(model: Any, samples: Samples, settings: ImageSettings, monitor: Monito
 
 
 def scores_of(model: Any, pixels: Pixels, numbers: NDArray[np.int64], settings: ImageSettings) -> NDArray[np.float32]:
-    """Probabilities of these images, float32 [n, classes]."""
+    """Return probabilities of these images, float32 [n, classes]."""
     found = [np.asarray(model.predict_on_batch(x)) for _, x in _batches(pixels, numbers, settings)]
     return np.concatenate(found).astype(np.float32)
 

@@ -78,7 +78,7 @@ class Pixels:
         self._kept: dict[int, NDArray[np.uint8]] | None = {} if fits else None
 
     def batch(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The images of these numbers from 0 to 1, float32 [n, height, width, channels]."""
+        """Return the images of these numbers from 0 to 1, float32 [n, height, width, channels]."""
         return np.stack([self._one(number) for number in numbers.tolist()]).astype(np.float32) / np.float32(SCALE)
 
     def _one(self, number: int) -> NDArray[np.uint8]:

@@ -71,7 +71,7 @@ def _train(settings: ImageSettings, monitor: Monitor) -> ImageResult:
 
 
 def split_images(images: tuple[LabelledImage, ...], split: Split) -> NDArray[np.int8]:
-    """The part of each image, int8 [N], from a hash of its name and nothing else."""
+    """Return the part of each image, int8 [N], from a hash of its name and nothing else."""
     digests = [hashlib.blake2b(image.name.encode(), digest_size=8).digest() for image in images]
     words = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
     return parts_of(identity_hash([words], split.seed), split)

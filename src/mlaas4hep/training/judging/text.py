@@ -37,13 +37,13 @@ FIGURES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def figures_of(task: str, parts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The figures of a task that there are: decision values have no log loss."""
+    """Return the figures of a task that there are: decision values have no log loss."""
     there = {key for part in parts.values() for kind in ("unweighted", "weighted") for key in part.get(kind, {})}
     return [(key, name) for key, name in FIGURES[task] if key in there]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with some significant digits; a dash for None or not a number.
+    """Return a number with some significant digits; a dash for None or not a number.
 
     Example:
         >>> number(0.123456), number(1234567.0), number(None)
@@ -63,14 +63,14 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def count(value: float | None) -> str:
-    """A number of events: whole where it is, with separators of thousands."""
+    """Return a number of events: whole where it is, with separators of thousands."""
     if value is not None and math.isfinite(value) and value == round(value) and abs(value) < 1e15:
         return f"{round(value):,}"
     return number(value)
 
 
 def short(value: float | None) -> str:
-    """A number a person chose or reads as a mark, without zeros at the end.
+    """Return a number a person chose or reads as a mark, without zeros at the end.
 
     Example:
         >>> short(0.5), short(10.0)
@@ -80,7 +80,7 @@ def short(value: float | None) -> str:
 
 
 def exact(value: float | None) -> str:
-    """A threshold with all the digits that decide which events it selects.
+    """Return a threshold with all the digits that decide which events it selects.
 
     Example:
         >>> exact(0.73125), exact(0.5), exact(1.0)
@@ -90,7 +90,7 @@ def exact(value: float | None) -> str:
 
 
 def with_error(value: float | None, error: float | None) -> str:
-    """A value and its error, both to two digits of the error.
+    """Return a value and its error, both to two digits of the error.
 
     Example:
         >>> with_error(3.14159, 0.0234)
@@ -103,7 +103,7 @@ def with_error(value: float | None, error: float | None) -> str:
 
 
 def figure(block: Mapping[str, Any], key: str) -> str:
-    """A figure of a block of metrics, with its error where it has one.
+    """Return a figure of a block of metrics, with its error where it has one.
 
     Example:
         >>> figure({"auc": 0.8764, "auc_error": 0.0101}, "auc"), figure({"loss": 0.5}, "loss")
@@ -114,13 +114,13 @@ def figure(block: Mapping[str, Any], key: str) -> str:
 
 
 def main_part(names: Iterable[str]) -> str | None:
-    """The part whose figures stand for the model: test, else data, else the last one."""
+    """Return the part whose figures stand for the model: test, else data, else the last one."""
     known = list(names)
     return next((name for name in ("test", "data") if name in known), known[-1] if known else None)
 
 
 def is_weighted(source: Mapping[str, Scored] | Mapping[str, Any]) -> bool:
-    """True if any event has another weight than 1.
+    """Return true if any event has another weight than 1.
 
     Args:
         source: the parts, or the block ``parts`` of the metrics, which shows it by sums that differ from the numbers.

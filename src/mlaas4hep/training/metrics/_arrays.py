@@ -22,7 +22,7 @@ def labels(y: ArrayLike) -> NDArray[np.int64]:
 
 
 def flat_scores(scores: ArrayLike, events: int) -> Floats:
-    """Scores of shape [N] or [N, 1] as float64 [N]."""
+    """Return scores of shape [N] or [N, 1] as float64 [N]."""
     array: NDArray[Any] = np.asarray(scores)
     if array.shape not in {(events,), (events, 1)}:
         msg = f"scores have shape {array.shape}, must be ({events},) or ({events}, 1)"

@@ -121,7 +121,7 @@ def best_threshold(
     b_r: float = B_R,
     minimum_background: int = 0,
 ) -> tuple[float, float]:
-    """The threshold with the largest AMS; to be chosen on validation events, never on test events.
+    """Return the threshold with the largest AMS; to be chosen on validation events, never on test events.
 
     Beyond the last background events the sum b is not known to be small, only not measured, and the AMS is greatest
     there by chance: ``minimum_background`` keeps the threshold away from that region.

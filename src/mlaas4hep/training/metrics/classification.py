@@ -39,7 +39,7 @@ def probabilities(scores: ArrayLike) -> Floats:
 
 
 def predicted_classes(scores: ArrayLike, threshold: float = 0.5) -> NDArray[np.int64]:
-    """The class each event is counted as.
+    """Return the class each event is counted as.
 
     Args:
         scores: binary [N] or [N, 1]; multiclass [N, C].
@@ -98,7 +98,7 @@ def confusion_matrix(y: ArrayLike, predicted: ArrayLike, classes: int, weight: A
 
 
 def class_report(matrix: ArrayLike) -> list[dict[str, float]]:
-    """Figures of each class from a confusion matrix.
+    """Return figures of each class from a confusion matrix.
 
     Args:
         matrix: [C, C] sums of weights, rows true, columns predicted (see `confusion_matrix`).

@@ -11,7 +11,7 @@ __all__ = ["effective_number", "kolmogorov", "ks_distance", "ks_test"]
 
 
 def effective_number(weight: ArrayLike, squares: Floats | None = None) -> float:
-    """Number of unweighted events with the same relative error: (sum w)^2 / sum w^2; 0 for no events.
+    """Return the number of unweighted events with the same relative error: (sum w)^2 / sum w^2; 0 for no events.
 
     Source: L. Kish, Survey Sampling (1965), section 8.2; in the field ROOT's ``TH1::GetEffectiveEntries``.
     """

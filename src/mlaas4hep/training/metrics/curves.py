@@ -92,7 +92,7 @@ def cumulative(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) 
 
 
 def roc_curve(y: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> Roc:
-    """The weighted ROC curve, one point for each distinct score.
+    """Return the weighted ROC curve, one point for each distinct score.
 
     With negative weights the curve is defined by the same cumulative sums and need not rise everywhere.
 

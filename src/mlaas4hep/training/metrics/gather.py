@@ -73,7 +73,7 @@ class Gatherer:
             self._begin()
 
     def parts(self) -> dict[str, Scored]:
-        """The parts that hold events, by name."""
+        """Return the parts that hold events, by name."""
         if not self._groups:
             return self._exact_parts()
         for groups in self._groups:
@@ -175,7 +175,7 @@ class _Sums:
             self._matrices[index] += confusion_matrix(usable.y, predicted, self._classes, weight_)
 
     def part(self, columns: Sequence[Column]) -> Grouped:
-        """The finished part."""
+        """Return the finished part."""
         figures: list[dict[str, float]] = []
         for index, moments in enumerate(self._moments if self._task == "regression" else ()):
             column = columns[0] if index else columns[0].unweighted()

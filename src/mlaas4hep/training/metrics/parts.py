@@ -40,19 +40,19 @@ class Column:
 
     @staticmethod
     def of(y: NDArray[Any], score: NDArray[Any], weight: Floats) -> Column:
-        """A row for each event."""
+        """Return a row for each event."""
         value = score.astype(np.float64)
         ones = np.ones(len(value))
         return Column(y.astype(np.int64, copy=False), value, weight, ones, weight * weight, value, value)
 
     @staticmethod
     def join(columns: Sequence[Column]) -> Column:
-        """The rows of several columns."""
+        """Return the rows of several columns."""
         names = ("y", "score", "weight", "count", "squares", "low", "high")
         return Column(*(np.concatenate([getattr(column, name) for column in columns]) for name in names))
 
     def unweighted(self) -> Column:
-        """Every event counts 1."""
+        """Return every event counts 1."""
         return Column(self.y, self.score, self.count, self.count, self.count, self.low, self.high)
 
     def where(self, keep: NDArray[Any]) -> Column:
@@ -119,7 +119,7 @@ class Part:
         return float(self.weight.sum())
 
     def of_class(self, index: int) -> tuple[int, float]:
-        """Number of events and sum of weights of a class."""
+        """Return the number of events and sum of weights of a class."""
         mine = self.y == index
         return int(mine.sum()), float(self.weight[mine].sum())
 
@@ -130,7 +130,7 @@ class Part:
         return self if keep.all() else Part(self.y[keep], self.scores[keep], self.weight[keep])
 
     def column(self, index: int = 0) -> Column:
-        """The scores [N, index] of all events."""
+        """Return the scores [N, index] of all events."""
         return Column.of(
             self.y, (self.scores if self.scores.ndim == 2 else self.scores[:, np.newaxis])[:, index], self.weight
         )
@@ -150,7 +150,7 @@ class Part:
         return classification.log_loss(self.y, self.scores, self.weight if weighted else None)
 
     def regression(self, *, weighted: bool) -> dict[str, float]:
-        """Figures of a regression, see `regression_metrics`."""
+        """Return figures of a regression, see `regression_metrics`."""
         return regression_metrics(self.y, self.scores, self.weight if weighted else None)
 
 
@@ -194,7 +194,7 @@ class Grouped:
         return sum(weight for _, weight in self.totals.values())
 
     def of_class(self, index: int) -> tuple[int, float]:
-        """Number of events and sum of weights of a class."""
+        """Return the number of events and sum of weights of a class."""
         return self.totals.get(index, (0, 0.0))
 
     def finite(self) -> Grouped:
@@ -225,7 +225,7 @@ class Grouped:
         return self.losses[weighted]
 
     def regression(self, *, weighted: bool) -> dict[str, float]:
-        """Figures of a regression."""
+        """Return figures of a regression."""
         return self.figures[weighted]
 
 

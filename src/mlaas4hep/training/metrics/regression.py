@@ -39,7 +39,7 @@ def weighted_quantile(values: ArrayLike, quantiles: ArrayLike, weight: ArrayLike
 
 
 def regression_metrics(y: ArrayLike, scores: ArrayLike, weight: ArrayLike | None = None) -> dict[str, float]:
-    """All figures of a regression; residual means predicted minus true value.
+    """Return all figures of a regression; residual means predicted minus true value.
 
     Args:
         y: true values [N].
@@ -85,7 +85,7 @@ class Moments:
             self._sums[index] += float((weight * term).sum())
 
     def figures(self) -> dict[str, float]:
-        """All figures of `regression_metrics` but the resolution."""
+        """Return all figures of `regression_metrics` but the resolution."""
         total = self._sums[0]
         if not total > 0.0:
             return dict.fromkeys(("mse", "mae", "rmse", "r2", "bias"), float("nan"))

@@ -21,7 +21,7 @@ __all__ = ["branch_png"]
 def branch_png(
     name: str, classes: Sequence[str], before: Panel, after: Panel | None = None, normalisation: str = "none"
 ) -> bytes:
-    """One panel, or both side by side, all classes overlaid, each normalised to 1.
+    """Return one panel, or both side by side, all classes overlaid, each normalised to 1.
 
     Args:
         name: of the branch.

@@ -14,7 +14,7 @@ __all__ = ["cutflow_rows", "feature_row", "file_rows"]
 
 
 def cutflow_rows(cutflows: Mapping[str, Cutflow], files: Sequence[DataFile]) -> list[CutflowRow]:
-    """The cutflow of all files together, each line with the share of every sample."""
+    """Return the cutflow of all files together, each line with the share of every sample."""
     if not cutflows:
         return []
     samples: dict[str, Cutflow] = {}
@@ -35,7 +35,7 @@ def cutflow_rows(cutflows: Mapping[str, Cutflow], files: Sequence[DataFile]) -> 
 
 
 def file_rows(files: Sequence[DataFile]) -> list[FileRow]:
-    """The input files in the order the user gave them."""
+    """Return the input files in the order the user gave them."""
     return [
         FileRow(
             file.path,

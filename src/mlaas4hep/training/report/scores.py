@@ -46,7 +46,7 @@ class _Axis:
 def score_svgs(
     parts: Mapping[str, Scored], main: str, classes: Sequence[str], ks: Mapping[str, Any], *, decision: bool = False
 ) -> list[tuple[str, str]]:
-    """Figures with the events of the main part filled and the training events as markers.
+    """Return figures with the events of the main part filled and the training events as markers.
 
     Args:
         parts: events by name; markers are drawn if ``train`` is among them.

@@ -72,7 +72,7 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def class_colours(classes: int) -> list[str]:
-    """A colour for each class; binary: blue background, red signal.
+    """Return a colour for each class; binary: blue background, red signal.
 
     Source: M. Petroff, "Accessible color sequences for data visualization", arXiv:2107.02270.
     """
@@ -98,7 +98,7 @@ def legend(axes: Axes, **settings: Any) -> None:
 
 
 def thin(x: NDArray[np.float64], y: NDArray[np.float64], points: int = 400) -> NDArray[np.int64]:
-    """Indices of some points that show the same curve: evenly spaced along it, ends included.
+    """Return indices of some points that show the same curve: evenly spaced along it, ends included.
 
     Args:
         x: [N], ``y`` as well; points that are not finite are left out.
@@ -123,7 +123,7 @@ def thin(x: NDArray[np.float64], y: NDArray[np.float64], points: int = 400) -> N
 
 
 def draw_svg(name: str, build: Callable[[Figure], None], width: float = 6.2, height: float = 4.8) -> str:
-    """An SVG element to be put into a page.
+    """Return an SVG element to be put into a page.
 
     Args:
         name: unique on the page; makes the identifiers inside unique.
@@ -145,7 +145,7 @@ def draw_svg(name: str, build: Callable[[Figure], None], width: float = 6.2, hei
 
 
 def draw_png(build: Callable[[Figure], None], width: float = 6.2, height: float = 4.8) -> bytes:
-    """A PNG on white, the same bytes for the same input."""
+    """Return a PNG on white, the same bytes for the same input."""
     return _render(build, width, height, "png", {"figure.facecolor": "white", "savefig.facecolor": "white"})
 
 

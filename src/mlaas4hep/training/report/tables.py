@@ -30,7 +30,7 @@ class ClassRow:
 
 
 def key_tiles(data: ReportData, weighted: bool) -> list[Tile]:
-    """The figures by which the model is judged."""
+    """Return the figures by which the model is judged."""
     parts: Mapping[str, Any] = data.metrics.get("parts", {})
     main = main_part(parts)
     if main is None:
@@ -64,7 +64,7 @@ def key_tiles(data: ReportData, weighted: bool) -> list[Tile]:
 
 
 def figure_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Name of a figure, and for each part its unweighted and weighted value."""
+    """Return the name of a figure, and for each part its unweighted and weighted value."""
     parts: Mapping[str, Any] = data.metrics.get("parts", {})
     return [
         (
@@ -76,7 +76,7 @@ def figure_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def part_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Name of a class (or all), and for each part its events and sum of weights."""
+    """Return the name of a class (or all), and for each part its events and sum of weights."""
     parts: Mapping[str, Any] = data.metrics.get("parts", {})
     rows = [
         (
@@ -94,7 +94,7 @@ def part_rows(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def class_rows(data: ReportData, main: str, weighted: bool) -> list[ClassRow]:
-    """The classification report of the main part."""
+    """Return the classification report of the main part."""
     block = data.metrics["parts"][main]["weighted" if weighted else "unweighted"]
     per_class = block.get("auc_per_class") or {}
     ks: Mapping[str, Any] = data.metrics.get("ks") or {}

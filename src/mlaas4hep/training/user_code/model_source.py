@@ -16,7 +16,7 @@ MODEL_WANTED = "define model() or model(idim) that returns the model"
 
 
 def frameworks_wanted(path: Path) -> set[str]:
-    """Names of the backends whose frameworks the file imports.
+    """Return names of the backends whose frameworks the file imports.
 
     Files of the same folder that it imports are looked into as well.
 

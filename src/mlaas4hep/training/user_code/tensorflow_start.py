@@ -47,7 +47,7 @@ class _Finder:
     """Finds TensorFlow where it is, and has it loaded without the lines."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """The spec of TensorFlow, with a loader around its own; None for all other modules."""
+        """Return the spec of TensorFlow, with a loader around its own; None for all other modules."""
         spec: ModuleSpec | None = PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
         if spec is None or spec.loader is None:
             return None

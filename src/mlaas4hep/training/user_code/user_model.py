@@ -68,7 +68,7 @@ def load_model_file(path: Path, *, warn: Callable[[str], None] | None = None) ->
 
 
 def sources_of(path: Path) -> list[str]:
-    """The text of the model file, and of the modules of its folder that it has imported since it was loaded."""
+    """Return the text of the model file, and of the modules of its folder that it has imported since it was loaded."""
     files = {getattr(sys.modules.get(name), "__file__", None) for name in _local_modules}
     places = [path, *map(Path, sorted(file for file in files if file))]
     return [place.read_text(encoding="utf-8", errors="surrogateescape") for place in places if place.is_file()]

@@ -78,7 +78,7 @@ class _Kept:
     begin: int = 0
 
     def part(self, first: int, last: int) -> NDArray[Any]:
-        """A copy of some elements."""
+        """Return a copy of some elements."""
         if self.data is not None:
             return self.data[first:last].copy()
         assert self.spill is not None

@@ -46,7 +46,7 @@ class Field:
 
 
 def fields_of(rntuple: Any) -> dict[str, Field]:
-    """All branches by name, in the order of the file; counts stand before what they count."""
+    """Return all branches by name, in the order of the file; counts stand before what they count."""
     everything = rntuple.all_fields
     children = _children(rntuple)
     for field in everything:

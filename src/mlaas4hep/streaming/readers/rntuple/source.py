@@ -85,7 +85,7 @@ class _Range:
         self._ends: dict[int, NDArray[np.int64]] = {}
 
     def column(self, field: Field) -> Column:
-        """The entries of one branch."""
+        """Return the entries of one branch."""
         dtype = np.dtype(field.branch.dtype)
         if field.lists >= 0:
             offsets = self._ends.get(field.lists)

@@ -13,17 +13,17 @@ __all__ = ["from_awkward", "is_number", "native"]
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
-    """True for integers, floats and booleans."""
+    """Return true for integers, floats and booleans."""
     return dtype.kind in "biuf"
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """The same numbers in the byte order of this machine."""
+    """Return the same numbers in the byte order of this machine."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
 def from_awkward(array: Any) -> Column:
-    """A column from an awkward array of numbers, of lists of numbers, or of fixed-size arrays of numbers.
+    """Return a column from an awkward array of numbers, of lists of numbers, or of fixed-size arrays of numbers.
 
     Missing numbers become NaN (integers become float64), a missing list an empty one.
 

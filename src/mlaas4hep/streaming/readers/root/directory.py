@@ -26,7 +26,7 @@ _SMALLEST_HEADER = 64
 
 
 def open_directory(path: str) -> Any:
-    """The top folder of a ROOT file, an uproot ``ReadOnlyDirectory``.
+    """Return the top folder of a ROOT file, an uproot ``ReadOnlyDirectory``.
 
     Raises:
         FileReadError: no such file, a folder, no ROOT file, truncated, not readable, or out of reach.
@@ -85,12 +85,12 @@ def damage(path: str, error: BaseException, what: str = "cannot be read") -> Fil
 
 
 def is_lost(error: BaseException, path: str) -> bool:
-    """True for a failure of reading that the other branches of a remote file would only meet again."""
+    """Return true for a failure of reading that the other branches of a remote file would only meet again."""
     return isinstance(error, FileReadError | OSError) and is_remote(path)
 
 
 def unreadable(place: str, failed: Mapping[str, BaseException], entries: str) -> FileReadError:
-    """A failure in some branches, with how to do without them; a lost connection is nobody's fault.
+    """Return a failure in some branches, with how to do without them; a lost connection is nobody's fault.
 
     Args:
         place: file and tree.

@@ -39,7 +39,7 @@ class LocalSource(Source):  # type: ignore[misc]
         return f"<LocalSource {self._file_path!r}>"
 
     def bytes_at(self, start: int, stop: int) -> bytes:
-        """What lies between two places of the file; less if the file ends before.
+        """Return what lies between two places of the file; less if the file ends before.
 
         Raises:
             OSError: the file is closed, or the medium fails.

@@ -42,7 +42,7 @@ class Stored:
 
 
 def clean(name: str) -> str:
-    """A name without what a branch may not have for users.
+    """Return a name without what a branch may not have for users.
 
     Example:
         >>> clean("evt/P3/P3.Px"), clean("p4."), clean("x[10]")
@@ -54,7 +54,7 @@ def clean(name: str) -> str:
 
 
 def public_names(branches: Sequence[Stored]) -> list[str]:
-    """The name of each branch for users; the same one for those that nothing tells apart.
+    """Return the name of each branch for users; the same one for those that nothing tells apart.
 
     Example:
         >>> public_names([Stored("Jet.pt", "Jet_pt", "Jet_pt"), Stored("Jet_pt", "Jet_pt", "Jet_pt")])

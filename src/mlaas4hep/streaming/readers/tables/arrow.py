@@ -15,7 +15,7 @@ __all__ = ["branch_of", "from_arrow", "labels_of"]
 
 
 def branch_of(name: str, kind: Any, *, nullable: bool) -> Branch:
-    """A branch for an Arrow type; integers and booleans of which some are missing are read as float64."""
+    """Return a branch for an Arrow type; integers and booleans of which some are missing are read as float64."""
     import pyarrow as pa
 
     if pa.types.is_fixed_size_list(kind):
@@ -31,7 +31,7 @@ def branch_of(name: str, kind: Any, *, nullable: bool) -> Branch:
 
 
 def from_arrow(array: Any, branch: Branch) -> Column:
-    """The column of a supported branch; missing numbers become NaN, a missing list an empty one.
+    """Return the column of a supported branch; missing numbers become NaN, a missing list an empty one.
 
     Args:
         array: a pyarrow ``Array`` or ``ChunkedArray``.

@@ -123,7 +123,7 @@ class _Stream:
         return bool(piece)
 
     def peek(self) -> str:
-        """The next character that is not a space, not taken; empty at the end."""
+        """Return the next character that is not a space, not taken; empty at the end."""
         while True:
             end = _SPACE.match(self._buffer, self._at).end()  # type: ignore[union-attr]
             self._go(end)
@@ -153,7 +153,7 @@ class _Stream:
                 return value
 
     def line_of(self, error: json.JSONDecodeError) -> int:
-        """The line at which an error of `value` is."""
+        """Return the line at which an error of `value` is."""
         return self.line + self._buffer.count("\n", self._at, error.pos)
 
     def _go(self, end: int) -> None:

@@ -46,7 +46,7 @@ class Survey:
                 kinds.add(_word(value))
 
     def branches(self) -> dict[str, Branch]:
-        """The columns in the order in which they first came."""
+        """Return the columns in the order in which they first came."""
         return {name: self._branch(name, kinds) for name, kinds in self._kinds.items()}
 
     def _branch(self, name: str, kinds: set[str]) -> Branch:

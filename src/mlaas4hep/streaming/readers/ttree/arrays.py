@@ -22,7 +22,7 @@ _MORE = "some have an unusual size: other objects refer to them (TRef)"
 
 
 def interpretation_of(tbranch: Any) -> Any:
-    """What uproot makes of a branch, put right where that is needed."""
+    """Return what uproot makes of a branch, put right where that is needed."""
     found = put_right(tbranch)
     if found is not None:
         return found
@@ -59,7 +59,7 @@ def read_branch(tbranch: Any, start: int, stop: int) -> Any:
 
 
 def part_of(array: Any, part: tuple[str, ...]) -> Any:
-    """A leaf, a member of objects, or of members of them, in an awkward array."""
+    """Return a leaf, a member of objects, or of members of them, in an awkward array."""
     path = "/".join(part)
     if path in array.fields:
         return array[path]

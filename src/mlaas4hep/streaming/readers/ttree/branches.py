@@ -49,7 +49,7 @@ def leaves_of(tree: Any) -> dict[str, Leaf]:
 
 
 def plain_leaves(plain: PlainTree) -> dict[str, Leaf]:
-    """The branches by the names that users see; as they have no parts, their names are whole paths."""
+    """Return the branches by the names that users see; as they have no parts, their names are whole paths."""
     names = ((branch, clean(branch.name)) for branch in plain.branches)
     counted = [(branch.counter, branch.name) for branch in plain.branches if branch.counter is not None]
     found = [(Stored(branch.name, name, name), branch, branch.type) for branch, name in names]

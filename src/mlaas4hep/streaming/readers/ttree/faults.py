@@ -11,7 +11,7 @@ WITHOUT_OFFSETS = 1
 
 
 def fault_of(tbranch: Any, entries: int) -> str | None:
-    """Why a branch cannot be read, whatever it holds; None if nothing speaks against it.
+    """Return why a branch cannot be read, whatever it holds; None if nothing speaks against it.
 
     Args:
         tbranch: an uproot branch.

@@ -15,7 +15,7 @@ _CLUSTER_BYTES = 1 << 26
 def clusters(
     common: Iterable[int], sizes: Sequence[int], offsets: Callable[[int], Iterable[int]], entries: int
 ) -> tuple[int, ...]:
-    """Where all branches begin a basket; if that is nowhere in a large tree, where the largest branch does.
+    """Return where all branches begin a basket; if that is nowhere in a large tree, where the largest branch does.
 
     Args:
         common: entries where all begin a basket.
@@ -31,7 +31,7 @@ def clusters(
 
 
 def compression_of(tbranch: Any) -> str | None:
-    """Name and level of an uproot branch's compression; None: it has none.
+    """Return the name and level of an uproot branch's compression; None: it has none.
 
     Branches written by uproot do not say their compression, but are smaller than what they hold.
     """
@@ -45,7 +45,7 @@ def compression_of(tbranch: Any) -> str | None:
 
 
 def compression_of_tree(tree_object: Any) -> str | None:
-    """Name and level of the compression that most of an uproot tree has."""
+    """Return the name and level of the compression that most of an uproot tree has."""
     sizes: dict[str, int] = {}
     for tbranch in tree_object.itervalues():
         name = compression_of(tbranch)

@@ -21,7 +21,7 @@ _FEWEST_BITS, _MOST_BITS = 2, 32
 
 
 def ranged_type(tbranch: Any) -> str | None:
-    """The type of a branch in words, if it is one of the two."""
+    """Return the type of a branch in words, if it is one of the two."""
     leaves = tbranch.member("fLeaves")
     name = _LEAVES.get(leaves[0].classname) if len(leaves) == 1 else None
     if name is None:
@@ -30,7 +30,7 @@ def ranged_type(tbranch: Any) -> str | None:
 
 
 def lost_range(tbranch: Any) -> str | None:
-    """Why a branch of one of the two types cannot be read; None if it can."""
+    """Return why a branch of one of the two types cannot be read; None if it can."""
     import uproot
 
     if len(tbranch.member("fLeaves")) != 1:

@@ -56,7 +56,7 @@ class Cursor:
         self._at = places
 
     def fields(self, layout: np.dtype[Any]) -> NDArray[Any]:
-        """A record at each place."""
+        """Return a record at each place."""
         rows = sliding_window_view(self._bytes, layout.itemsize)[self._at]
         self._at = self._at + layout.itemsize
         return rows.view(layout)[:, 0]
@@ -85,7 +85,7 @@ class Cursor:
         self._at = ends
 
     def spans(self) -> list[slice]:
-        """Where names or titles are; `text` gives them."""
+        """Return where names or titles are; `text` gives them."""
         lengths = self.fields(_BYTE)["value"].astype(np.int64)
         long = lengths == _LONG_TEXT
         if long.any():
@@ -97,11 +97,11 @@ class Cursor:
         return list(map(slice, begin.tolist(), self._at.tolist()))
 
     def text(self, span: slice) -> str:
-        """A name or title."""
+        """Return a name or title."""
         return self._data[span].decode(errors="surrogateescape")
 
     def named(self) -> tuple[list[slice], list[slice]]:
-        """Names and titles of objects that have both."""
+        """Return names and titles of objects that have both."""
         at = self._at
         head = self.fields(_NAMED)
         require(head["version"] == 1, head["inner"] == 1, head["bits"] & _REFERENCED == 0)
@@ -110,7 +110,7 @@ class Cursor:
         return names, titles
 
     def items(self) -> tuple[NDArray[np.int32], Places]:
-        """How many items the lists have that begin here, and where they end."""
+        """Return how many items the lists have that begin here, and where they end."""
         at = self._at
         head = self.fields(_LIST)
         require(head["version"] == _LIST_VERSION, head["inner"] == 1, head["bits"] & _REFERENCED == 0)
@@ -120,7 +120,7 @@ class Cursor:
         return head["size"], ends
 
     def each(self, count: int) -> Cursor:
-        """A place at each of so many items of the one list that begin here; this cursor goes behind them."""
+        """Return a place at each of so many items of the one list that begin here; this cursor goes behind them."""
         at, places = int(self._at[0]), []
         for _ in range(count):
             places.append(at)
@@ -162,11 +162,11 @@ class Cursor:
         return places
 
     def part(self, begin: int, size: int) -> bytes:
-        """Bytes that are known to be there."""
+        """Return bytes that are known to be there."""
         return self._data[begin : begin + size]
 
     def rest(self) -> bytes:
-        """All that is left behind the one place."""
+        """Return all that is left behind the one place."""
         at, self._at = int(self._at[0]), np.array([len(self._data)])
         return self._data[at:]
 

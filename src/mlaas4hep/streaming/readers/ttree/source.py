@@ -69,7 +69,7 @@ class TTreeSource(Reader):
         return compression_of_tree(self._object)
 
     def compression_of(self, name: str) -> str | None:
-        """Name and level of a branch's compression."""
+        """Return the name and level of a branch's compression."""
         return compression_of(self._leaves[name].tbranch)
 
     @property
@@ -104,7 +104,7 @@ class TTreeSource(Reader):
             raise damage(self._path, error, f"tree {self._tree} cannot be read") from error
 
     def direct(self, names: Iterable[str]) -> dict[str, Table]:
-        """Those of the branches that are read without uproot, with their baskets."""
+        """Return those of the branches that are read without uproot, with their baskets."""
         tables: dict[str, Table] = {}
         for name in names if self._reads_baskets else ():
             if name not in self._tables:  # two threads may both find out; they find the same

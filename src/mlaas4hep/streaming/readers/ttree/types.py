@@ -35,7 +35,7 @@ _FIXED = re.compile(r"(?:[1-9][0-9]*\]\[)*[1-9][0-9]*\]")
 
 
 def plain_type(leaf: str, title: str, length: int, *, unsigned: bool, counted: bool) -> Type | None:
-    """What a branch of one leaf of numbers holds; None if it is for uproot to say.
+    """Return what a branch of one leaf of numbers holds; None if it is for uproot to say.
 
     Args:
         leaf: class of the leaf.
@@ -66,7 +66,7 @@ def _type(kind: Kind, number: str, width: int | None) -> Type:
 
 
 def types_of(tbranch: Any, entries: int) -> list[Type]:
-    """What a branch of a tree of so many entries holds; nothing for one that only groups others.
+    """Return what a branch of a tree of so many entries holds; nothing for one that only groups others.
 
     What uproot cannot interpret, or cannot read although it interprets it, is unsupported; the rest of the tree is not
     concerned.
@@ -86,7 +86,7 @@ def types_of(tbranch: Any, entries: int) -> list[Type]:
 
 
 def known_at_a_glance(tbranch: Any) -> Type | None:
-    """What a branch of one leaf holds, if it is known without uproot's full interpretation."""
+    """Return what a branch of one leaf holds, if it is known without uproot's full interpretation."""
     if tbranch.classname != "TBranch" or len(tbranch.member("fLeaves")) != 1 or len(tbranch.member("fBranches")):
         return None
     leaf = tbranch.member("fLeaves")[0]
@@ -102,7 +102,7 @@ def known_at_a_glance(tbranch: Any) -> Type | None:
 
 
 def interpreted(tbranch: Any) -> list[Type]:
-    """What a branch of any kind holds, the members of objects one by one.
+    """Return what a branch of any kind holds, the members of objects one by one.
 
     Raises:
         Exception: uproot cannot interpret it.

@@ -40,7 +40,7 @@ class KerasBackend:
     networks = True
 
     def recognises(self, model: object) -> bool:
-        """True for an instance of keras.Model."""
+        """Return true for an instance of keras.Model."""
         keras = sys.modules.get("keras")
         return keras is not None and hasattr(keras, "Model") and isinstance(model, keras.Model)
 
@@ -73,7 +73,7 @@ class KerasBackend:
         return False
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
-        """The epochs; None for a ``fit`` of the user's own."""
+        """Return the epochs; None for a ``fit`` of the user's own."""
         from mlaas4hep.training.backends.keras.outputs import has_own_fit
 
         return None if has_own_fit(model) else epochs or DEFAULT_EPOCHS
@@ -108,7 +108,7 @@ class KerasBackend:
         return raw[:, 1:2] if task == "binary" and raw.shape[1] == 2 else raw
 
     def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
-        """The model itself, untrained."""
+        """Return the model itself, untrained."""
         from mlaas4hep.training.backends.keras.fit import ready
 
         ready(model, few.width, settings)
@@ -121,7 +121,7 @@ class KerasBackend:
         return said_of(model, task, outputs_of(model))
 
     def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
-        """True if outputs of both signs are possible and the loss is one of the difference to the target."""
+        """Return true if outputs of both signs are possible and the loss is one of the difference to the target."""
         from mlaas4hep.training.backends.keras.outputs import loss_function
 
         raw = _call(model, np.random.default_rng(0).normal(scale=10.0, size=(512, width)).astype(np.float32))

@@ -31,12 +31,12 @@ _READINGS: WeakKeyDictionary[Any, Reading] = WeakKeyDictionary()
 
 
 def has_own_fit(model: Any) -> bool:
-    """True for a subclass that defines ``fit`` itself."""
+    """Return true for a subclass that defines ``fit`` itself."""
     return not str(type(model).fit.__module__).startswith("keras.")
 
 
 def loss_name(model: Any) -> str:
-    """Name of the loss in snake case, e.g. ``categorical_crossentropy``; empty if it cannot be told."""
+    """Return the name of the loss in snake case, e.g. ``categorical_crossentropy``; empty if it cannot be told."""
     loss = getattr(model, "loss", None)
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", None) or getattr(loss, "name", "")
     text = str(name or "")
@@ -53,7 +53,7 @@ def activation_missing(model: Any, task: Task, outputs: int) -> str | None:
 
 
 def said_of(model: Any, task: Task, outputs: int) -> Said:
-    """What the loss says about the scores: decision values where its own cut is not at 0.5."""
+    """Return what the loss says about the scores: decision values where its own cut is not at 0.5."""
     if task == "regression":
         return Said()
     reading = _reading(model, task, outputs)
@@ -65,7 +65,7 @@ def said_of(model: Any, task: Task, outputs: int) -> Said:
 
 
 def loss_function(model: Any, task: Task, outputs: int) -> LossFunction:
-    """The loss of the compiled model for one event."""
+    """Return the loss of the compiled model for one event."""
     import keras
 
     loss = keras.losses.get(model.loss)
@@ -79,7 +79,7 @@ def loss_function(model: Any, task: Task, outputs: int) -> LossFunction:
 
 
 def divides_by_events(model: Any) -> bool:
-    """True if the loss is the sum of weighted losses over the number of events, as it is by default."""
+    """Return true if the loss is the sum of weighted losses over the number of events, as it is by default."""
     reduction = getattr(getattr(model, "loss", None), "reduction", "sum_over_batch_size")
     return reduction in ("sum_over_batch_size", "mean")
 
@@ -90,7 +90,7 @@ def note_outputs(model: Any, outputs: int) -> None:
 
 
 def outputs_of(model: Any) -> int:
-    """The number of outputs: as noted, else as the model says; 1 if it does not."""
+    """Return the number of outputs: as noted, else as the model says; 1 if it does not."""
     if model in _OUTPUTS:
         return _OUTPUTS[model]
     shape = getattr(model, "output_shape", None) if model.built else None

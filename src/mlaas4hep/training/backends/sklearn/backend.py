@@ -33,7 +33,7 @@ class SklearnBackend:
     networks = False
 
     def recognises(self, model: object) -> bool:
-        """True for an instance of scikit-learn's BaseEstimator."""
+        """Return true for an instance of scikit-learn's BaseEstimator."""
         base = sys.modules.get("sklearn.base")
         return base is not None and isinstance(model, base.BaseEstimator)
 
@@ -55,7 +55,7 @@ class SklearnBackend:
         return type(model).__name__ in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
-        """The epochs of ``partial_fit``; None for one call of ``fit``, which says nothing before its end."""
+        """Return the epochs of ``partial_fit``; None for one call of ``fit``, which says nothing before its end."""
         streamed = hasattr(model, "partial_fit") and not getattr(model, "early_stopping", False)
         return epochs if streamed else None
 
@@ -82,7 +82,7 @@ class SklearnBackend:
             return model, self._curves(model, train, validation, settings)
 
     def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
-        """A copy that was trained on a few events; None if it cannot be (it may need more of them)."""
+        """Return a copy that was trained on a few events; None if it cannot be (it may need more of them)."""
         from sklearn.base import clone
 
         with warnings.catch_warnings():

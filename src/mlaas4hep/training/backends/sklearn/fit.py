@@ -21,7 +21,7 @@ __all__ = ["figures_of", "fit_at_once", "fit_by_passes", "streams"]
 
 
 def streams(model: Any, train: Events, settings: FitSettings) -> bool:
-    """True if the model is to be trained with ``partial_fit``; says why not where that was asked for."""
+    """Return true if the model is to be trained with ``partial_fit``; says why not where that was asked for."""
     name = type(model).__name__
     if not hasattr(model, "partial_fit"):
         if settings.order == "chunk":

@@ -17,7 +17,7 @@ __all__ = ["convert", "is_lightgbm", "text_of"]
 
 
 def is_lightgbm(model: Any) -> bool:
-    """True for an estimator of LightGBM (not one within a pipeline)."""
+    """Return true for an estimator of LightGBM (not one within a pipeline)."""
     module = sys.modules.get("lightgbm")
     return module is not None and isinstance(model, module.LGBMModel)
 

@@ -17,14 +17,14 @@ _SCHEMA = "schema.json"
 
 
 def dump(model: Any) -> bytes:
-    """A skops archive; members and references are numbered in the order of the model's structure."""
+    """Return a skops archive; members and references are numbered in the order of the model's structure."""
     import skops.io
 
     return rewrite_zip(skops.io.dumps(model), _renumber)
 
 
 def load_own(content: bytes) -> Any:
-    """A model that this very program has dumped (a checkpoint); never to be used on foreign files."""
+    """Return a model that this very program has dumped (a checkpoint); never to be used on foreign files."""
     import skops.io
 
     return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))

@@ -21,7 +21,7 @@ REASON = "missing in all but one training event of a thousand or fewer, which Hi
 
 
 def without_sparse_columns(model: Any, x: NDArray[np.float32], settings: FitSettings) -> Any:
-    """The model, behind a step that leaves out columns real in less than one training event of a thousand.
+    """Return the model, behind a step that leaves out columns real in less than one training event of a thousand.
 
     Args:
         model: a HistGradientBoosting model, or any other (which is returned as it is).

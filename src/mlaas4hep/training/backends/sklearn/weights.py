@@ -33,7 +33,7 @@ def fit_weighted(model: Any, x: NDArray[Any], y: NDArray[Any], weight: NDArray[A
 
 
 def weight_argument(model: Any) -> str | None:
-    """Name of the argument of ``fit`` that takes the weights, or `ROUTED`; None if nothing within takes any.
+    """Return the name of the argument of ``fit`` that takes the weights, or `ROUTED`; None if nothing within takes any.
 
     In a pipeline it is that of the last step, in a search that of its estimator. Through other estimators that hand the
     arguments of ``fit`` on (votes, stackings, one against rest) the weights are routed.
@@ -56,7 +56,7 @@ def weight_argument(model: Any) -> str | None:
 
 
 def takes_weight(model: Any, method: str) -> bool:
-    """True if the method has an argument ``sample_weight``."""
+    """Return true if the method has an argument ``sample_weight``."""
     try:
         return "sample_weight" in inspect.signature(getattr(model, method)).parameters
     except (TypeError, ValueError) as error:

@@ -40,7 +40,7 @@ class TorchBackend:
     networks = True
 
     def recognises(self, model: object) -> bool:
-        """True for an instance of torch.nn.Module."""
+        """Return true for an instance of torch.nn.Module."""
         torch = sys.modules.get("torch")
         return torch is not None and hasattr(torch, "nn") and isinstance(model, torch.nn.Module)
 
@@ -57,13 +57,13 @@ class TorchBackend:
             torch.use_deterministic_algorithms(True, warn_only=True)
 
     def takes_missing(self, model: Any) -> bool:
-        """True with a layer for padding that no NaN gets past; other networks turn NaN into NaN."""
+        """Return true with a layer for padding that no NaN gets past; other networks turn NaN into NaN."""
         from mlaas4hep.training.backends.torch.outputs import takes_padding
 
         return takes_padding(model)
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:
-        """The epochs; None for a loop of the user's own."""
+        """Return the epochs; None for a loop of the user's own."""
         from mlaas4hep.training.backends.torch.own import own_loop
 
         return None if own_loop(model, module) else epochs or DEFAULT_EPOCHS
@@ -99,7 +99,7 @@ class TorchBackend:
         return np.concatenate(blocks) if blocks else np.zeros((0, columns), np.float32)
 
     def trial(self, model: Any, few: Events, settings: FitSettings) -> Any:
-        """The module itself, untrained."""
+        """Return the module itself, untrained."""
         from mlaas4hep.training.backends.torch.outputs import check_outputs
         from mlaas4hep.training.user_code.user_model import user_errors
 
@@ -119,7 +119,7 @@ class TorchBackend:
         return Said.cut_at(known.threshold)
 
     def takes_any_target(self, model: Any, width: int, settings: FitSettings) -> bool:
-        """True if outputs of both signs are possible and the loss is one of the difference to the target."""
+        """Return true if outputs of both signs are possible and the loss is one of the difference to the target."""
         from mlaas4hep.training.backends.torch.fit import loss_function
         from mlaas4hep.training.backends.torch.own import own_loop
 

@@ -57,7 +57,7 @@ def fit(model: nn.Module, train: Events, validation: Events, settings: FitSettin
 
 
 def loss_function(model: nn.Module, settings: FitSettings, kind: Kind) -> LossFunction:
-    """The loss of one event, on the CPU."""
+    """Return the loss of one event, on the CPU."""
     loss = Loss(model, settings.module, kind, settings.task, None)
 
     def value(numbers: Any, y: float) -> float:

@@ -106,7 +106,7 @@ def targets(output: Tensor, y: Tensor, task: Task) -> Tensor:
 
 
 def make_optimizer(model: nn.Module, module: ModuleType | None) -> torch.optim.Optimizer:
-    """The user's ``optimizer`` (one, or a function of the parameters), else Adam with learning rate 1e-3."""
+    """Return the user's ``optimizer`` (one, or a function of the parameters), else Adam with learning rate 1e-3."""
     own: Any = getattr(model, "optimizer", None) or getattr(module, "optimizer", None)
     if own is None:
         return torch.optim.Adam(model.parameters(), lr=1e-3)

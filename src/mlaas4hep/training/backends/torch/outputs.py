@@ -43,7 +43,7 @@ class Scores(nn.Module):
         self.kind, self.outputs = output_kind(model, width, task)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores of transformed rows, float32."""
+        """Return scores of transformed rows, float32."""
         raw = self.model(x)
         raw = raw.reshape(-1, self.outputs)
         if self.kind == "logits":
@@ -70,7 +70,7 @@ class Known:
 
 
 def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
-    """How the outputs become scores, and their number; found once and kept on the module."""
+    """Return how the outputs become scores, and their number; found once and kept on the module."""
     known = known_output(model)
     if known is None:
         known = Known(*_find_kind(model, width, task))
@@ -79,7 +79,7 @@ def output_kind(model: nn.Module, width: int, task: Task) -> tuple[Kind, int]:
 
 
 def known_output(model: nn.Module) -> Known | None:
-    """What was found of the outputs; None if nobody asked yet."""
+    """Return what was found of the outputs; None if nobody asked yet."""
     known: Known | None = model.__dict__.get(_MARK)
     return known
 

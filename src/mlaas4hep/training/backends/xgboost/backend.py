@@ -35,7 +35,7 @@ class XGBoostBackend:
     networks = False
 
     def recognises(self, model: object) -> bool:
-        """True for an instance of XGBModel."""
+        """Return true for an instance of XGBModel."""
         xgboost = sys.modules.get("xgboost")
         return xgboost is not None and isinstance(model, xgboost.XGBModel)
 
@@ -43,11 +43,11 @@ class XGBoostBackend:
         """Nothing to do: seed and threads are parameters of each model, set in `fit`."""
 
     def takes_missing(self, model: Any) -> bool:
-        """True for trees whose ``missing`` is NaN."""
+        """Return true for trees whose ``missing`` is NaN."""
         return model.booster != "gblinear" and model.missing is not None and math.isnan(model.missing)
 
     def passes(self, model: Any, epochs: int | None, module: ModuleType | None) -> int | None:  # noqa: ARG002
-        """The rounds."""
+        """Return the rounds."""
         return int(model.get_num_boosting_rounds())
 
     def fit(self, model: Any, train: Events, validation: Events, settings: FitSettings) -> tuple[Any, History]:

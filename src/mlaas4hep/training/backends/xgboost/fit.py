@@ -205,7 +205,7 @@ class _Watch(xgboost.callback.TrainingCallback):
         self._patience = patience
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
-        """True to stop."""
+        """Return true to stop."""
         figures: dict[str, float] = {}
         metric, last = "", math.nan
         for part, prefix in (("validation_0", ""), ("validation_1", "val_")):

@@ -33,7 +33,7 @@ _LEAST_PAGE, _MOST_PAGE, _PAGE_VALUES = 10_000, 1 << 17, 1 << 21
 
 
 def page_rows(width: int) -> int | None:
-    """Events of a page of external memory, from the number of columns alone; None: as many as a chunk has.
+    """Return events of a page of external memory, from the number of columns alone; None: as many as a chunk has.
 
     Each page costs memory of its own for every node of a tree, and time: events with few columns get large pages.
     """
@@ -42,7 +42,7 @@ def page_rows(width: int) -> int | None:
 
 
 def fits_in_arrays(model: Any, train: Events, validation: Events, settings: FitSettings) -> bool:
-    """True if the events of both parts can be given to the model as arrays, which it copies."""
+    """Return true if the events of both parts can be given to the model as arrays, which it copies."""
     if not train.fits():
         return False
     columns = (2 * 4 * train.width + _LOADED) * (train.size + validation.size)

@@ -60,7 +60,7 @@ class BasketCache:
         return self._size
 
     def find(self, places: Iterable[Place]) -> dict[Place, Kept]:
-        """Those of the baskets that are here; to be called once a read."""
+        """Return those of the baskets that are here; to be called once a read."""
         with self._lock:
             self._reads += 1
             found = {place: self._kept[place] for place in places if place in self._kept}

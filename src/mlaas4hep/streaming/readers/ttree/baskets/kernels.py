@@ -37,7 +37,7 @@ def find_lists(
     offsets: NDArray[np.int64],
     runs: NDArray[np.int64],
 ) -> int:
-    """Where the lists of some entries are, and how long each is.
+    """Return where the lists of some entries are, and how long each is.
 
     A basket holds its lists, up to its border, then the number of offsets, one offset an entry (from the beginning of
     the basket's key) and one more of no meaning. Lists with a header are moved together so that no header remains.

@@ -51,7 +51,7 @@ class Key(NamedTuple):
 
 
 def key_of(data: _Bytes, entries: int) -> Key:
-    """The key of a basket.
+    """Return the key of a basket.
 
     Args:
         data: the whole basket.

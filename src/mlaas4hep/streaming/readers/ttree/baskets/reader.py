@@ -28,7 +28,7 @@ _ALIGN = 7
 def read_baskets(
     source: Any, tables: Mapping[str, Table], start: int, stop: int, cache: BasketCache | None = None
 ) -> dict[str, Column]:
-    """The entries ``start`` to ``stop`` of all branches.
+    """Return the entries ``start`` to ``stop`` of all branches.
 
     Args:
         source: uproot's source of the file.

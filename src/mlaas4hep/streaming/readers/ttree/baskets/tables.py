@@ -50,7 +50,7 @@ class Table:
     edges: list[int]
 
     def baskets(self, start: int, stop: int) -> range:
-        """The baskets that have some of the entries."""
+        """Return the baskets that have some of the entries."""
         if start >= stop:
             return range(0)
         return range(bisect_right(self.edges, start) - 1, bisect_left(self.edges, stop))
@@ -83,7 +83,7 @@ class Stored(NamedTuple):
 
 
 def stored_of(leaf: Leaf) -> Stored | None:
-    """What the tree says of a branch; None if it is not for us."""
+    """Return what the tree says of a branch; None if it is not for us."""
     return _of_plain(leaf.tbranch) if isinstance(leaf.tbranch, PlainBranch) else _of_uproot(leaf)
 
 
@@ -124,7 +124,7 @@ def _of_uproot(leaf: Leaf) -> Stored | None:
 
 
 def table_of(stored: Stored, entries: int) -> Table | None:
-    """The table of a branch, or None if it is not for us.
+    """Return the table of a branch, or None if it is not for us.
 
     Args:
         stored: what the tree says of the branch.
