@@ -136,7 +136,7 @@ class Source(Protocol):
         """
 
     def read_labels(self, branch: str, start: int, stop: int) -> NDArray[Any]:
-        """One label an entry: numbers, or numpy text (``U``) for a text column of a table.
+        """Return one label an entry: numbers, or numpy text (``U``) for a text column of a table.
 
         Raises:
             BranchNotFoundError: no such branch.
@@ -149,7 +149,7 @@ class Source(Protocol):
         """Whether the format has columns of text, which `read_text` reads."""
 
     def read_text(self, branch: str, start: int, stop: int) -> list[str | None]:
-        """One text an entry of a column of text, None where it is missing.
+        """Return one text an entry of a column of text, None where it is missing.
 
         Raises:
             UnsupportedBranchError: the column holds something else, or the format has no columns of text.

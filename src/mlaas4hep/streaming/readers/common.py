@@ -132,7 +132,7 @@ class Reader:
         raise UnsupportedBranchError(f"text of branch {branch} cannot be read", where=self.place)
 
     def branch(self, name: str) -> Branch:
-        """The branch of this name.
+        """Return the branch of this name.
 
         Raises:
             BranchNotFoundError: there is none; the hint has similar names.
