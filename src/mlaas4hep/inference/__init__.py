@@ -1,1 +1,1 @@
-"""Layer 3: a bundle in use."""
+"""Layer 3: the inference server."""

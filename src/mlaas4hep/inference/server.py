@@ -1,4 +1,4 @@
-"""The inference server without its protocols: a repository on disk, models in memory, and the path between."""
+"""The inference server without its protocols: the repository on disk, the models in memory, the data plane."""
 
 from __future__ import annotations
 

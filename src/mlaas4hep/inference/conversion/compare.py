@@ -1,4 +1,4 @@
-"""Does the converted model give what its framework gives? Asked of every conversion, on generated rows."""
+"""Comparison of a converted model with its framework, on generated rows; made for every conversion."""
 
 from __future__ import annotations
 

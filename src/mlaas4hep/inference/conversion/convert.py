@@ -1,4 +1,4 @@
-"""The conversion of one model, run in a child process."""
+"""Conversion of one model, run in a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who serves a model: ONNX Runtime, if the conversion agrees with the framework; else the framework, if it is safe."""
+"""Verdict on a conversion: ONNX Runtime serves a model if it agrees with the framework, else the framework if safe."""
 
 from __future__ import annotations
 

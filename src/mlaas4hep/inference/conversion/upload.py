@@ -1,4 +1,4 @@
-"""From an uploaded file or folder to something that can be served."""
+"""Conversion of an uploaded file or folder to a version that can be served."""
 
 from __future__ import annotations
 

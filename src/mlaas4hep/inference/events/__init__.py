@@ -1,1 +1,1 @@
-"""From physics to tensors."""
+"""Events to feature rows, and rows to tensors."""

@@ -1,4 +1,4 @@
-"""From events, as physicists have them, to the feature rows of a bundle's model."""
+"""Events to the feature rows of a bundle's model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Rows = NDArray[np.float32]
 
 
 class Featuriser:
-    """What a bundle does to events before its model sees them.
+    """Featurises events as the training of a bundle did.
 
     Args:
         bundle: verified; read once, not kept.

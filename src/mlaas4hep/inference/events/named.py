@@ -1,4 +1,4 @@
-"""From events to the rows of a model that takes numbers, by the names of its columns if it has any."""
+"""Events to the rows of a model that is not a bundle, by the names of its columns if it has any."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = NDArray[np.float32]
 
 
 class NamedColumns:
-    """The columns of a model that is not a bundle; the counterpart of `Featuriser`.
+    """Orders the values of events as the columns of a model; the counterpart of `Featuriser`.
 
     Args:
         names: of the columns in their order, or none.

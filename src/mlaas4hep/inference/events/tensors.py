@@ -1,4 +1,4 @@
-"""Rows and tensors of callers against what a model takes."""
+"""Checks of tensors against what a model takes, and rows of numbers as its tensors."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _names(inputs: Mapping[str, Any], specs: Sequence[TensorSpec]) -> NoReturn:
 
 
 class RowForm:
-    """How rows of numbers go into a model that was made for tensors, and how scores come out.
+    """Turns rows of numbers into a model's tensors, and its outputs into scores.
 
     Args:
         inputs, outputs, batched: of the model.

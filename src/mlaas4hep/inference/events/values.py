@@ -1,4 +1,4 @@
-"""From JSON values and arrays of callers to numbers, strictly: an error says where something is not a number."""
+"""Strict conversion of JSON values and arrays to numbers: an error says where something is not a number."""
 
 from __future__ import annotations
 

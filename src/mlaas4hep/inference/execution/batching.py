@@ -1,4 +1,4 @@
-"""Dynamic batching: rows of several callers in one run, and to every caller exactly its own."""
+"""Dynamic batching: the rows of several callers are run together, and every caller gets exactly its own."""
 
 from __future__ import annotations
 
@@ -127,12 +127,16 @@ class Batcher:
             found, queued, infer = await self._run(joined, rows, outputs, min(caller.since for caller in batch))
             if any(len(array) != rows for array in found.values()):
                 raise _NotRowsError
-        except (ModelTimeoutError, ModelUnavailableError, TooManyRequestsError) as error:  # nobody's: not once more
+        except (
+            ModelTimeoutError,
+            ModelUnavailableError,
+            TooManyRequestsError,
+        ) as error:  # no caller's fault: not tried again
             for caller in batch:
                 if not caller.future.done():
                     caller.future.set_exception(type(error)(error.what, where=error.where, hint=error.hint))
             return
-        except Exception:  # whose fault it is, is seen when each runs alone
+        except Exception:  # which caller's fault it is shows when each runs alone
             await asyncio.gather(*(self._alone(caller, outputs) for caller in batch))
             return
         started = time.perf_counter_ns() - infer

@@ -43,7 +43,7 @@ def blank(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 class Execution:
-    """One loaded model and how it is run.
+    """Runs one loaded model.
 
     Args:
         runtime: loaded.
@@ -177,7 +177,7 @@ class Execution:
             gone.set()
             raise
         except (TimeoutError, ModelTimeoutError) as error:
-            gone.set()  # a single long operator: its thread goes on, nobody waits for it
+            gone.set()  # a single long operator: its thread goes on without a caller
             raise self._late() from error
         self._statistics.executed(rows, answer[2])
         self.inline_limit.in_thread(rows, spent)

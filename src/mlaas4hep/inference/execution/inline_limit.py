@@ -1,4 +1,4 @@
-"""How many rows of a model may be run in the event loop: estimated once, learnt from every run."""
+"""The number of rows up to which a model is run in the event loop: estimated once, learnt from every run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a folder of the repository to something that runs."""
+"""Opens the model of a version's folder."""
 
 from __future__ import annotations
 

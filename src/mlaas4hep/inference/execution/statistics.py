@@ -11,7 +11,7 @@ MAX_SIZES = 256
 
 
 class VersionStatistics:
-    """Statistics of one version since the server started; survive unloading and reloading.
+    """Counts requests and runs of one version since the server started, also over unloading and reloading.
 
     Attributes:
         inferences: rows predicted (a model without a batch axis: runs).

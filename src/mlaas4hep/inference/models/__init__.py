@@ -1,1 +1,1 @@
-"""Versions of models: loading, memory, draining, following the repository."""
+"""Model versions: loading, the pool in memory, draining, polling of the repository, and the data plane."""

@@ -1,4 +1,4 @@
-"""Closing versions that were taken out, once nothing is in flight."""
+"""Draining: versions that were taken out are closed once nothing is in flight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = 3600.0
 
 
 class Draining:
-    """Versions on their way out, and a signal for whoever waits until a version has nothing in flight."""
+    """Closes versions when they are idle, and tells those who wait when any version has become idle."""
 
     def __init__(self) -> None:
         self.versions: set[LoadedVersion] = set()

@@ -1,4 +1,4 @@
-"""From an upload to a staged folder that can be published: unpacked safely, recognised, converted, loaded once."""
+"""Import of uploads to a staged folder that can be published: unpacked safely, recognised, converted, loaded once."""
 
 from __future__ import annotations
 

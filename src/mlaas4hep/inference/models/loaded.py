@@ -1,4 +1,4 @@
-"""A version in memory, and what happens to one request for it."""
+"""A version in memory, which answers requests."""
 
 from __future__ import annotations
 

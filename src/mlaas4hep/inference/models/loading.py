@@ -1,4 +1,4 @@
-"""Bringing a version into memory: open, warm up, measure. Blocks, so it is done in a thread."""
+"""Loading of a version: open, warm up, measure. Blocks, so it is done in a thread."""
 
 from __future__ import annotations
 

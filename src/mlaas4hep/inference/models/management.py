@@ -32,7 +32,7 @@ SETTINGS = ("batching", "canary")
 
 
 class Management:
-    """Changes to the models, each whole or not at all, survives kill -9 at any moment. All errors are `ServingError`.
+    """Changes the models; each change is whole or not at all, also after kill -9. All errors are `ServingError`.
 
     On disk: ``<root>/<model>/<version>/`` (a bundle folder, or a converted foreign model with its original), written
     beside and renamed; ``<root>/<model>/model.json`` with labels and settings (batching, canary). Names starting with a

@@ -26,7 +26,7 @@ ANSWERS = (Scored, Inferred)
 
 
 class DataPlane:
-    """Predictions of the models in memory, by protocol-free calls. All errors are `ServingError`.
+    """Answers requests from the models in memory, whatever the protocol. All errors are `ServingError`.
 
     Routes decode their bytes, call a method here, and encode what comes back. Choosing the version, the bundle's
     expressions and padding, checking shapes, batching, time limits and statistics happen behind these methods.

@@ -1,4 +1,4 @@
-"""Polls the repository, one look at a time, and has memory follow what is found."""
+"""Polling of the repository, one look at a time."""
 
 from __future__ import annotations
 

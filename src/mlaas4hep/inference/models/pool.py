@@ -1,4 +1,4 @@
-"""Models in memory: loading, replacing, evicting and unloading without losing a request."""
+"""The pool of models in memory: loading, replacing, eviction and unloading without losing a request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 2
 
 
 class Pool:
-    """All models of the server. To be used in one event loop.
+    """Holds all models of the server. To be used in one event loop.
 
     Args:
         settings: limits, threads.
@@ -95,7 +95,7 @@ class Pool:
             done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
             if not done:
                 raise unavailable(slot, "is being loaded", hint="try again later")
-            with suppress(Busy):  # since then there may be room
+            with suppress(Busy):  # meanwhile there may be room
                 self._raise(slot, task)
                 continue
             if left <= 0:
@@ -250,7 +250,7 @@ class Pool:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # seen, also if nobody waits
+            task.exception()  # retrieved, also if no caller waits
 
     @staticmethod
     def _raise(slot: Slot, task: asyncio.Task[None]) -> None:

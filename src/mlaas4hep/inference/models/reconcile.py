@@ -1,4 +1,4 @@
-"""From what is found on disk to what is in memory."""
+"""Reconciles the models in memory with what was found on disk."""
 
 from __future__ import annotations
 

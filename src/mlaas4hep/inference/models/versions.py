@@ -1,4 +1,4 @@
-"""What is known of each model and version in this process, and which version answers a request."""
+"""State of each model and version in this process, and the choice of the version that answers a request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STABLE, CANARY = "stable", "canary"
 
 
 class Slot:
-    """One version.
+    """State of one version.
 
     Attributes:
         entry: as found on disk.

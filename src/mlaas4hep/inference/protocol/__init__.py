@@ -1,1 +1,1 @@
-"""What the REST and the gRPC form of the Open Inference Protocol v2 share; nothing here knows a transport."""
+"""What REST and gRPC share of the Open Inference Protocol v2, without a transport."""

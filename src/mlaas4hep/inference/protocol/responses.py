@@ -1,4 +1,4 @@
-"""What a model and the server say about themselves, as the JSON objects of the protocol and of Triton's extensions."""
+"""Metadata, configuration and index as the JSON objects of the protocol and of Triton's extensions."""
 
 from __future__ import annotations
 

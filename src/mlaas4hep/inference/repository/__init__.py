@@ -1,1 +1,1 @@
-"""Keeping models on disk: whole or not at all."""
+"""The repository of models on disk; each change is whole or not at all."""

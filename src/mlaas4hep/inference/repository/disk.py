@@ -1,4 +1,4 @@
-"""Small operations on the repository's folder that are whole or not at all."""
+"""Operations on files of the repository that are whole or not at all."""
 
 from __future__ import annotations
 

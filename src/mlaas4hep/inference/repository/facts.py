@@ -1,4 +1,4 @@
-"""What a version says about itself on disk, without being loaded."""
+"""Facts about a version from its files, without loading it."""
 
 from __future__ import annotations
 

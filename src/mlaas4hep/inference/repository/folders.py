@@ -1,4 +1,4 @@
-"""What a model's folder holds: numbered versions, or (put there by hand) one model without a number."""
+"""Folders of models: numbered versions, or (put there by hand) one model without a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of models, versions and labels: what is allowed, and so can be a folder's name without harm."""
+"""Names of models, versions and labels that are allowed, and so are safe as names of folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at the repository: which versions there are, verified once, and again after every change of their files."""
+"""Scan of the repository for versions, which are verified once and after every change of their files."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Scanner:
             return None
         try:
             self._settings[name] = read_settings(model)
-        except (OSError, ValueError):  # written by hand, and wrong: the last good ones stay
+        except (OSError, ValueError):  # damaged by hand: the last good ones stay
             self._settings.setdefault(name, ModelSettings())
         return ModelEntry(name, versions, self._settings[name])
 

@@ -1,4 +1,4 @@
-"""Whether a version's files are what they were when it was written."""
+"""Verification that a version's files are what they were when it was written."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""HTTP routes: thin, over the data plane."""
+"""HTTP routes over the data plane."""

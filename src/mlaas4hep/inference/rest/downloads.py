@@ -1,4 +1,4 @@
-"""Files and whole versions out of the repository."""
+"""Downloads of versions and their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads go to disk as they come, within their limits, never through memory."""
+"""Forms and files in the body of a request, written to disk as they arrive, within limits."""
 
 from __future__ import annotations
 

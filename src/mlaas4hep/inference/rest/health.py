@@ -24,9 +24,9 @@ def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls for liveness, readiness and metrics."""
     health = _Health(resources)
     live, ready = ref("V2Live"), ref("V2Ready")
-    lives, takes = "The process lives", "The server takes requests"
-    stops = operation(TAG, f"{takes}; no while it stops", answer=ready)
-    counted = operation(TAG, "Prometheus metrics of all processes", answer=TEXT)
+    lives, takes = "Show whether the process is alive", "Show whether the server takes requests"
+    stops = operation(TAG, f"{takes}; it does not while it stops", answer=ready)
+    counted = operation(TAG, "Show the Prometheus metrics of all processes", answer=TEXT)
     metrics = Right.OPEN if resources.settings.security.open_metrics else Right.READ
     return [
         Call("GET", "/v2/health/live", Right.OPEN, health.live, operation(V2, lives, answer=live)),

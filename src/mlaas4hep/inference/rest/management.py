@@ -1,4 +1,4 @@
-"""``/api/models``: everything about models that TFaaS has no call for."""
+"""``/api/models``: versions, labels, settings, loading and unloading of models."""
 
 from __future__ import annotations
 
@@ -32,21 +32,23 @@ def calls(resources: Resources) -> Sequence[Call]:
     added = operation(
         TAG, "Add a model", body=TAR, answer=info, errors="409 422", query="name version filename", status="201"
     )
-    changed = operation(TAG, "Change settings", body={JSON: ref("Settings")}, answer=ref("Settings"), errors="409")
+    changed = operation(
+        TAG, "Change the settings of a model", body={JSON: ref("Settings")}, answer=ref("Settings"), errors="409"
+    )
     pointed = operation(TAG, "Point a label to a version", body={JSON: ref("Label")}, answer=info, errors="409")
     unlabelled = operation(TAG, "Remove a label", errors="409", status="204")
     found = [
-        Call("GET", top, Right.READ, own.index, operation(TAG, "All models", answer=ref("Models"))),
+        Call("GET", top, Right.READ, own.index, operation(TAG, "List all models", answer=ref("Models"))),
         Call("POST", top, Right.MANAGE, own.upload, added, body="disk"),
-        Call("GET", one, Right.READ, own.show, operation(TAG, "All versions of a model", answer=ref("Model"))),
+        Call("GET", one, Right.READ, own.show, operation(TAG, "List the versions of a model", answer=ref("Model"))),
         Call("PATCH", one, Right.MANAGE, own.configure, changed),
         Call("PUT", label, Right.MANAGE, own.label, pointed),
         Call("DELETE", label, Right.MANAGE, own.unlabel, unlabelled),
-        Call("GET", version, Right.READ, own.version, operation(TAG, "One version", answer=info)),
+        Call("GET", version, Right.READ, own.version, operation(TAG, "Show a version", answer=info)),
     ]
     for path, what in ((one, "a model"), (version, "a version")):
         removed = operation(TAG, f"Remove {what}", errors="409", status="204")
-        described = operation(TAG, f"How to ask {what}", answer=ref("Metadata"))
+        described = operation(TAG, f"Describe {what} for requests", answer=ref("Metadata"))
         loaded = operation(TAG, f"Load {what}", answer=info, errors="409 413 422")
         unloaded = operation(TAG, f"Unload {what}", errors="409", status="204")
         found += [

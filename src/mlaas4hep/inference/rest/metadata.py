@@ -1,4 +1,4 @@
-"""What clients see of a model, as JSON."""
+"""Descriptions of models in JSON: versions, metadata, params."""
 
 from __future__ import annotations
 

@@ -45,14 +45,14 @@ REASONS = {
     "401": "No token, or one that is not valid.",
     "403": "Not allowed.",
     "404": "There is no such model, version or path.",
-    "405": "Not with this method.",
-    "409": "The model or version is there already, or being changed.",
+    "405": "The path does not take this method.",
+    "409": "The model or version exists already, or is being changed.",
     "413": "The body, or what is in it, is above the limits.",
-    "415": "The content type or encoding is not known.",
+    "415": "Unknown content type or encoding.",
     "422": "The model is refused: a pickle, custom code, an unknown format, a failed conversion.",
     "429": "Above the rate limit, or too much is waiting.",
     "500": "The model failed, or something unexpected happened; the log has the id.",
-    "503": "The model is not ready, or the server stops.",
+    "503": "The model is not ready, or the server is stopping.",
     "504": "Timed out.",
 }
 ALWAYS = "400 401 403 404 429 500 503"

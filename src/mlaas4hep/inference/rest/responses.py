@@ -1,4 +1,4 @@
-"""Responses in JSON, and files as they are read."""
+"""Responses in JSON and with files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that are uploaded: from the body of a request to the repository."""
+"""Uploads of models from the body of a request to the repository."""
 
 from __future__ import annotations
 

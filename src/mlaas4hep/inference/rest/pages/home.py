@@ -1,4 +1,4 @@
-"""The home page, and the OpenAPI document: as JSON, and for people."""
+"""The home page, and the OpenAPI document in JSON and as a page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ def calls(resources: Resources, others: Sequence[Call]) -> Sequence[Call]:
     """Return the calls of the home page and of the document of all calls, `others` and these."""
     own = _Home(resources)
     page = {HTML: {"type": "string"}}
-    described = operation(PAGES, "The OpenAPI document", answer={"type": "object"})
+    described = operation(PAGES, "Show the OpenAPI document", answer={"type": "object"})
     made = [
-        Call("GET", "/", Right.READ, own.home, operation(PAGES, "The models", answer=page)),
-        Call("GET", "/docs", Right.READ, own.docs, operation(PAGES, "The OpenAPI document for people", answer=page)),
+        Call("GET", "/", Right.READ, own.home, operation(PAGES, "Show the models", answer=page)),
+        Call(
+            "GET", "/docs", Right.READ, own.docs, operation(PAGES, "Show the OpenAPI document as a page", answer=page)
+        ),
         Call("GET", "/openapi.json", Right.READ, own.openapi, described),
     ]
     if resources.settings.base_path:

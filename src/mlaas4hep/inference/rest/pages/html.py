@@ -1,4 +1,4 @@
-"""The few pages a browser sees. They are whole: no script, nothing from other hosts."""
+"""HTML pages without scripts and without anything from other hosts."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ def calls(resources: Resources) -> Sequence[Call]:
     own = _Netron(resources.server)
     page: dict[str, Any] = {HTML: {"type": "string"}}
     files: dict[str, Any] = {kind: {} for kind in TYPES.values() if kind != HTML}
-    choose = operation(PAGES, "Graphs to choose from", answer=page, query="model version")
+    choose = operation(PAGES, "List the graphs", answer=page, query="model version")
     choose["responses"]["302"] = {"description": REASONS["302"]}
-    view = operation(PAGES, "The graph of a model", answer={**page, **files, BYTES: BINARY})
+    view = operation(PAGES, "Show the graph of a model", answer={**page, **files, BYTES: BINARY})
     return [
         Call("GET", "/netron/", Right.READ, own.choose, choose),
         Call("GET", "/netron/{model}/{version}/{path:path}", Right.READ, own.view, view),
@@ -89,7 +89,7 @@ class _Netron:
 def _index(folder: Path, request: Request, model: str) -> Response:
     """Return the viewer's page, told which graph to open.
 
-    It asks and reports to nobody: version 0.0.0 is how the viewer marks a copy that does neither, the cookie answers
+    It connects to no other host: version 0.0.0 is how the viewer marks a copy that does neither, the cookie answers
     its question for consent, and the policy forbids connections to other hosts.
     """
     text = META.sub("", (folder / "index.html").read_text(encoding="utf-8"))

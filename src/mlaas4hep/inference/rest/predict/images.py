@@ -1,4 +1,4 @@
-"""``POST /image``: a picture, made to what the model takes."""
+"""``POST /image``: predictions for a picture, resized and scaled as the model's input needs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def calls(resources: Resources) -> Sequence[Call]:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a model takes for a picture.
+    """How a picture becomes a model's input.
 
     Attributes:
         name: of the input.

@@ -32,7 +32,7 @@ def calls(resources: Resources) -> Sequence[Call]:
     handler = Fast(_PredictJson(resources.server).answer, resources.settings.limits.body)
     described = operation(
         TFAAS,
-        "Scores of events",
+        "Score events",
         body={"oneOf": [ref("Row"), ref("Events"), ref("Columns"), ref("Rows")]},
         answer={"anyOf": [ref("Probabilities"), ref("Scores")]},
         errors="504",

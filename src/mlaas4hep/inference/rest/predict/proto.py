@@ -36,7 +36,7 @@ def calls(resources: Resources) -> Sequence[Call]:
     handler = _PredictProto(resources.server, resources.settings.limits)
     described = operation(
         TFAAS,
-        "Scores of events, protobuf",
+        "Score events, as protobuf",
         body={PROTOBUF: BINARY, BYTES: BINARY},
         answer={PROTOBUF: BINARY},
         errors="504",

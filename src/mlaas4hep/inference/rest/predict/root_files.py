@@ -45,7 +45,7 @@ def calls(resources: Resources) -> Sequence[Call]:
     handler = _PredictRoot(resources.server, resources.settings)
     described = operation(
         TFAAS,
-        "Scores of all entries of a ROOT file",
+        "Score all entries of a ROOT file",
         body={BYTES: BINARY, MEDIA["root"]: BINARY, FORM: ref("RootForm"), JSON: ref("RootUrl")},
         answer=dict.fromkeys(MEDIA.values(), BINARY),
         errors="504",

@@ -1,4 +1,4 @@
-"""Which URLs ``/predict/root`` reads: those below the prefixes of the settings, also after redirects."""
+"""URLs that ``/predict/root`` may read: those below the prefixes of the settings, also after redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of TFaaS other than predictions: upload, delete, list, parameters, status."""
+"""Calls of TFaaS other than predictions: upload, delete, list, parameters, status."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def calls(resources: Resources) -> Sequence[Call]:
         TFAAS, "Remove a model", body=form, answer=ref("Deleted"), errors="409", query="model", optional=True
     )
     named = operation(TFAAS, "Remove a model", answer=ref("Deleted"), errors="409")
-    listed = operation(TFAAS, "Params of all models", answer={"type": "array", "items": ref("Params")})
-    shown = operation(TFAAS, "Params of a model", answer=ref("Params"))
+    listed = operation(TFAAS, "List the params of all models", answer={"type": "array", "items": ref("Params")})
+    shown = operation(TFAAS, "Show the params of a model", answer=ref("Params"))
     chosen = operation(TFAAS, "Set the default model", body={JSON: default}, answer=ref("Params"))
-    status = operation(TFAAS, "Memory, load, counters of this process", answer=ref("Status"))
+    status = operation(TFAAS, "Show memory, load and counters of the process", answer=ref("Status"))
     return [
         Call("POST", "/upload", Right.MANAGE, own.upload, added, body="disk"),
         Call("DELETE", "/delete", Right.MANAGE, own.delete, removed),

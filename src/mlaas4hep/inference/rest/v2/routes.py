@@ -25,10 +25,10 @@ def calls(resources: Resources) -> Sequence[Call]:
     """Return the calls under ``/v2`` but for health and inference."""
     own = _Calls(resources.server)
     counts = ref("V2Statistics")
-    index = operation(V2, "All versions", body={JSON: ref("V2IndexRequest")}, answer=ref("V2Index"), optional=True)
-    all_counts = operation(V2, "Counts and times of all models", answer=counts)
+    index = operation(V2, "List all versions", body={JSON: ref("V2IndexRequest")}, answer=ref("V2Index"), optional=True)
+    all_counts = operation(V2, "Show counts and times of all models", answer=counts)
     found = [
-        Call("GET", "/v2", Right.READ, own.server, operation(V2, "The server", answer=ref("V2Server"))),
+        Call("GET", "/v2", Right.READ, own.server, operation(V2, "Describe the server", answer=ref("V2Server"))),
         Call("GET", "/v2/models/stats", Right.READ, own.statistics, all_counts),
         Call("POST", "/v2/repository/index", Right.READ, own.index, index),
     ]
@@ -42,15 +42,23 @@ def calls(resources: Resources) -> Sequence[Call]:
             optional=True,
         )
         found.append(Call("POST", f"/v2/repository/models/{{model}}/{verb}", Right.MANAGE, handler, described))
-    config = operation(V2, "Triton's configuration", answer={JSON: ref("V2Config"), **TEXT}, query="format")
+    config = operation(
+        V2, "Show Triton's configuration of a model", answer={JSON: ref("V2Config"), **TEXT}, query="format"
+    )
     for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        tensors = operation(V2, "Tensors of a model", answer=ref("V2Metadata"))
-        ready = operation(V2, "Whether it is ready", answer=ref("V2ModelReady"))
+        tensors = operation(V2, "Describe the tensors of a model", answer=ref("V2Metadata"))
+        ready = operation(V2, "Show whether a model is ready", answer=ref("V2ModelReady"))
         found += [
             Call("GET", path, Right.READ, own.metadata, tensors),
             Call("GET", f"{path}/ready", Right.READ, own.model_ready, ready),
             Call("GET", f"{path}/config", Right.READ, own.config, config),
-            Call("GET", f"{path}/stats", Right.READ, own.statistics, operation(V2, "Counts and times", answer=counts)),
+            Call(
+                "GET",
+                f"{path}/stats",
+                Right.READ,
+                own.statistics,
+                operation(V2, "Show counts and times", answer=counts),
+            ),
         ]
     return found
 
