@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from mlaas4hep.bundle import load_bundle
 from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.errors import ModelFileError
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks import registry
 from mlaas4hep.frameworks.recognise import recognise
@@ -17,6 +19,7 @@ from mlaas4hep.inference.conversion.convert import convert
 from mlaas4hep.inference.execution.worker_model import open_native
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training import backends
+from mlaas4hep.training.publishing.packages import package_versions
 from mlaas4hep.training.workflow import run_training
 from tests.frameworks import toy
 from tests.support.written import model_file
@@ -54,6 +57,13 @@ def test_it_is_trained_and_published(tmp_path: Path) -> None:
     expected = toy.predict(factors, bundle.manifest.layout.transform(raw))
     np.testing.assert_array_equal(bundle.native_scorer().scores(raw), expected)
     np.testing.assert_array_equal(open_native(result.bundle, 1).run({"features": raw})["scores"], expected)
+
+
+@pytest.mark.usefixtures("_registered")
+def test_it_is_named_and_its_version_kept() -> None:
+    with pytest.raises(ModelFileError, match=r"supported are .*, toys$"):
+        backends.backend_for({})
+    assert package_versions()["hypothesis"] == metadata.version("hypothesis")
 
 
 @pytest.mark.usefixtures("_registered")

@@ -116,4 +116,6 @@ FRAMEWORK: Any = Framework(
     formats=(ModelFormat("toy", "toys", "Toys", __name__, "toy"),),
     natives=(NativeFile(FILE, f"{__name__}:load_native"),),
     backend=f"{__name__}:ToyBackend",
+    trained="toys",
+    packages=("hypothesis",),
 )

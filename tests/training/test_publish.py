@@ -81,7 +81,7 @@ def test_provenance(small: Small, manifest: Manifest, reference: Independent) ->
     assert Workflow.model_validate(manifest.provenance.configuration) == small.workflow
     assert manifest.provenance.seeds == {"split": 0, "training": 0}
     assert manifest.provenance.packages == package_versions()
-    assert {"numpy", "onnx", "scikit-learn", "uproot"} <= set(package_versions())
+    assert {"lightgbm", "numpy", "onnx", "scikit-learn", "uproot"} <= set(package_versions())
 
 
 def test_parity(manifest: Manifest, reference: Independent) -> None:

@@ -62,6 +62,8 @@ class Framework:
         formats: that may be uploaded.
         natives: files by which a bundle holds a model of it.
         backend: class that trains its models, as module and name with a colon between; "" if there is none.
+        trained: what such models are, for people.
+        packages: names of its distributions, whose versions a bundle and the report give.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Framework:
     formats: tuple[ModelFormat, ...] = ()
     natives: tuple[NativeFile, ...] = ()
     backend: str = ""
+    trained: str = ""
+    packages: tuple[str, ...] = ()
 
 
 def found(place: str) -> Any:

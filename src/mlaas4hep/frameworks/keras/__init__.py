@@ -32,4 +32,6 @@ FRAMEWORK = Framework(
         NativeFile(WEIGHTS_FILE, "mlaas4hep.frameworks.keras.files:load_weights"),
     ),
     backend="mlaas4hep.training.backends.keras.backend:KerasBackend",
+    trained="keras.Model",
+    packages=("keras", "tensorflow", "tensorflow-cpu"),
 )

@@ -20,4 +20,5 @@ FRAMEWORK = Framework(
     recognise=_recognise,
     formats=(ModelFormat("lightgbm", "LightGBM text", "LightGBM", "mlaas4hep.frameworks.lightgbm.files", "lightgbm"),),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.lightgbm.files:load_native"),),
+    packages=("lightgbm",),
 )

@@ -16,4 +16,5 @@ FRAMEWORK = Framework(
     name="onnx",
     recognise=_recognise,
     formats=(ModelFormat("onnx", "ONNX", "ONNX", "mlaas4hep.frameworks.onnx.files", "onnx", worker="never"),),
+    packages=("onnx", "onnxruntime"),
 )

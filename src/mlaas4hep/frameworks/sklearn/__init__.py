@@ -22,4 +22,6 @@ FRAMEWORK = Framework(
     formats=(ModelFormat("skops", "skops", "scikit-learn (skops)", "mlaas4hep.frameworks.sklearn.files", "sklearn"),),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.sklearn.files:load_native"),),
     backend="mlaas4hep.training.backends.sklearn.backend:SklearnBackend",
+    trained="scikit-learn estimators",
+    packages=("scikit-learn", "skl2onnx", "skops"),
 )

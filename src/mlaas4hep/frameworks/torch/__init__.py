@@ -43,4 +43,6 @@ FRAMEWORK = Framework(
     ),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.torch.scoring:load_torch"),),
     backend="mlaas4hep.training.backends.torch.backend:TorchBackend",
+    trained="torch.nn.Module",
+    packages=("torch",),
 )

@@ -33,4 +33,6 @@ FRAMEWORK = Framework(
     ),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.xgboost.files:load_native"),),
     backend="mlaas4hep.training.backends.xgboost.backend:XGBoostBackend",
+    trained="XGBoost's scikit-learn models",
+    packages=("xgboost", "xgboost-cpu"),
 )

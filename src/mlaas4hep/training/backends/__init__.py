@@ -39,7 +39,5 @@ def backend_for(model: object) -> Backend:
             f"model() returned the class {model.__name__}", hint=f"return an instance: {model.__name__}(...)"
         )
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    raise ModelFileError(
-        f"model() returned a {kind}",
-        hint="supported are keras.Model, torch.nn.Module, scikit-learn estimators and XGBoost's scikit-learn models",
-    )
+    known = ", ".join(framework.trained for framework in frameworks() if framework.trained)
+    raise ModelFileError(f"model() returned a {kind}", hint=f"supported are {known}")

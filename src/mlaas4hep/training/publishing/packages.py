@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from importlib import metadata
 
+from mlaas4hep.frameworks.registry import frameworks
+
 __all__ = ["package_versions"]
 
-PACKAGES = (
-    "mlaas4hep", "awkward", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx", "skops", "tensorflow",
-    "tensorflow-cpu", "torch", "uproot", "xgboost", "xgboost-cpu",
-)  # fmt: skip
+ALWAYS = ("mlaas4hep", "awkward", "numpy", "uproot")
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that may have taken part, those installed."""
+    """Return the versions of the packages that may have taken part, those installed, by name."""
     versions: dict[str, str] = {}
-    for name in PACKAGES:
+    for name in sorted({*ALWAYS, *(name for framework in frameworks() for name in framework.packages)}):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
