@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,15 +38,16 @@ def file_response(path: Path, media_type: str, filename: str, headers: dict[str,
     size = os.fstat(file.fileno()).st_size
     plain = filename.encode("ascii", "replace").decode().replace('"', "_")
     fields = {"content-length": str(size), "content-disposition": f'attachment; filename="{plain}"', **(headers or {})}
-    return _FileResponse(file, media_type, fields)
+    return _FileResponse(file, size, media_type, fields)
 
 
 class _FileResponse(StreamingResponse):
     """Closes the file whatever happens; sends nothing for HEAD."""
 
-    def __init__(self, file: IO[bytes], media_type: str, headers: dict[str, str]) -> None:
-        super().__init__(_blocks(file), media_type=media_type, headers=headers)
+    def __init__(self, file: IO[bytes], size: int, media_type: str, headers: dict[str, str]) -> None:
+        super().__init__((), media_type=media_type, headers=headers)
         self._file = file
+        self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -57,7 +58,12 @@ class _FileResponse(StreamingResponse):
         finally:
             self._file.close()
 
-
-async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while block := await asyncio.to_thread(file.read, BLOCK):
-        yield block
+    async def stream_response(self, send: Send) -> None:
+        """Send the file; the last bytes end the answer, since a client that has them all may hang up at once."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left, more = self._size, True
+        while more:
+            block = await asyncio.to_thread(self._file.read, min(BLOCK, left))
+            left -= len(block)
+            more = bool(block) and left > 0
+            await send({"type": "http.response.body", "body": block, "more_body": more})
