@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.session_authority import trust_it
+
 # The first call of a compiled kernel takes longer than hypothesis allows by default.
 settings.register_profile("mlaas4hep", deadline=None)
 settings.load_profile("mlaas4hep")
+
+trust_it()
 
 # Imported after TensorFlow, XRootD's client brings the process down; the product sees to the order by itself.
 with suppress(ImportError):

@@ -12,9 +12,10 @@ import pytest
 
 from tests.support.bare_environment import bare_environment
 from tests.support.cli import run
-from tests.support.grid import Authority, unsigned_token
+from tests.support.grid import unsigned_token
 from tests.support.http_files import CONNECTIONS_LEFT
 from tests.support.https_files import site
+from tests.support.session_authority import session_authority
 
 pytestmark = CONNECTIONS_LEFT
 Environment = pytest.MonkeyPatch
@@ -23,7 +24,7 @@ HIDDEN = ("hunter2", "c2lnbmF0dXJl", "eyJhbGciOi")
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: Environment, tmp_path: Path) -> Path:
-    return bare_environment(monkeypatch, tmp_path)
+    return bare_environment(monkeypatch, tmp_path, trust=False)
 
 
 def checks(*arguments: object) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -92,9 +93,8 @@ def test_servers(tmp_path: Path, monkeypatch: Environment) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.csv").write_text("x\n1\n")
         os.utime(folder / f"{name}.csv", (1_700_000_000, 1_700_000_000))
-    authority = Authority(tmp_path / "certificates")
-    monkeypatch.setenv("X509_CERT_DIR", str(authority.folder))
-    with site(folder, authority) as server:
+    monkeypatch.setenv("X509_CERT_DIR", str(session_authority().folder))
+    with site(folder, session_authority()) as server:
         server.token = "right"
         monkeypatch.setenv("BEARER_TOKEN", "right")
         code, found = checks(f"{server.url}/a.csv", f"{server.url}/*.csv")

@@ -32,4 +32,4 @@ def live(bundle: Path) -> Iterator[Live]:
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No token and no proxy in the usual places; returns the folder that takes the place of the temporary one."""
-    return bare_environment(monkeypatch, tmp_path)
+    return bare_environment(monkeypatch, tmp_path, trust=False)

@@ -13,7 +13,7 @@ from tests.support.grid import Authority, Person
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The folder that takes the place of the temporary one."""
-    return bare_environment(monkeypatch, tmp_path)
+    return bare_environment(monkeypatch, tmp_path, trust=False)
 
 
 @pytest.fixture(scope="session")

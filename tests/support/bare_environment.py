@@ -29,10 +29,17 @@ NAMES = (
 )
 
 
-def bare_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
-    """Take all credentials away; return the folder that takes the place of the temporary one."""
+def bare_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, *, trust: bool = True) -> Path:
+    """Take all credentials away; return the folder that takes the place of the temporary one.
+
+    Args:
+        monkeypatch: of the test.
+        folder: of the test.
+        trust: the authority of all tests is still trusted.
+    """
     for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+        if not (trust and name == "X509_CERT_DIR"):
+            monkeypatch.delenv(name, raising=False)
     home, temporary = folder / "home", folder / "temporary"
     for made in (home, temporary):
         made.mkdir()

@@ -51,7 +51,7 @@ class Authority:
         self.name = _name(name)
         key = _key()
         self._own = Pair(_signed(self.name, key, self.name, key, timedelta(days=30), authority=True), key)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(self._own.pem())
         subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)

@@ -16,9 +16,9 @@ from mlaas4hep.streaming.dataset.dataset import Block
 from mlaas4hep.streaming.monitor import Collector
 from mlaas4hep.training.fitting.dataset import open_dataset
 from tests.support.bare_environment import bare_environment
-from tests.support.grid import Authority
 from tests.support.http_files import CONNECTIONS_LEFT
 from tests.support.s3_server import KEYS, s3_server
+from tests.support.session_authority import session_authority
 from tests.support.webhdfs import webhdfs_server
 from tests.support.wlcg_tokens import TokenIssuer
 from tests.support.workflows import opened, prepare
@@ -34,7 +34,7 @@ class Grid:
 
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.root, self.stack = root, stack
-        self.authority = Authority(root / "certificates")
+        self.authority = session_authority()
         self.issuer = TokenIssuer()
         self.scitokens, self.cache = self.issuer.configure(root)
         certificate, key = self.authority.host(root / "host", "localhost")
@@ -84,7 +84,6 @@ def grid(pythia: Path) -> Iterator[Grid]:
 def credentials(grid: Grid, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the grid's tools leave them."""
     folder = bare_environment(monkeypatch, tmp_path)
-    monkeypatch.setenv("X509_CERT_DIR", str(grid.authority.folder))
     proxy, token = folder / "proxy", folder / "token"
     token.touch(mode=0o600)
     token.write_text(grid.issuer.token())

@@ -23,13 +23,14 @@ from mlaas4hep.streaming.remote import http_client
 from tests.support.bare_environment import bare_environment
 from tests.support.grid import Authority, Person, unsigned_token
 from tests.support.https_files import Handler, Site, site
+from tests.support.session_authority import session_authority
 
 CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("grid") / "certificates")
+def authority() -> Authority:
+    return session_authority()
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +39,8 @@ def person(authority: Authority) -> Person:
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority) -> Path:
-    found = bare_environment(monkeypatch, tmp_path)
-    monkeypatch.setenv("X509_CERT_DIR", str(authority.folder))
-    return found
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    return bare_environment(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from mlaas4hep.streaming.remote.version import version_of
 from mlaas4hep.streaming.remote.webdav import listing
 from tests.support.bare_environment import bare_environment
 from tests.support.grid import Authority
+from tests.support.session_authority import session_authority
 from tests.support.wlcg_tokens import TokenIssuer
 from tests.support.xrootd_servers import XRootD, xrootd_folder
 
@@ -37,8 +38,8 @@ def folder(pythia: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def authority(folder: Path) -> Authority:
-    return Authority(folder / "certificates")
+def authority() -> Authority:
+    return session_authority()
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +59,8 @@ def server(folder: Path, authority: Authority, issuer: TokenIssuer) -> Iterator[
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority) -> None:
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare_environment(monkeypatch, tmp_path)
-    monkeypatch.setenv("X509_CERT_DIR", str(authority.folder))
 
 
 @pytest.mark.parametrize("scheme", ["https", "davs"])

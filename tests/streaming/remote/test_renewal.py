@@ -17,6 +17,7 @@ from mlaas4hep.errors import CredentialError
 from mlaas4hep.streaming.readers import open_source
 from tests.support.bare_environment import bare_environment
 from tests.support.grid import Authority, Person
+from tests.support.session_authority import session_authority
 from tests.support.wlcg_tokens import TokenIssuer
 from tests.support.xrootd_servers import XRootD, xrootd_folder
 
@@ -31,8 +32,8 @@ def folder(pythia: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def authority(folder: Path) -> Authority:
-    return Authority(folder / "certificates")
+def authority() -> Authority:
+    return session_authority()
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,8 @@ def person(authority: Authority) -> Person:
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority) -> Path:
-    found = bare_environment(monkeypatch, tmp_path)
-    monkeypatch.setenv("X509_CERT_DIR", str(authority.folder))
-    return found
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    return bare_environment(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")
