@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.errors.text import nearest
 
 __all__ = ["ConfigWarning", "Place", "config_error", "dotted", "suggestion", "unknown_key"]
 
@@ -43,9 +43,8 @@ def dotted(place: Iterable[int | str]) -> str:
 def suggestion(key: str, known: Iterable[str]) -> str:
     """Return a hint for a mistyped key: the most similar known one, else all of them."""
     names = list(known)
-    lower = {name.lower(): name for name in reversed(names)}
-    close = difflib.get_close_matches(key.lower(), lower, n=1, cutoff=0.6)
-    return f"did you mean {lower[close[0]]!r}?" if close else f"known keys are {', '.join(names)}"
+    near = nearest(key, names)
+    return f"did you mean {near!r}?" if near else f"known keys are {', '.join(names)}"
 
 
 def unknown_key(key: str, known: Iterable[str], where: str) -> ConfigError:
@@ -120,7 +119,7 @@ def _in_words(error: dict[str, Any]) -> str:
 def _hint(key: str, place: Place, model: type[BaseModel]) -> str:
     here = _model_at(place, model)
     known = list(here.model_fields) if here else []
-    if difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6):
+    if nearest(key, known):
         return suggestion(key, known)
     elsewhere = {path[-1]: path for path in _all_keys(model) if path[:-1] != place}
     if key not in elsewhere:

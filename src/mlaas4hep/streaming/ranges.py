@@ -60,7 +60,7 @@ def target_events(files: int) -> int:
 
 
 def narrowed(target: int, files: int, branches: int) -> int:
-    """Return fewer entries than ``target`` where a range of so many branches would be large."""
+    """Return fewer entries than ``target`` where a range of this many branches would be large."""
     return max(1, min(target, _VALUES * _FILES_AT_TARGET // (max(files, _FILES_AT_TARGET) * max(1, branches))))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Container, Iterable
 from itertools import pairwise
 from typing import Literal
 
 from mlaas4hep.errors import ExpressionError
+from mlaas4hep.errors.text import nearest
 from mlaas4hep.features.expression.functions import CONSTANTS, FUNCTIONS, REDUCERS
 from mlaas4hep.features.expression.nodes import (
     Call,
@@ -71,9 +71,8 @@ def parse_tree(text: str) -> Node:
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
     """``did you mean ...`` for a misspelt name, None if nothing is close."""
-    lower = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    return f"did you mean {lower[close[0]]}?" if close else None
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else None
 
 
 def _too_deep() -> ExpressionError:

@@ -18,7 +18,7 @@ __all__ = ["ExactSum"]
 _UNIT = 1074  # the smallest positive float64 is 2**-1074
 _MANTISSA = 53
 _LOW = 26  # bits of the lower part of a mantissa
-_BLOCK = 1 << 25  # so many parts of up to 27 bits are summed exactly in float64
+_BLOCK = 1 << 25  # this many parts of up to 27 bits are summed exactly in float64
 _FORM = re.compile(r"(-?)0x([0-9a-f]{1,4096})p(-?[0-9]{1,5})")
 
 

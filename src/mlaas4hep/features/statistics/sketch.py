@@ -137,7 +137,7 @@ class _Room(threading.local):
         self.grow(2 * _BLOCK)
 
     def grow(self, size: int) -> list[int]:
-        """Return where tables of at least so many buckets lie."""
+        """Return where tables of at least this many buckets lie."""
         if size > self.size:
             self.size = size
             self.first, self.counts = np.empty(size, np.int64), np.empty(size, np.int64)

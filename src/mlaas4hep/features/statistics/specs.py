@@ -43,7 +43,7 @@ class Chosen:
 
     @staticmethod
     def of(chosen: NDArray[np.int64], events: int) -> Chosen:
-        """From positions, int64 [n], among so many events."""
+        """From positions, int64 [n], among this many events."""
         if len(chosen) and not 0 <= chosen.min() <= chosen.max() < events:
             msg = f"positions of events must be 0 to {events - 1}"
             raise IndexError(msg)
@@ -107,7 +107,7 @@ class BranchSpecs:
 
     @staticmethod
     def from_state(state: object, events: int) -> BranchSpecs:
-        """Return what `to_state` wrote of so many events.
+        """Return what `to_state` wrote of this many events.
 
         Raises:
             ValueError: it is something else.

@@ -146,7 +146,7 @@ def _narrow(values: NDArray[Any], missing: NDArray[np.float64], ranges: Int64s) 
 def keys_of(
     values: NDArray[Any], missing: NDArray[np.float64], ranges: Int64s, real: int, wanted: tuple[int, int] = FEATURES
 ) -> Int64s:
-    """Keys of the values that `sweep` calls real, of which there are so many, int64 [real], in their order."""
+    """Keys of the values that `sweep` calls real, of which there are this many, int64 [real], in their order."""
     values = _wide(values)
     keys = np.empty(real, dtype=np.int64)
     ranges = np.ascontiguousarray(ranges, dtype=np.int64).reshape(-1)

@@ -38,7 +38,7 @@ def from_bytes(key: str, data: bytes) -> Any:
 
 
 def read_document(descriptor: Descriptor, size: int, key: str) -> Any:
-    """Return the value out of an open file of so many bytes.
+    """Return the value out of an open file of this many bytes.
 
     Raises:
         Damaged: it is not as it was written.

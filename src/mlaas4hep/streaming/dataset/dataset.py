@@ -148,7 +148,7 @@ class Dataset:
         self._memory = NoStore()
 
     def bytes_of(self, events: int) -> int:
-        """Memory that so many events need as they are kept."""
+        """Return the bytes that this many events need as they are kept."""
         return events * self._row
 
     def size(self, part: int) -> int:

@@ -51,7 +51,7 @@ def read_raw(
         files: open ones.
         names: branches.
         executor: reads the ranges.
-        events: at most so many over all files; -1: all.
+        events: at most this many over all files; -1: all.
         seconds: no further range is waited for after so long.
         monitor: told about progress.
 

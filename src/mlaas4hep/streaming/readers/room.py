@@ -32,7 +32,7 @@ class Room:
         self._limit = _MOST if memory_limit is None else min(_MOST, memory_limit // _SHARE)
 
     def take(self, size: int) -> bool:
-        """Take so many bytes; false if there is no room for them."""
+        """Take this many bytes; false if there is no room for them."""
         with self._lock:
             if self._taken + size > self._limit:
                 return False

@@ -23,7 +23,7 @@ class ImageSettings:
         labels: csv file of name,label.
         models: folder that gets the model.
         name: of the model.
-        epochs: at most so many.
+        epochs: at most this many.
         patience: epochs without a lower validation loss after which it ends; 0: never.
         batch_size: images a step.
         size: height and width in pixels; None: that of the images.

@@ -18,7 +18,7 @@ from mlaas4hep.training.metrics.regression import Moments
 __all__ = ["EXACT_EVENTS", "Gatherer"]
 
 EXACT_EVENTS = 1_000_000
-"""Up to so many events in all parts together, figures are computed from every single one."""
+"""Up to this many events in all parts together, figures are computed from every single one."""
 
 _GROUPS = 1 << 17
 _FEWEST_GROUPS = 1 << 11

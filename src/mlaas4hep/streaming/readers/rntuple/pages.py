@@ -44,7 +44,7 @@ class Pages:
             column: number of the column.
             first: first element, from the beginning of the cluster.
             last: behind the last element.
-            again: so many of the first ones belong to what was read before, and are needed again.
+            again: this many of the first ones belong to what was read before, and are needed again.
             size: elements that the column must have in this cluster; those that were written before the column was
                 added are zeros. 0: as many as there are.
 

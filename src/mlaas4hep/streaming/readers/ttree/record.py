@@ -42,7 +42,7 @@ class Cursor:
 
     To read the same of a thousand branches at once takes little longer than of one. Every method raises
     `SurpriseError`, or an error of Python for what lies behind the end, if the bytes of one are not as expected.
-    Nothing is allocated for a number in the bytes before so many bytes are known to be there.
+    Nothing is allocated for a number in the bytes before that many bytes are known to be there.
 
     Args:
         data: the bytes.
@@ -75,11 +75,11 @@ class Cursor:
         require(*(self._at == end for end in ends))
 
     def skip(self, sizes: int | Places) -> None:
-        """Skip so many bytes; what is checked next notices if they are not there."""
+        """Skip this many bytes; what is checked next notices if they are not there."""
         self._at = self._at + sizes
 
     def skip_object(self, *versions: int, size: int | None = None) -> None:
-        """Skip an object; of so many bytes behind its version, if that is known."""
+        """Skip an object; of this many bytes behind its version, if that is known."""
         _, ends = self.begin(*versions)
         require(True if size is None else self._at + size == ends)
         self._at = ends
@@ -120,7 +120,7 @@ class Cursor:
         return head["size"], ends
 
     def each(self, count: int) -> Cursor:
-        """Return a place at each of so many items of the one list that begin here; this cursor goes behind them."""
+        """Return a place at each of this many items of the one list that begin here; this cursor goes behind them."""
         at, places = int(self._at[0]), []
         for _ in range(count):
             places.append(at)
@@ -153,7 +153,7 @@ class Cursor:
         return [known[place] for place in places.tolist()], shifted.tolist(), ends
 
     def array(self, counts: Places, item: int) -> list[int]:
-        """Where arrays of so many numbers of so many bytes begin, behind a byte that says whether there are any."""
+        """Return where arrays of this many numbers, of ``item`` bytes each, begin, behind a byte: are there any?"""
         flags = self.fields(_BYTE)["value"]
         require((counts == 0) | (flags == 1) | (flags == 2))
         begin, self._at = self._at, self._at + counts * item

@@ -66,7 +66,7 @@ def _type(kind: Kind, number: str, width: int | None) -> Type:
 
 
 def types_of(tbranch: Any, entries: int) -> list[Type]:
-    """Return what a branch of a tree of so many entries holds; nothing for one that only groups others.
+    """Return what a branch of a tree of this many entries holds; nothing for one that only groups others.
 
     What uproot cannot interpret, or cannot read although it interprets it, is unsupported; the rest of the tree is not
     concerned.

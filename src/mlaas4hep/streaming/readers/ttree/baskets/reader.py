@@ -68,7 +68,7 @@ class _Scratch:
         self._memory: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
 
     def of_size(self, size: int) -> NDArray[np.uint8]:
-        """So many bytes, rounded up to a multiple of 8."""
+        """Return this many bytes, rounded up to a multiple of 8."""
         size = (size + _ALIGN) & ~_ALIGN
         if len(self._memory) < size:
             self._memory = np.empty(size + size // 4 & ~_ALIGN, dtype=np.uint8)

@@ -65,7 +65,7 @@ class Stored(NamedTuple):
         header: bytes before each list.
         width: numbers an entry, for fixed-size arrays; else None.
         entries: that the branch has.
-        written: baskets; of the three arrays only so many count, and fewer if a seek of 0 comes before.
+        written: baskets; of the three arrays only this many count, and fewer if a seek of 0 comes before.
         seeks: where each basket begins in the file, an array of integers.
         sizes: bytes of each basket in the file, an array of integers.
         edges: first entry of each basket, and behind the last the number of entries, an array of integers.
