@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "SCORES", "Runtime", "TensorSpec", "Tensors", "first_axis_free", "row_names"]
+__all__ = ["FEATURES", "SCORES", "Runtime", "TensorSpec", "Tensors", "first_axis_free", "row_names", "spec_of_tensor"]
 
 FEATURES: Final = "features"
 """Input of the models of bundles and of trees: rows of columns, float32 [N, D]."""
@@ -32,6 +32,13 @@ class TensorSpec:
     dtype: str
     shape: tuple[int, ...]
     columns: tuple[str, ...] = ()
+
+
+def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
+    """Return the spec of a tensor of Keras, TensorFlow or torch; sizes that are not fixed become -1."""
+    kind = str(getattr(tensor.dtype, "name", tensor.dtype)).removeprefix("torch.")
+    shape = tuple(size if isinstance(size, int) else -1 for size in tensor.shape)
+    return TensorSpec(name, "object" if kind == "string" else kind, shape)
 
 
 def row_names(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:

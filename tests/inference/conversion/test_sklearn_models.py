@@ -125,5 +125,5 @@ def test_columns_that_a_table_named_are_taken_by_position(tmp_path: Path) -> Non
 def test_an_estimator_that_gives_names_alone_is_refused_for_that(tmp_path: Path) -> None:
     model = VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(5))])
     skops.io.dump(model.fit(X, np.array(["bkg", "sig"])[TWO]), tmp_path / "m.skops")
-    with pytest.raises(ModelRefusedError, match="gives the names of classes alone"):
+    with pytest.raises(ModelRefusedError, match="gives only names of classes"):
         convert_here(tmp_path / "m.skops", tmp_path / "1")

@@ -167,5 +167,5 @@ def test_operators_that_are_not_of_torch(tmp_path: Path, call: str) -> None:
     with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
         archive.writestr("m/data.pkl", b"")
         archive.writestr("m/code/__torch__/m.py", f"def forward(self, x):\n  return {call}\n")
-    with pytest.raises(ModelRefusedError, match="reaches out of the model"):
+    with pytest.raises(ModelRefusedError, match="the TorchScript code calls"):
         convert_here(tmp_path / "m.pt", tmp_path / "1")

@@ -16,7 +16,7 @@ from mlaas4hep.frameworks.keras import MODEL_FILE, WEIGHTS_FILE
 from mlaas4hep.frameworks.keras.vetting import check_classes, read_config
 from mlaas4hep.frameworks.scorer import Loading, Predict
 from mlaas4hep.frameworks.tensorflow.common import native, tensorflow, to_onnx
-from mlaas4hep.frameworks.tensors import TensorSpec
+from mlaas4hep.frameworks.tensors import TensorSpec, spec_of_tensor
 from mlaas4hep.frameworks.user_code.build import built_by_code
 
 __all__ = ["load", "load_native", "load_weights", "to_onnx"]
@@ -123,7 +123,4 @@ def _linked(path: Path, suffix: str) -> Path:
 def _specs(tensors: Sequence[Any], names: list[str]) -> tuple[TensorSpec, ...]:
     if len(names) != len(tensors) or len(set(names)) != len(names):
         names = [f"output_{number}" for number in range(len(tensors))]
-    return tuple(
-        TensorSpec(name, str(tensor.dtype), tuple(-1 if size is None else int(size) for size in tensor.shape))
-        for name, tensor in zip(names, tensors, strict=True)
-    )
+    return tuple(map(spec_of_tensor, names, tensors))

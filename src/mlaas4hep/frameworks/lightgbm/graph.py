@@ -24,7 +24,11 @@ ZERO: Final = float(np.float32(1e-35))
 """LightGBM takes values of this size and below for zero."""
 INFINITE: Final = 1e300
 """What LightGBM writes for an infinite threshold, where it has to be a number: all but missing values are below."""
-EXPONENTIAL: Final = ("poisson", "gamma", "tweedie")
+ACTIVATIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    **dict.fromkeys(("poisson", "gamma", "tweedie"), ("Exp", {})),
+    "multiclass": ("Softmax", {"axis": 1}),
+    "cross_entropy_lambda": ("Softplus", {}),
+}
 IDENTITY: Final = (
     "regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg", "custom", "",
 )  # fmt: skip
@@ -205,12 +209,9 @@ def _transform(objective: str, scores: str) -> list[Any]:
             helper.make_node("Mul", ["sum", "slope"], ["logit"]),
             helper.make_node("Sigmoid", ["logit"], [scores]),
         ]
-    if kind in EXPONENTIAL:
-        return [helper.make_node("Exp", ["sum"], [scores])]
-    if kind == "multiclass":
-        return [helper.make_node("Softmax", ["sum"], [scores], axis=1)]
-    if kind == "cross_entropy_lambda":
-        return [helper.make_node("Softplus", ["sum"], [scores])]
+    if kind in ACTIVATIONS:
+        name, attributes = ACTIVATIONS[kind]
+        return [helper.make_node(name, ["sum"], [scores], **attributes)]
     if "sqrt" in settings:
         return [helper.make_node("Abs", ["sum"], ["size"]), helper.make_node("Mul", ["sum", "size"], [scores])]
     if kind in IDENTITY:

@@ -61,7 +61,7 @@ def without_maps(model: onnx.ModelProto) -> tuple[str, ...]:
     Returns:
         The classes that the maps name, in order; empty if there are none.
     """
-    from onnx import helper
+    from onnx import TensorProto, helper
 
     classes: tuple[str, ...] = ()
     makers = {name: node for node in model.graph.node for name in node.output}
@@ -70,13 +70,11 @@ def without_maps(model: onnx.ModelProto) -> tuple[str, ...]:
         if maker is None or not output.type.HasField("sequence_type"):
             continue
         if maker.op_type == "ZipMap" and maker.domain in ML:
-            labels = {attribute.name: attribute for attribute in maker.attribute}
-            texts = [text.decode("utf-8", "replace") for text in labels["classlabels_strings"].strings] if (
-                "classlabels_strings" in labels) else []  # fmt: skip
-            numbers = list(labels["classlabels_int64s"].ints) if "classlabels_int64s" in labels else []
-            classes = classes or tuple(texts or map(str, numbers))
+            labels = [label for attribute in maker.attribute for label in (*attribute.strings, *attribute.ints)]
+            named = [label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label) for label in labels]
+            classes = classes or tuple(named)
             node = helper.make_node("Identity", list(maker.input), list(maker.output))
-            kind = helper.make_tensor_type_proto(_float(), ["N", len(texts or numbers)])
+            kind = helper.make_tensor_type_proto(TensorProto.FLOAT, ["N", len(labels)])
             _replace(model.graph, maker, [node], output, [(output.name, kind)])
         elif maker.op_type == "SequenceConstruct" and maker.domain in STANDARD:
             names = [f"{output.name}_{number}" for number in range(len(maker.input))]
@@ -178,12 +176,6 @@ def _replace(graph: Any, old: Any, nodes: list[Any], output: Any, kinds: list[tu
     graph.output.remove(output)
     for number, (name, kind) in enumerate(kinds):
         graph.output.insert(place + number, helper.make_value_info(name, kind))
-
-
-def _float() -> int:
-    from onnx import TensorProto
-
-    return TensorProto.FLOAT
 
 
 def _tensors(model: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlaas4hep.errors.serving import BadRequestError, ModelFailedError, ModelTimeoutError
 from mlaas4hep.frameworks.onnx.memory import give_back, ran
-from mlaas4hep.frameworks.onnx.session import NO_ROOM, open_session, short_message
+from mlaas4hep.frameworks.onnx.session import NO_ROOM, open_session, run_options, short_message
 from mlaas4hep.frameworks.onnx.specs import spec_of
 from mlaas4hep.frameworks.onnx.watchdog import watchdog
 from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, first_axis_free
@@ -54,7 +54,6 @@ class OnnxRuntime:
         self.batched = first_axis_free((*self.inputs, *self.outputs)) if batched is None else batched
         self._names = [spec.name for spec in self.outputs]
         self._free: list[Any] = []
-        self._new = _options()
 
     def run(
         self, inputs: Tensors, outputs: Sequence[str] | None = None, *, timeout: float | None = None
@@ -96,7 +95,7 @@ class OnnxRuntime:
         try:
             options = self._free.pop()
         except IndexError:
-            options = self._new()
+            options = run_options()
         watchdog.begin(options, timeout)
         try:
             values = self._run(names, inputs, options)
@@ -113,18 +112,6 @@ class OnnxRuntime:
 
 class OutOfMemory(ModelFailedError):
     """The run found no room in the arena."""
-
-
-def _options() -> Any:
-    """The class of run options, with what goes wrong reported by exceptions alone."""
-    import onnxruntime as ort
-
-    def new() -> Any:
-        options = ort.RunOptions()
-        options.log_severity_level = 4
-        return options
-
-    return new
 
 
 def _failure(error: Exception) -> BadRequestError | ModelFailedError:

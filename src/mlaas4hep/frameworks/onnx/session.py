@@ -9,7 +9,7 @@ from typing import Any, Final
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.onnx.memory import limit_memory
 
-__all__ = ["NO_ROOM", "open_session", "short_message"]
+__all__ = ["NO_ROOM", "open_session", "run_options", "short_message"]
 
 NO_ROOM: Final = "it needs more memory than models are allowed (limits.model_memory)"
 
@@ -54,6 +54,15 @@ def open_session(
     except Exception as error:  # the bindings raise classes of their own, without a common base
         what = f"ONNX Runtime cannot load the model ({short_message(error, model)})"
         raise ModelRefusedError(what) from error
+
+
+def run_options() -> Any:
+    """Return new options of a run, whose failures are reported by exceptions alone."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.log_severity_level = 4
+    return options
 
 
 def short_message(error: Exception, model: Path | bytes = b"") -> str:

@@ -36,7 +36,8 @@ def load(source: Source) -> Native:
         raise ModelRefusedError(what)
     _by_position(model)
     width = int(getattr(model, "n_features_in_", 1))  # IsotonicRegression takes one and does not say so
-    kind = _precision(model, method, width)
+    single = _takes(getattr(model, method), np.zeros((1, width), np.float32))  # KMeans takes what it was fitted with
+    kind = np.float32 if single else np.float64
 
     def predict(rows: NDArray[np.float32]) -> NDArray[Any]:
         values: Any = getattr(model, method)(rows.astype(kind, copy=False))
@@ -49,7 +50,7 @@ def load(source: Source) -> Native:
     outputs = int(scores.size)
     columns = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
     native = tree_native("sklearn", columns, width, outputs, predict, (model, method), {})
-    missing = _takes_missing(predict, width)
+    missing = _takes(predict, np.full((1, width), np.nan, np.float32))
     cuts = {column: edges for column, edges in _cuts(model).items() if column < width}  # chains add columns
     return replace(native, classes=_classes(model), cuts=cuts or None, exact=False, missing=missing)
 
@@ -119,15 +120,6 @@ def _is_fitted(model: Any) -> bool:
     return True
 
 
-def _precision(model: Any, method: str, width: int) -> type:
-    """The type of number that the estimator takes: some (KMeans) take only that which they were fitted with."""
-    try:
-        getattr(model, method)(np.zeros((1, width), np.float32))
-    except ValueError:
-        return np.float64
-    return np.float32
-
-
 def _matrix(values: Any) -> NDArray[Any]:
     """One row for each event: of several targets, which come as a list, the columns of one after those of another."""
     return np.concatenate([np.asarray(part) for part in values], axis=1) if isinstance(values, list) else values
@@ -168,9 +160,9 @@ def _follow_missing(graph: Any, model: Any) -> None:
             attributes["nodes_missing_value_tracks_true"].ints[:] = left
 
 
-def _takes_missing(predict: Callable[[NDArray[np.float32]], NDArray[Any]], width: int) -> bool:
+def _takes(function: Callable[[NDArray[Any]], object], rows: NDArray[Any]) -> bool:
     try:
-        predict(np.full((1, width), np.nan, np.float32))
+        function(rows)
     except ValueError:
         return False
     return True

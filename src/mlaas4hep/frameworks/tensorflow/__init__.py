@@ -16,25 +16,14 @@ def _recognise(file: Peek) -> str | None:
     return "graphdef" if file.message == "graphdef" else None
 
 
+_SAVED, _GRAPH = "TensorFlow SavedModel", "TensorFlow 1 frozen graph"
+_HERE = "mlaas4hep.frameworks.tensorflow"
+
 FRAMEWORK = Framework(
     name="tensorflow",
     recognise=_recognise,
     formats=(
-        ModelFormat(
-            "savedmodel",
-            "TensorFlow SavedModel",
-            "TensorFlow SavedModel",
-            "mlaas4hep.frameworks.tensorflow.saved_model",
-            "tensorflow",
-            worker="sandboxed",
-        ),
-        ModelFormat(
-            "graphdef",
-            "frozen graph of TensorFlow",
-            "TensorFlow 1 frozen graph",
-            "mlaas4hep.frameworks.tensorflow.graph",
-            "tensorflow",
-            worker="sandboxed",
-        ),
+        ModelFormat("savedmodel", _SAVED, _SAVED, f"{_HERE}.saved_model", "tensorflow", worker="sandboxed"),
+        ModelFormat("graphdef", _GRAPH, _GRAPH, f"{_HERE}.graph", "tensorflow", worker="sandboxed"),
     ),
 )

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET, rename
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, first_axis_free
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, first_axis_free, spec_of_tensor
 
-__all__ = ["check_graph", "check_operations", "native", "spec_of_tensor", "tensorflow", "to_onnx"]
+__all__ = ["check_graph", "check_operations", "known_spec", "native", "tensorflow", "to_onnx"]
 
 FORBIDDEN: Final = (
     "PyFunc",
@@ -60,14 +60,16 @@ def check_graph(graph: Any) -> None:
     check_operations(node.op for function in graph.library.function for node in function.node_def)
 
 
-def spec_of_tensor(name: str, tensor: Any) -> TensorSpec:
-    """Return the spec of a TensorFlow tensor or TensorSpec."""
-    kind = tensor.dtype.name if hasattr(tensor.dtype, "name") else str(tensor.dtype)
-    dtype = "object" if kind == "string" else kind
+def known_spec(name: str, tensor: Any) -> TensorSpec:
+    """Return the spec of a TensorFlow tensor or TensorSpec.
+
+    Raises:
+        ModelRefusedError: its number of axes is not known.
+    """
     if tensor.shape.rank is None:
         what = f"the shape of the tensor {name!r} is not known"
         raise ModelRefusedError(what, hint="give it in config.pbtxt or params.json")
-    return TensorSpec(name, dtype, tuple(-1 if size is None else int(size) for size in tensor.shape))
+    return spec_of_tensor(name, tensor)
 
 
 def native(

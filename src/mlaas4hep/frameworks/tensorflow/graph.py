@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source, node_names
-from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
+from mlaas4hep.frameworks.tensorflow.common import check_graph, known_spec, native, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
 __all__ = ["load", "to_onnx"]
@@ -74,4 +74,4 @@ def _spec(name: str, tensor: Any, said: dict[str, TensorSpec]) -> TensorSpec:
     known = said.get(name) or said.get(f"{name}:0")
     if known is not None and tensor.shape.rank in {None, len(known.shape)}:
         return TensorSpec(name, known.dtype, known.shape)
-    return spec_of_tensor(name, tensor)
+    return known_spec(name, tensor)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mlaas4hep.errors.serving import ModelRefusedError
 from mlaas4hep.frameworks.foreign import Native, Source
-from mlaas4hep.frameworks.tensorflow.common import check_graph, native, spec_of_tensor, tensorflow, to_onnx
+from mlaas4hep.frameworks.tensorflow.common import check_graph, known_spec, native, tensorflow, to_onnx
 from mlaas4hep.frameworks.tensors import TensorSpec
 
 __all__ = ["load", "to_onnx"]
@@ -36,7 +36,7 @@ def load(source: Source) -> Native:
     given = function.structured_input_signature[1]
     said = {spec.name: spec for spec in source.inputs}
     inputs = tuple(
-        said[name] if given[name].shape.rank is None and name in said else spec_of_tensor(name, given[name])
+        said[name] if given[name].shape.rank is None and name in said else known_spec(name, given[name])
         for name in sorted(given)  # the file keeps no order
     )
     outputs = tuple(_output(name, tensor) for name, tensor in sorted(function.structured_outputs.items()))
@@ -50,7 +50,7 @@ def load(source: Source) -> Native:
 
 def _output(name: str, tensor: Any) -> TensorSpec:
     """An output; where its number of axes is not known the judge finds it."""
-    return TensorSpec(name, tensor.dtype.name, ()) if tensor.shape.rank is None else spec_of_tensor(name, tensor)
+    return TensorSpec(name, tensor.dtype.name, ()) if tensor.shape.rank is None else known_spec(name, tensor)
 
 
 def _check(folder: Path) -> None:

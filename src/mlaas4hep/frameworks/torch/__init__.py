@@ -25,21 +25,15 @@ def _recognise(file: Peek) -> str | None:
     raise ModelRefusedError(what, where=file.path.name, hint=hint)
 
 
+_PT2 = "mlaas4hep.frameworks.torch.exported"
+
 FRAMEWORK = Framework(
     name="torch",
     imports=("torch",),
     recognise=_recognise,
     formats=(
         ModelFormat("torchscript", "TorchScript", "TorchScript", "mlaas4hep.frameworks.torch.script", "torch"),
-        ModelFormat(
-            "torch_export",
-            "torch.export .pt2",
-            "torch.export",
-            "mlaas4hep.frameworks.torch.exported",
-            "torch",
-            worker="sandboxed",
-            confined=True,
-        ),
+        ModelFormat("torch_export", "torch.export .pt2", "torch.export", _PT2, "torch", "sandboxed", confined=True),
     ),
     natives=(NativeFile(MODEL_FILE, "mlaas4hep.frameworks.torch.scoring:load_torch"),),
     backend="mlaas4hep.training.backends.torch.backend:TorchBackend",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.frameworks.tensors import Tensors, TensorSpec
+from mlaas4hep.frameworks.tensors import Tensors, TensorSpec, spec_of_tensor
 
 __all__ = ["flat", "output_specs", "runner"]
 
@@ -32,14 +32,12 @@ def output_specs(
     """Return specs of a result: named as `known` says, by keys, or by numbers."""
     specs = []
     for number, (key, tensor) in enumerate(tensors):
-        if number < len(known) and len(known[number].shape) == tensor.ndim:
-            specs.append(TensorSpec(known[number].name, str(tensor.dtype).removeprefix("torch."), known[number].shape))
-            continue
-        name = (
-            known[number].name if number < len(known) else key or (f"output_{number}" if len(tensors) > 1 else "output")
-        )
-        shape = tuple(-1 if batched or not axis else int(size) for axis, size in enumerate(tensor.shape))
-        specs.append(TensorSpec(name, str(tensor.dtype).removeprefix("torch."), shape))
+        given = known[number] if number < len(known) else None
+        found = spec_of_tensor(key or (f"output_{number}" if len(tensors) > 1 else "output"), tensor)
+        shape = tuple(-1 if batched or not axis else size for axis, size in enumerate(found.shape))
+        if given is not None and len(given.shape) == len(shape):
+            shape = given.shape
+        specs.append(TensorSpec(given.name if given else found.name, found.dtype, shape))
     return tuple(specs)
 
 
@@ -55,10 +53,7 @@ def runner(
         with torch.inference_mode():
             try:
                 found = [tensor.detach().cpu().numpy() for _, tensor in flat(call(tensors))]
-            except (
-                RuntimeError,
-                torch.jit.Error,
-            ) as error:  # the trace of the interpreter comes first, the reason last
+            except (RuntimeError, torch.jit.Error) as error:  # the interpreter's trace comes first, the reason last
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 raise RuntimeError(lines[-1] if lines else "no reason given") from error
         return {spec.name: np.asarray(array) for spec, array in zip(outputs, found, strict=True)}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mlaas4hep.frameworks.foreign import Native, Source
 from mlaas4hep.frameworks.onnx.names import OPSET, rename
-from mlaas4hep.frameworks.tensors import TensorSpec, first_axis_free
+from mlaas4hep.frameworks.tensors import TensorSpec, first_axis_free, spec_of_tensor
 from mlaas4hep.frameworks.torch.common import flat, output_specs, runner
 from mlaas4hep.frameworks.torch.exported_vetting import vet
 
@@ -31,7 +31,7 @@ def load(source: Source) -> Native:
     module = program.module()
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     slots = [_Slot(argument, values) for argument in _arguments(program)]
-    inputs = tuple(_spec(slot.name, slot.tensor) for slot in slots if slot.tensor is not None)
+    inputs = tuple(spec_of_tensor(slot.name, slot.tensor) for slot in slots if slot.tensor is not None)
     symbols = {slot.name: slot.symbols for slot in slots if slot.tensor is not None}
 
     def call(given: list[Any]) -> Any:
@@ -62,11 +62,6 @@ def to_onnx(source: Source, native: Native, target: Path) -> None:  # noqa: ARG0
     model = program.model_proto
     rename(model, [spec.name for spec in native.inputs], [spec.name for spec in native.outputs])
     onnx.save(model, target)
-
-
-def _spec(name: str, value: Any) -> TensorSpec:
-    shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
-    return TensorSpec(name, str(value.dtype).removeprefix("torch."), shape)
 
 
 class _Slot:

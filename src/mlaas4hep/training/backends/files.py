@@ -14,7 +14,7 @@ from mlaas4hep.atomic.files import output_error
 from mlaas4hep.errors import OutputError
 from mlaas4hep.training.events.memory import size_text
 
-__all__ = ["check_room", "fixed_zip", "pack", "rewrite_zip", "unpack", "write_beside"]
+__all__ = ["check_room", "fixed_zip", "rewrite_zip", "unpack", "write_beside"]
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -74,17 +74,10 @@ def fixed_zip(members: Mapping[str, bytes], *, compress: bool = False) -> bytes:
 
 def rewrite_zip(content: bytes, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> bytes:
     """Return the same archive with fixed dates and changed members, in the order ``change`` returns them."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    return fixed_zip(change(members))
-
-
-def pack(parts: Mapping[str, bytes]) -> bytes:
-    """Several byte strings in one."""
-    return fixed_zip(parts)
+    return fixed_zip(change(unpack(content)))
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
-    """Return what `pack` was given."""
+    """Return the members of a zip archive by name, e.g. what `fixed_zip` was given."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

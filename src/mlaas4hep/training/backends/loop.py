@@ -11,7 +11,7 @@ from typing import Protocol
 
 from mlaas4hep.errors import ModelFileError
 from mlaas4hep.training.backends.base import FitSettings, History
-from mlaas4hep.training.backends.files import pack, unpack, write_beside
+from mlaas4hep.training.backends.files import fixed_zip, unpack, write_beside
 from mlaas4hep.training.backends.passes import Pass, passes
 from mlaas4hep.training.events.base import Events
 
@@ -127,7 +127,7 @@ def _go_on(progression: Progression, part: Pass, patience: int | None) -> bool:
 def write_checkpoint(folder: Path, progression: Progression, parts: dict[str, bytes]) -> None:
     """Keep the training in one file in the folder, written beside and renamed."""
     text = json.dumps(asdict(progression)).encode()
-    write_beside(folder / _NAME, pack({"progression.json": text, **parts}))
+    write_beside(folder / _NAME, fixed_zip({"progression.json": text, **parts}))
 
 
 def read_checkpoint(settings: FitSettings, identity: dict[str, object]) -> tuple[Progression, dict[str, bytes]] | None:
