@@ -108,7 +108,7 @@ def checksums(base: str) -> dict[str, Any]:
     with opened(workflow) as files:
         prepared = prepare(workflow, files, Collector())
         layout = prepared.columns(workflow).layout
-        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading)
+        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading, Collector())
         block = Block.join(list(dataset.in_order()))
         dataset.close()
     arrays = {field: getattr(block, field) for field in ("raw", "y", "weight", "part", "entry")}

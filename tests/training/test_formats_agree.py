@@ -64,7 +64,7 @@ def read(path: Path, flat: list[str]) -> tuple[Any, Block, np.ndarray[Any, Any]]
     with opened(workflow) as files:
         prepared = prepare(workflow, files, Collector())
         layout = prepared.columns(workflow).layout
-        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading)
+        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading, Collector())
         block = Block.join(list(dataset.in_order()))
         dataset.close()
     return layout, block, layout.transform(block.raw)

@@ -57,7 +57,7 @@ def everything(configuration: Workflow, *, keep: bool = True, shuffle: bool = Fa
         with pytest.MonkeyPatch.context() as patch:
             if not keep:
                 patch.setattr(Budget, "keep", -1)
-            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, configuration.reading)
+            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, configuration.reading, Collector())
         chunks = [list(dataset.chunks(part, Order(1, 0, shuffle))) for part in range(len(PARTS))]
         names = {file.index: file.sample.name for file in files}
         whole = joined([chunk for part in chunks for chunk in part])

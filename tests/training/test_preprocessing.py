@@ -186,7 +186,7 @@ def test_limits_chunks_and_threads_change_nothing(folder: Path) -> None:
         with opened(workflow.samples, workflow.tree, reading, function=function) as files:
             prepared = prepare(workflow, files, Collector())
             layout = prepared.columns(workflow).layout
-            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, reading)
+            dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, reading, Collector())
             blocks = Block.join(list(dataset.in_order()))
             chunks = [chunk for part in range(3) for chunk in dataset.chunks(part, Order(3, 1))]
             dataset.close()

@@ -28,10 +28,15 @@ from mlaas4hep.streaming.ranges import FileRange
 from mlaas4hep.streaming.scan.pipeline import Pipeline
 from mlaas4hep.streaming.scan.result import RangeCount, Scan
 
-__all__ = ["Block", "Chunk", "Dataset", "Order"]
+__all__ = ["Block", "Chunk", "Dataset", "Order", "row_bytes"]
 
 MOST_LANES = 64
 AS_STORED = Order()
+
+
+def row_bytes(layout: Layout) -> int:
+    """Return the bytes of an event as it is kept."""
+    return 4 * layout.width + 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ class Dataset:
     @property
     def _row(self) -> int:
         """Bytes of an event as it is kept."""
-        return 4 * self.layout.width + 24
+        return row_bytes(self.layout)
 
     @property
     def _chunk_row(self) -> int:
@@ -231,6 +236,15 @@ class Dataset:
                 parts, files = np.full(size, part, np.int8), np.full(size, self.files[file].index, np.int32)
                 blocks.append(Block(raw, side["y"], side["weight"], parts, files, side["entry"]))
         return Block.join(blocks)
+
+    def fill(self) -> Iterator[int]:
+        """Read all events in the order of the files, if they are kept and are not there yet; yield their numbers.
+
+        Files that can only be read from the beginning on are read once by this, and never again in another order.
+        """
+        if (self._store.keeps or self._memory.keeps) and not self._store.complete:
+            for _, rows in self._in_order(None):
+                yield len(rows)
 
     def in_order(self, part: int | None = None, *, as_given: bool = False) -> Iterator[Block]:
         """All events of a part (or of all) as they lie in the files, file by file (``as_given``: the user's order)."""

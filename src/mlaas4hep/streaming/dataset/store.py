@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from mlaas4hep.streaming.cache import Cache, Shape
 from mlaas4hep.streaming.dataset.rows import Rows, side_dtype
 from mlaas4hep.streaming.scan.result import RangeCount
 
-__all__ = ["DiskStore", "MemoryStore", "NoStore", "Store"]
+__all__ = ["DiskStore", "MemoryStore", "NoStore", "Store", "TemporaryStore"]
 
 SIDE = "side"
 
@@ -167,6 +168,15 @@ class DiskStore:
             self._tries += 1
             if self._tries == 1:
                 self._writer = self._cache.create(self._key, self._shape)
+
+
+class TemporaryStore(DiskStore):
+    """Rows in a cache whose folder is removed at the end."""
+
+    def close(self) -> None:
+        """Release files and locks, and remove the folder."""
+        super().close()
+        shutil.rmtree(self._cache.folder, ignore_errors=True)
 
 
 def _bytes(side: NDArray[Any]) -> NDArray[Any]:

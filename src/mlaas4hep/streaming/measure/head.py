@@ -33,6 +33,7 @@ class Head(Reader):
         self._path, self._tree, self._identity = whole.location, whole.tree, whole.identity
         self._branches, self._compression, self._computed = whole.branches, whole.compression, whole.computed
         self._remark, self._has_text, self._entries = whole.remark, whole.has_text, entries
+        self._sequential = whole.sequential
         self._clusters = clusters_of(whole.clusters, entries)
         self.reopened = Head, (whole, entries)
 

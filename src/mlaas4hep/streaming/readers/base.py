@@ -123,6 +123,10 @@ class Source(Protocol):
         """The user's function that is applied to all that is read; None: there is none."""
 
     @property
+    def sequential(self) -> bool:
+        """Whether a range is cheap to read only after the one before it, as in text."""
+
+    @property
     def clusters(self) -> tuple[int, ...]:
         """Entry numbers at which ranges are cheap to begin and end: ascending, first 0, last `entries`."""
 

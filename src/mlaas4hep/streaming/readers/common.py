@@ -32,6 +32,7 @@ class Reader:
     _remark: str | None = None
     _computed: Computed | None = None
     _has_text: bool = False
+    _sequential: bool = False
     reopened: tuple[Callable[..., Source], tuple[Any, ...]]
 
     def __reduce__(self) -> tuple[Callable[..., Source], tuple[Any, ...]]:
@@ -81,6 +82,11 @@ class Reader:
     def has_text(self) -> bool:
         """See `Source`."""
         return self._has_text
+
+    @property
+    def sequential(self) -> bool:
+        """See `Source`."""
+        return self._sequential
 
     @property
     def compression(self) -> str | None:

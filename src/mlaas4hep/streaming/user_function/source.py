@@ -64,7 +64,7 @@ class ComputedSource(Reader):
         self._branches = inner.branches  # until it is known what becomes of them
         self._path, self._tree, self._entries = inner.location, inner.tree, inner.entries
         self._identity, self._clusters, self._compression = inner.identity, inner.clusters, inner.compression
-        self._remark = inner.remark
+        self._remark, self._sequential = inner.remark, inner.sequential
         self._given = self._chosen()
         self._made = self._known()
         if KEPT in inner.branches or KEPT in self._made:

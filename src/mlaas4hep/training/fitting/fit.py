@@ -92,7 +92,7 @@ def fit(
     """
     backend, choice, task = untrained.backend, untrained.choice, labelled.labels.task
     with ExitStack() as stack:
-        dataset = open_dataset(first, labelled.labels, choice.layout, reading)
+        dataset = open_dataset(first, labelled.labels, choice.layout, reading, monitor)
         stack.callback(dataset.close)
         given_away = giveaway.warning_of(dataset, labelled.labels)
         if given_away:

@@ -47,6 +47,7 @@ class CsvSource(Reader):
     """
 
     _has_text = True
+    _sequential = True
 
     def __init__(self, path: str, names: tuple[str, ...] = (), separator: str | None = None) -> None:
         self._path = path

@@ -53,6 +53,7 @@ class ParquetSource(Reader):
             rows = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
             self._bounds = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
             self._entries = int(metadata.num_rows)
+            self._sequential = max(rows, default=0) > _WHOLE
             self._clusters = clusters_of(self._bounds.tolist(), self._entries)
             nullable = _nullable(metadata)
             self._branches = {

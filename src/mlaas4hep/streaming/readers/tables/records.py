@@ -68,6 +68,7 @@ class RecordReader(Reader):
     """Base of readers of records; `_records` gives them from the beginning."""
 
     _has_text = True
+    _sequential = True
 
     def __init__(self) -> None:
         self._cursors: Cursors[list[Record]] = Cursors(self._blocks)
