@@ -91,7 +91,7 @@ class Session:
         first = first_pass(self._files, settings.event_settings, settings.reading, monitor)
         self._labelled = label_events(first, monitor.warn, signal="signal")
         layout = build_layout(first.scan.specs, settings.features, nan=False).layout
-        self._dataset = open_dataset(first, self._labelled.labels, layout, settings.reading)
+        self._dataset = open_dataset(first, self._labelled.labels, layout, settings.reading, monitor)
 
     def events(self, part: int = TRAIN) -> PartEvents:
         """One part of the split as a training gets it; shuffled and mixed if it is TRAIN."""

@@ -109,7 +109,9 @@ def test_scores_are_those_of_the_training(small: Small, scores: Columns) -> None
         native = bundle.native_scorer()
         with opened(small.workflow) as files:
             prepared = prepare(small.workflow, files, Collector())
-            dataset = open_dataset(prepared.first, prepared.labelled.labels, bundle.layout, small.workflow.reading)
+            dataset = open_dataset(
+                prepared.first, prepared.labelled.labels, bundle.layout, small.workflow.reading, Collector()
+            )
             whole = Block.join(list(dataset.in_order()))
         expected = {
             (int(file), int(entry)): float(score)
