@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import grpc
 
 from mlaas4hep.errors.serving import ServingError
-from mlaas4hep.inference.grpc.draining import Draining
+from mlaas4hep.inference.grpc.graceful_stop import GracefulStop
 from mlaas4hep.inference.grpc.relay import PEER
 from mlaas4hep.inference.grpc.rights import right_of
 from mlaas4hep.web.access.admission import Admission, Client
@@ -40,11 +40,11 @@ class GrpcGate(grpc.GenericRpcHandler):  # type: ignore[misc]
         admission: decides who may call; the same as HTTP's.
 
     Attributes:
-        draining: holds answers back while the server stops.
+        stopping: holds answers back while the server stops.
     """
 
     def __init__(self, state: State, admission: Admission) -> None:
-        self.draining = Draining()
+        self.stopping = GracefulStop()
         self._state = state
         self._admission = admission
         self._services: tuple[grpc.GenericRpcHandler, ...] = ()
@@ -59,7 +59,7 @@ class GrpcGate(grpc.GenericRpcHandler):  # type: ignore[misc]
         """Return the handler of a call, one that refuses it before its message is read, or None if there is none."""
         metadata = dict(details.invocation_metadata or ())
         method, given = details.method, metadata.get("x-request-id")
-        self.draining.taken += 1
+        self.stopping.taken += 1
         REQUEST_ID.set(self._state.request_id(given.encode() if isinstance(given, str) else None))
         right = right_of(method)
         if not self._admission.tokens or right is Right.OPEN:
@@ -131,11 +131,11 @@ class GrpcGate(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _unary(self, method: str, right: Right, handler: Any) -> Any:
         by_address = self._admission.limited and not self._admission.tokens and right is not Right.OPEN
         asks_ready = method.endswith("/ServerReady")
-        bodies, draining, call = self._state.bodies, self.draining, handler.unary_unary
+        bodies, stopping, call = self._state.bodies, self.stopping, handler.unary_unary
 
         async def unary(request: Any, context: Any) -> Any:
             start = time.perf_counter()
-            draining.begun += 1
+            stopping.begun += 1
             kept, code = 0, None
             try:
                 try:
@@ -150,8 +150,8 @@ class GrpcGate(grpc.GenericRpcHandler):  # type: ignore[misc]
                 response = await call(request, context)
                 if asks_ready and not self._state.ready:
                     response.ready = False
-                if draining.held is not None:
-                    await draining.held.wait()
+                if stopping.held is not None:
+                    await stopping.held.wait()
                 return response
             except asyncio.CancelledError:
                 code = CUT_OFF

@@ -83,7 +83,7 @@ class GrpcListener:
         self._acceptor.stop()
         await self._acceptor.settled(LINGER)
         self._listener.close()
-        await self._gate.draining.stop(lambda: server.stop(grace), lambda: relay.calls)
+        await self._gate.stopping.stop(lambda: server.stop(grace), lambda: relay.calls)
         for connection in list(relay.connections):
             connection.transport.close()
         self._watch.cancel()

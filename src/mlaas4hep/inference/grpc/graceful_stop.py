@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-__all__ = ["Draining"]
+__all__ = ["GracefulStop"]
 
 STEP = 0.02
 """Seconds between two looks."""
@@ -13,7 +13,7 @@ QUIET_STEPS = 3
 HOLD_STEPS = 50
 
 
-class Draining:
+class GracefulStop:
     """Holds answers back until clients know that the server goes away.
 
     gRPC fails calls that wait to be taken when a server stops. So answers are held back until no call waits any more
