@@ -171,6 +171,7 @@ def test_ranges_of_large_row_groups(path: Path) -> None:
         writer.write_table(table.slice(160_000), row_group_size=10_000)
     source = open_source(str(path), None)
     assert source.clusters == (0, 10_000, 160_000, 170_000)
+    assert source.sequential
     ranges = [(0, 170_000), (5_000, 20_000), (159_990, 160_010), (160_000, 170_000), (100_000, 100_000)]
     ranges += [(start, start + 7_000) for start in rng.permutation(np.arange(0, 163_000, 7_000)).tolist()]
 

@@ -95,6 +95,7 @@ def test_branches(sources: dict[str, Source], kind: str) -> None:
     assert found == (sorted(wanted) if kind == "h5" else wanted)  # HDF5 keeps no order unless it is told to
     assert source.clusters[0] == 0
     assert source.clusters[-1] == ROWS
+    assert source.sequential == (kind not in ("parquet", "h5"))
     if kind in ("parquet", "h5"):
         assert source.clusters == (0, 3000, 6000, 9000, ROWS)
 
