@@ -29,7 +29,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "PIL",
     ),
     "hdf5": ("h5py",),
-    "xrootd": ("XRootD", "fsspec_xrootd"),
+    "xrootd": ("XRootD",),
     "s3": ("s3fs",),
     "webhdfs": ("requests",),
     "simulate": ("fastjet", "pythia8mc", "vector"),

@@ -216,13 +216,3 @@ def test_the_end_of_a_training_with_torch_prints_nothing() -> None:
     code = "import torch.distributed; from mlaas4hep.streaming.remote.xrootd import configure; configure()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert result.stderr == ""
-
-
-def test_what_is_used_of_fsspec_xrootd_is_there() -> None:
-    """Its file system keeps client and open files under these names, and closes them by this method."""
-    pytest.importorskip("XRootD")
-    module = pytest.importorskip("fsspec_xrootd.xrootd")
-    system = module.XRootDFileSystem("localhost")
-    assert type(system._myclient).__name__ == "FileSystem"
-    assert isinstance(system._readonly_filehandle_cache, module.ReadonlyFileHandleCache)
-    assert callable(module.ReadonlyFileHandleCache._close_all)

@@ -10,8 +10,9 @@ from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.credentials import bearer, kerberos, x509
 from mlaas4hep.credentials import s3 as s3_keys
 from mlaas4hep.credentials.check import refuse_expired
-from mlaas4hep.streaming.remote import hadoop, http, s3, xrootd, xrootd_folders
-from mlaas4hep.streaming.remote.http_transport import HttpTransport
+from mlaas4hep.streaming.remote import hadoop, s3, xrootd, xrootd_folders
+from mlaas4hep.streaming.remote.http import versions as http
+from mlaas4hep.streaming.remote.http.transport import HttpTransport
 from mlaas4hep.streaming.remote.transport import FsspecTransport, Transport
 from mlaas4hep.streaming.remote.xrootd_transport import XRootDTransport
 
@@ -77,7 +78,6 @@ _HTTPS_CREDENTIALS = (bearer.KIND, x509.KIND)
 
 
 def _prepare_https() -> None:
-    http.prepare()
     refuse_expired(_HTTPS_CREDENTIALS)
 
 
@@ -95,7 +95,7 @@ SCHEMES = (
         listing=xrootd_folders.listing,
         transport=XRootDTransport,
     ),
-    Scheme(http.NAMES, http.facts, prepare=http.prepare, listing=http.folder, transport=HttpTransport),
+    Scheme(http.NAMES, http.facts, listing=http.folder, transport=HttpTransport),
     Scheme(
         http.SECURE,
         http.facts,

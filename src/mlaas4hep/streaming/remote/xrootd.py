@@ -32,21 +32,19 @@ def is_xrootd(path: str) -> bool:
 
 @cache
 def configure() -> None:
-    """Set the usual time-outs and make all XRootD schemes known to fsspec; does its work once a process.
+    """Set the usual time-outs; does its work once a process.
 
     Raises:
-        FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
+        FrameworkMissingError: the package ``xrootd`` is not installed.
     """
     try:
         client = importlib.import_module("XRootD.client")
-        from mlaas4hep.streaming.remote.xrootd_filesystem import register
     except ImportError as error:
         raise FrameworkMissingError(
             "reading through XRootD needs the package xrootd", hint=install_hint("xrootd")
         ) from error
     _set(client, settings_of(Remote()))
     atexit.register(_quieten)  # runs before what the client has registered
-    register()
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +52,7 @@ def apply(policy: Remote) -> None:
     """Set the client's time-outs as the policy says.
 
     Raises:
-        FrameworkMissingError: the package ``xrootd`` or ``fsspec-xrootd`` is not installed.
+        FrameworkMissingError: the package ``xrootd`` is not installed.
     """
     configure()
     _set(importlib.import_module("XRootD.client"), settings_of(policy))

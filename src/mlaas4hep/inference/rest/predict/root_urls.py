@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlaas4hep.errors import without_credentials
 from mlaas4hep.errors.serving import BadRequestError, ForbiddenError
-from mlaas4hep.streaming.remote.http_client import restrict
+from mlaas4hep.streaming.remote.http.client import restrict
 from mlaas4hep.streaming.remote.patterns import stands_for_several
 
 __all__ = ["allowed_url", "final_url", "only_allowed"]

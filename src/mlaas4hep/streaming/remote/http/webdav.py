@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree as ET
 
-from mlaas4hep.streaming.remote.http_client import HTTPStatusError, plain_url, request
+from mlaas4hep.streaming.remote.http.client import HTTPStatusError, plain_url, request
 
 __all__ = ["listing", "properties"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-__all__ = ["NAMES", "SECURE", "facts", "folder", "prepare"]
+__all__ = ["NAMES", "SECURE", "facts", "folder"]
 
 NAMES: Final = ("http", "dav")
 SECURE: Final = ("https", "davs")
@@ -20,17 +20,10 @@ _SKEW = 60.0
 """Seconds by which the clock of a server that does not tell its time may differ from ours."""
 
 
-def prepare() -> None:
-    """Have fsspec read as we do."""
-    from mlaas4hep.streaming.remote.http_filesystem import register
-
-    register()
-
-
 def facts(location: str) -> dict[str, Any]:
     """Return entity tag, time of change, digest and size; see `Scheme`."""
-    from mlaas4hep.streaming.remote.http_client import describe
-    from mlaas4hep.streaming.remote.webdav import properties
+    from mlaas4hep.streaming.remote.http.client import describe
+    from mlaas4hep.streaming.remote.http.webdav import properties
 
     headers = describe(location)
     found = _versions(headers)
@@ -41,7 +34,7 @@ def facts(location: str) -> dict[str, Any]:
 
 def folder(location: str) -> Iterator[tuple[str, bool]]:
     """Give what is in a folder; see `Scheme`."""
-    from mlaas4hep.streaming.remote.webdav import listing
+    from mlaas4hep.streaming.remote.http.webdav import listing
 
     for entry in listing(location):
         yield entry["name"].rsplit("/", 1)[-1], entry["type"] == "directory"

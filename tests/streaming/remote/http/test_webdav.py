@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlaas4hep.streaming.remote import http_client
-from mlaas4hep.streaming.remote.webdav import listing
+from mlaas4hep.streaming.remote.http import client as http_client
+from mlaas4hep.streaming.remote.http.webdav import listing
 from tests.support.https_files import Handler, Site, site
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mlaas4hep.errors import CredentialError, FileReadError
 from mlaas4hep.errors.reading import AuthenticationError
 from mlaas4hep.streaming.readers import open_source
-from mlaas4hep.streaming.remote import http_client
+from mlaas4hep.streaming.remote.http import client as http_client
 from tests.support.bare_environment import bare_environment
 from tests.support.grid import Authority, Person, unsigned_token
 from tests.support.https_files import Handler, Site, site

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors.reading import NoRangeRequestsError
-from mlaas4hep.streaming.remote import http_client
+from mlaas4hep.streaming.remote.http import client as http_client
 from mlaas4hep.streaming.remote.transport import TOGETHER, Arrived, Calls, Range, grouped
 
 __all__ = ["HttpTransport"]

@@ -12,8 +12,8 @@ import pytest
 
 from mlaas4hep.errors import FileReadError
 from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.remote.http.webdav import listing
 from mlaas4hep.streaming.remote.version import version_of
-from mlaas4hep.streaming.remote.webdav import listing
 from tests.support.bare_environment import bare_environment
 from tests.support.grid import Authority
 from tests.support.session_authority import session_authority

@@ -1,0 +1,1 @@
+"""Web servers: parts of files, folders by WebDAV, versions."""
