@@ -30,13 +30,22 @@ class LocalSource(Source):  # type: ignore[misc]
     def __init__(self, file_path: str, **options: Any) -> None:
         del options  # of uproot, for remote files
         super().__init__()
-        self._file_path = file_path
+        self._path = file_path
         self._local = LocalFile(file_path)
         self._release = weakref.finalize(self, self._local.close)
-        self._num_bytes = self._local.size
 
     def __repr__(self) -> str:
-        return f"<LocalSource {self._file_path!r}>"
+        return f"<LocalSource {self._path!r}>"
+
+    @property
+    def file_path(self) -> str:
+        """See uproot's ``Source``."""
+        return self._path
+
+    @property
+    def num_bytes(self) -> int:
+        """See uproot's ``Source``."""
+        return self._local.size
 
     def bytes_at(self, start: int, stop: int) -> bytes:
         """Return what lies between two places of the file; less if the file ends before.
@@ -51,9 +60,6 @@ class LocalSource(Source):  # type: ignore[misc]
         """See uproot's ``Source``."""
         start, stop = int(start), int(stop)
         data = self.bytes_at(start, stop)
-        self._num_requests += 1
-        self._num_requested_chunks += 1
-        self._num_requested_bytes += len(data)
         return Chunk(self, start, stop, TrivialFuture(data))
 
     def chunks(self, ranges: Sequence[tuple[int, int]], notifications: queue.Queue[Any]) -> list[Any]:

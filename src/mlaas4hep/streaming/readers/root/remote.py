@@ -28,7 +28,7 @@ class RemoteSource(Source):  # type: ignore[misc]
     def __init__(self, file_path: str, *, connection: Connection, **options: Any) -> None:
         del options  # of uproot
         super().__init__()
-        self._file_path = file_path
+        self._path = file_path
         self._connection = connection
 
     @staticmethod
@@ -45,6 +45,11 @@ class RemoteSource(Source):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<RemoteSource at 0x{id(self):012x}>"
+
+    @property
+    def file_path(self) -> str:
+        """See uproot's ``Source``."""
+        return self._path
 
     @property
     def num_bytes(self) -> int:
@@ -70,9 +75,6 @@ class RemoteSource(Source):  # type: ignore[misc]
             Chunk(self, *pair, TrivialFuture(data))
             for pair, data in zip(wanted, self._connection.read(wanted), strict=True)
         ]
-        self._num_requests += 1
-        self._num_requested_chunks += len(wanted)
-        self._num_requested_bytes += sum(stop - start for start, stop in wanted)
         for chunk in chunks:
             notifications.put(chunk)
         return chunks
