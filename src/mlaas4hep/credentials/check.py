@@ -49,5 +49,5 @@ def explain(kinds: Iterable[str]) -> str:
     names = list(kinds)
     found = [credential for kind in names if (credential := FINDERS[kind]()) is not None]
     if not found:
-        return f"no {' and no '.join(names)} was found; mlaas4hep doctor shows where they are looked for"
+        return f"no {' and no '.join(names)} was found (mlaas4hep doctor shows where they are looked for)"
     return "; ".join(f"the {one.kind} in {one.place}: {one.validity(now)}" for one in found)

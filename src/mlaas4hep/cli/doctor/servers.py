@@ -8,13 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mlaas4hep.cli.doctor.check import Check
 from mlaas4hep.config.places import split_tree
-from mlaas4hep.credentials.check import explain
 from mlaas4hep.errors import MLaaS4HEPError
-from mlaas4hep.errors.reading import AuthenticationError, PermissionDeniedError
 from mlaas4hep.streaming.readers.files import open_raw
 from mlaas4hep.streaming.remote.location import is_remote, resolve
 from mlaas4hep.streaming.remote.patterns import expand
-from mlaas4hep.streaming.remote.schemes import scheme_of
 from mlaas4hep.streaming.remote.version import version_of
 
 __all__ = ["servers"]
@@ -49,8 +46,6 @@ def _answer(name: str, redirector: str | None) -> Check:
         seconds = time.perf_counter() - begin
         text = f"{error.what if isinstance(error, MLaaS4HEPError) else error} (after {seconds:.2f} s)"
         hint = getattr(error, "hint", None)
-        if is_remote(location) and isinstance(error, AuthenticationError | PermissionDeniedError):
-            hint = explain(scheme_of(location).credentials) or hint
         kind = getattr(error, "kind", "credentials")
         return Check("files", name, "failed", f"{text}; {hint}" if hint else text, {"class": kind, "seconds": seconds})
     facts = {"open_seconds": opened - listed, "first_bytes_seconds": done - opened, "files": len(found)}

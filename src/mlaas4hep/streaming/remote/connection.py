@@ -7,11 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
+from mlaas4hep.credentials.check import explain
 from mlaas4hep.errors import FileError, FileReadError, MLaaS4HEPError
-from mlaas4hep.errors.reading import CorruptFileError, NoRangeRequestsError
+from mlaas4hep.errors.reading import (
+    AuthenticationError,
+    CorruptFileError,
+    NoRangeRequestsError,
+    PermissionDeniedError,
+)
 from mlaas4hep.streaming.remote.errors import read_error
 from mlaas4hep.streaming.remote.location import policy_of, replicas_of
 from mlaas4hep.streaming.remote.policy import Attempts, by_health, works
+from mlaas4hep.streaming.remote.schemes import scheme_of
 from mlaas4hep.streaming.remote.transport import Range, Transport
 from mlaas4hep.streaming.remote.waiting import register
 
@@ -134,7 +141,7 @@ class Connection:
                     raise
                 failure = read_error(place, error)
             except Exception as error:
-                failure = read_error(place, error)
+                failure = _explained(read_error(place, error), place)
                 failure.__cause__ = error
             else:
                 works(place)
@@ -209,3 +216,12 @@ class Connection:
         if not same or (self._size is not None and opened.size not in {None, self._size}):
             hint = "it was replaced while it was read, or the copies differ: start again"
             raise CorruptFileError("is another file than before", where=place, hint=hint)
+
+
+def _explained(failure: FileReadError, place: str) -> FileReadError:
+    """The failure; of one that credentials may be the reason for, with those that were found."""
+    refused = isinstance(failure, AuthenticationError) and failure.what == AuthenticationError.usual
+    kinds = scheme_of(place).credentials
+    if kinds and (refused or isinstance(failure, PermissionDeniedError)):
+        failure.hint = f"{failure.hint}; {explain(kinds)}"
+    return failure
