@@ -98,6 +98,8 @@ ELSEWHERE = {
         f"reading.remote.{name}": "no result: tests/streaming/remote/test_connection.py, test_faults.py"
         for name in _POLICY
     },
+    "reading.on_bad_file": "tests/streaming/test_bad_files.py",
+    "reading.max_bad": "tests/streaming/test_bad_files.py",
     "reading.workers": "how many threads read changes no result: tests/streaming/test_execution.py",
     "training.threads": "how many threads compute changes no result here: tests/training/backends",
 }

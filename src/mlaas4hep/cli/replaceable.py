@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Kind", "replaceable"]
 
-Kind: TypeAlias = Literal["bundle", "model", "specs", "report", "split", "scores", "archive", "log", "folder"]
+Kind: TypeAlias = Literal[
+    "bundle", "model", "specs", "report", "split", "scores", "archive", "log", "folder", "bad files"
+]
 FILES_OF_A_MODEL = {"model.keras", "model.onnx", "labels.txt", "params.json", "metrics.json"}
 
 
@@ -20,7 +22,7 @@ def replaceable(kind: Kind, path: Path) -> bool:
         return _is_model(path)
     if kind in {"scores", "archive"}:
         return False
-    known = {"specs": _is_specs, "report": _is_report, "split": _is_split, "log": _is_text}
+    known = {"specs": _is_specs, "report": _is_report, "split": _is_split, "log": _is_text, "bad files": _is_bad_files}
     return path.stat().st_size == 0 or known[kind](path)
 
 
@@ -42,6 +44,14 @@ def _is_specs(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.keys() >= {"events", "branches", "jdim"}
+
+
+def _is_bad_files(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() == {"files", "bad_files"}
 
 
 def _is_report(path: Path) -> bool:

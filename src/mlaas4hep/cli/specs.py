@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from mlaas4hep.cli.skipping import OnBad, report_beside, skipping, with_skipping
 from mlaas4hep.cli.workflows import validated
 
 __all__ = ["run_specs"]
@@ -23,6 +24,9 @@ def run_specs(
     overwrite: bool,
     hists: Path | None = None,
     preproc: Path | None = None,
+    on_bad_file: OnBad | None = None,
+    max_bad: str | None = None,
+    allow_skipped: bool = False,
 ) -> None:
     """Compute specs as configured, after a preproc.json or .py; print them, write what is asked for."""
     from mlaas4hep.cli.console import Terminal
@@ -31,7 +35,6 @@ def run_specs(
     from mlaas4hep.config.legacy.preproc import read_preproc
     from mlaas4hep.config.workflow import Workflow
     from mlaas4hep.errors.findings import few
-    from mlaas4hep.streaming.execution import Executor
     from mlaas4hep.streaming.files import opened
     from mlaas4hep.streaming.scan.summary import scan_specs
     from mlaas4hep.streaming.user_function.function import load_function
@@ -39,34 +42,36 @@ def run_specs(
     workflow = preprocessed(validated(Workflow, settings), read_preproc(preproc) if preproc else None, str(preproc))
     outputs = [Output("the output", output, "specs")] if output else []
     outputs += [Output("--hists", hists, "folder")] if hists else []
+    reading = with_skipping(workflow.reading, on_bad_file, max_bad)
+    report = report_beside(output, reading)
+    outputs += report
     check_outputs(outputs, [*given, files_of(workflow)], overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
     function = load_function(workflow.preprocessing)
-    with opened(workflow.samples, workflow.tree, workflow.reading, note=terminal.note, function=function) as files:
-        scanned = scan_specs(
-            files,
-            workflow.event_settings,
-            terminal,
-            events=workflow.events,
-            executor=Executor(workflow.reading.threads),
-        )
-        found = scanned.specs
-        if hists is not None:
-            from mlaas4hep.training.report.raw_histograms import write_raw_histograms
+    with skipping(reading, report, allowed=allow_skipped) as bad:
+        with opened(workflow.samples, workflow.tree, reading, note=terminal.note, function=function, bad=bad) as files:
+            executor = bad.executor(reading.threads)
+            wanted, events = workflow.event_settings, workflow.events
+            scanned = bad.settled(
+                files, lambda files: scan_specs(files, wanted, terminal, events=events, executor=executor)
+            )
+            found = scanned.specs
+            if hists is not None:
+                from mlaas4hep.training.report.raw_histograms import write_raw_histograms
 
-            write_raw_histograms(scanned, hists, terminal)
-    text = json.dumps(found.to_json(), indent=2)
-    if output is not None:
-        write_text(output, text + "\n")
-    if as_json:
-        typer.echo(text)
-    elif not quiet:
-        for path, events in found.events.items():
-            typer.echo(f"{path}: {events} events")
-        typer.echo(found.render())
-        for place in (output, hists):
-            if place is not None:
-                typer.echo(f"written: {place}")
-    if found.unreadable:
-        typer.secho(f"error: {few(list(found.unreadable))} cannot be read", fg="red", err=True)
-        raise typer.Exit(2)
+                write_raw_histograms(scanned, hists, terminal)
+        text = json.dumps(found.to_json(), indent=2)
+        if output is not None:
+            write_text(output, text + "\n")
+        if as_json:
+            typer.echo(text)
+        elif not quiet:
+            for path, events in found.events.items():
+                typer.echo(f"{path}: {events} events")
+            typer.echo(found.render())
+            for place in (output, hists):
+                if place is not None:
+                    typer.echo(f"written: {place}")
+        if found.unreadable:
+            typer.secho(f"error: {few(list(found.unreadable))} cannot be read", fg="red", err=True)
+            raise typer.Exit(2)

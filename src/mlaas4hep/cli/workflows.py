@@ -49,8 +49,10 @@ class Original:
     dtype: Format | None = None
 
 
-def configured(configuration: Path | None, original: Original, fout: Path) -> Workflow:
+def configured(configuration: Path | None, original: Original, fout: Path, *, missing: bool = False) -> Workflow:
     """Return the workflow of a YAML file or of the original's options; without a name it has that of the bundle.
+
+    ``missing``: local data files that do not exist are no error yet.
 
     Raises:
         ConfigError: an option is missing or one too many, or a file is not valid.
@@ -66,14 +68,16 @@ def configured(configuration: Path | None, original: Original, fout: Path) -> Wo
         if given:
             options = ", ".join(f"--{option}" for option in given)
             raise ConfigError(f"{configuration} and {options} cannot be given together", hint="use one or the other")
-        workflow = read_yaml(configuration)
+        workflow = read_yaml(configuration, missing=missing)
         return workflow if "name" in workflow.model_fields_set else workflow.model_copy(update={"name": name})
     files, labels, model = original.files, original.labels, original.model
     if files is None or labels is None or model is None:
-        missing = ", ".join(f"--{option}" for option in ("files", "labels", "model") if option not in given)
-        raise ConfigError(f"{missing} not given", hint="name a workflow.yaml, or give --files, --labels and --model")
+        absent = ", ".join(f"--{option}" for option in ("files", "labels", "model") if option not in given)
+        raise ConfigError(f"{absent} not given", hint="name a workflow.yaml, or give --files, --labels and --model")
     dtype = original.dtype.value if original.dtype else None
-    return read_legacy(files, labels, original.params, model, original.preproc, original.specs, dtype, name)
+    return read_legacy(
+        files, labels, original.params, model, original.preproc, original.specs, dtype, name, missing=missing
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def provenance(workflow: Workflow) -> dict[str, Any]:
 
 def decisive(workflow: Workflow) -> dict[str, Any]:
     """Return all settings that decide what is trained, as JSON values: those of how events are read are left out."""
-    hows = {"workers", "memory_limit", "cache", "cache_limit", "remote"}
+    hows = {"workers", "memory_limit", "cache", "cache_limit", "remote", "on_bad_file", "max_bad"}
     return workflow.model_dump(mode="json", exclude={"histograms": True, "reading": hows})
 
 

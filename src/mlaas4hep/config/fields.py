@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from mlaas4hep.formats import FORMATS
 
 __all__ = [
+    "BadLimit",
     "Bytes",
     "Count",
     "Files",
@@ -145,6 +146,21 @@ Lengths: TypeAlias = Annotated[
     dict[str, Annotated[Whole, Field(ge=1)]], BeforeValidator(_lengths, json_schema_input_type=int | dict[str, int])
 ]
 Bytes: TypeAlias = Annotated[Whole, Field(gt=0), BeforeValidator(_bytes, json_schema_input_type=int | str)]
+
+
+def _bad_limit(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        msg = "should be a number of files, or a share such as '5 %'"
+        raise ValueError(msg)
+    text = str(value).replace(" ", "")
+    if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text) or (text.endswith("%") and float(text[:-1]) > 100):
+        msg = "should be a number of files, or a share such as '5 %'"
+        raise ValueError(msg)
+    return text if text.endswith("%") else int(text)
+
+
+BadLimit: TypeAlias = Annotated[int | str, BeforeValidator(_bad_limit, json_schema_input_type=int | str)]
+"""A number of files, or a share of all as text that ends with a percent sign."""
 
 
 def _format(value: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
-from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.reading import MissingFileError
 from mlaas4hep.formats import names_trees
 
 __all__ = ["absolute", "expand", "find", "home", "is_file", "is_remote", "split_tree"]
@@ -68,7 +68,7 @@ def absolute(path: Path | str, folder: Path) -> Path:
     return joined.parent.resolve() / joined.name if ".." in joined.parts else joined
 
 
-def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: str) -> str:
+def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: str, *, missing: bool = False) -> str:
     """The absolute path of a file or folder, or the name itself if it is remote; with the tree of it if one is named.
 
     Args:
@@ -76,9 +76,10 @@ def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: 
         folders: where a relative path may start, the first that has the file counts.
         redirector: see `is_remote`.
         mentioned: where the user named the file, for the message.
+        missing: a file that does not exist is no error yet.
 
     Raises:
-        FileReadError: there is no such file or folder.
+        MissingFileError: there is no such file or folder.
     """
     file, tree = split_tree(name)
     if is_remote(file, redirector):
@@ -89,10 +90,13 @@ def find(name: str, folders: Sequence[Path], redirector: str | None, mentioned: 
             return f"{place}:{tree}" if tree else str(place)
         if os.path.isdir(place):  # noqa: PTH112 - which raises nothing
             return str(place)
-    raise FileReadError("no such file", where=name, hint=f"given in {mentioned}")
+    if missing:
+        place = absolute(file, folders[0])
+        return f"{place}:{tree}" if tree else str(place)
+    raise MissingFileError(where=name, hint=f"given in {mentioned}")
 
 
-def expand(name: str, folder: Path, redirector: str | None, mentioned: str) -> list[str]:
+def expand(name: str, folder: Path, redirector: str | None, mentioned: str, *, missing: bool = False) -> list[str]:
     """The files a name or glob pattern (``*``, ``?``, ``[...]``, ``**``) stands for, sorted; each with the tree named.
 
     A file that exists under exactly this name is taken as it is.
@@ -103,10 +107,10 @@ def expand(name: str, folder: Path, redirector: str | None, mentioned: str) -> l
     file, tree = split_tree(name)
     place = absolute(file, folder)
     if is_file(place) or not any(sign in file for sign in "*?["):
-        return [find(name, [folder], redirector, mentioned)]
+        return [find(name, [folder], redirector, mentioned, missing=missing)]
     found = sorted(match for match in glob(str(place), recursive=True) if is_file(match))  # noqa: PTH207
     if not found:
         if is_remote(name, redirector):
             return [name]
-        raise FileReadError("no file matches this pattern", where=name, hint=f"given in {mentioned}")
+        raise MissingFileError("no file matches this pattern", where=name, hint=f"given in {mentioned}")
     return [f"{match}:{tree}" for match in found] if tree else found

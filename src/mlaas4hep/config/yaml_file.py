@@ -17,7 +17,7 @@ from mlaas4hep.errors import ConfigError
 __all__ = ["read_yaml"]
 
 
-def read_yaml(path: Path) -> Workflow:
+def read_yaml(path: Path, *, missing: bool = False) -> Workflow:
     """Read and check a workflow.
 
     Relative paths (files of the samples, model, preprocessing, specs, folders of histograms and cache) are relative to
@@ -26,6 +26,8 @@ def read_yaml(path: Path) -> Workflow:
 
     Args:
         path: the YAML file.
+
+        missing: local files that do not exist are no error yet.
 
     Raises:
         ConfigError: a syntax error, an unknown or missing key, a wrong value.
@@ -39,16 +41,18 @@ def read_yaml(path: Path) -> Workflow:
         workflow = Workflow.model_validate(data)
     except ValidationError as problem:
         raise config_error(problem, path, Workflow) from problem
-    return _with_places(workflow, path)
+    return _with_places(workflow, path, missing=missing)
 
 
-def _with_places(workflow: Workflow, path: Path) -> Workflow:
+def _with_places(workflow: Workflow, path: Path, *, missing: bool) -> Workflow:
+    skips = missing or workflow.reading.on_bad_file == "skip"
     folder = path.absolute().parent
 
     def files_of(position: int, sample: Sample) -> tuple[str, ...]:
         mentioned = f"{path}: samples.{position}.files"
         listed = (
-            expand(name, folder, next(iter(workflow.reading.redirectors), None), mentioned) for name in sample.files
+            expand(name, folder, next(iter(workflow.reading.redirectors), None), mentioned, missing=skips)
+            for name in sample.files
         )
         return tuple(file for files in listed for file in files)
 

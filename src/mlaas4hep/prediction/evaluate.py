@@ -20,6 +20,7 @@ from mlaas4hep.features.matrix import raw_matrix
 from mlaas4hep.features.statistics.outside import Outside, Ranges
 from mlaas4hep.prediction.function import function_of
 from mlaas4hep.prediction.scoring import Scoring
+from mlaas4hep.streaming.bad_files import BadFiles
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, opened
 from mlaas4hep.streaming.monitor import Monitor
@@ -56,6 +57,7 @@ def evaluate_bundle(
     threads: int | None = None,
     trust_code: bool = False,
     executor: Executor | None = None,
+    bad: BadFiles | None = None,
 ) -> Evaluation:
     """Score all events that pass the bundle's cuts and compare with their labels.
 
@@ -70,6 +72,7 @@ def evaluate_bundle(
         threads: threads of the model's runtime.
         trust_code: run the ``model.py`` in the bundle, which a native torch model needs.
         executor: reads and scores the ranges. Default: as many threads as ``reading`` says.
+        bad: told of files that are left out; None: no matter which.
 
     Raises:
         MLaaS4HEPError: a file or branch is missing, a label is unknown to the model, no event passes.
@@ -82,17 +85,21 @@ def evaluate_bundle(
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     labels = Labelling(manifest.task, manifest.classes, text=True)
     threshold, cut = bundle.metrics.get("threshold", 0.5), (bundle.metrics.get("ams") or {}).get("threshold")
-    gatherer = Gatherer(
-        manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
-    )
-    cutflows: dict[str, Cutflow] = {}
-    ranges, outside = Ranges.of(bundle.layout, bundle.specs.get("branches") or {}), Outside()
-    with opened(samples, trained.tree, reading, note=monitor.note, function=function) as files:
+    ranges = Ranges.of(bundle.layout, bundle.specs.get("branches") or {})
+    bad = BadFiles(reading) if bad is None else bad
+    executor = executor or bad.executor(reading.threads)
+
+    def gathered(files: tuple[DataFile, ...]) -> _Gathered:
         pipeline = _pipeline(bundle, files, replace(trained.event_settings, label_branch=label_branch))
         tasks = list(file_ranges(files, len(pipeline.needed), together=len(files)))
         job = _RangeScores(pipeline, bundle.layout, labels, scoring, ranges)
+        gatherer = Gatherer(
+            manifest.task, len(manifest.classes), ("data",), threshold=threshold, cuts=() if cut is None else (cut,)
+        )
+        cutflows: dict[str, Cutflow] = {}
+        outside = Outside()
         with monitor.stage("evaluate", sum(map(len, tasks))) as advance:
-            for task, found in zip(tasks, (executor or Executor(reading.threads)).map(job, tasks), strict=True):
+            for task, found in zip(tasks, executor.map(job, tasks), strict=True):
                 path = task.file.path
                 known = cutflows.get(path)
                 cutflows[path] = found.cutflow if known is None else known.merge(found.cutflow)
@@ -100,13 +107,17 @@ def evaluate_bundle(
                     outside.add(found.outside)
                     gatherer.add(found.target, found.scores, found.weight)
                 advance(len(task), "")
-        data = gatherer.parts()
-        if not data:
-            raise NoEventsError("no event is left after the cuts", cutflow=render(cutflows).rstrip())
-        warning = outside.warning()
-        if warning:
-            monitor.warn(warning)
-        rows, flow = file_rows(files), cutflow_rows(cutflows, files)
+        return _Gathered(gatherer, cutflows, outside, file_rows(files), cutflow_rows(cutflows, files))
+
+    with opened(samples, trained.tree, reading, note=monitor.note, function=function, bad=bad) as files:
+        done = bad.settled(files, gathered)
+    data = done.gatherer.parts()
+    if not data:
+        raise NoEventsError("no event is left after the cuts", cutflow=render(done.cutflows).rstrip())
+    outside, rows, flow = done.outside, done.rows, done.flow
+    warning = outside.warning()
+    if warning:
+        monitor.warn(warning)
     metrics = evaluate(
         manifest.task,
         manifest.classes,
@@ -129,6 +140,17 @@ def evaluate_bundle(
         )
     )
     return Evaluation(metrics, report, manifest.name, outside)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What one pass over the files gave."""
+
+    gatherer: Gatherer
+    cutflows: dict[str, Cutflow]
+    outside: Outside
+    rows: Any
+    flow: Any
 
 
 def _pipeline(bundle: Bundle, files: Sequence[DataFile], settings: EventSettings) -> Pipeline:

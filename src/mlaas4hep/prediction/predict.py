@@ -22,6 +22,7 @@ from mlaas4hep.features.statistics.outside import Outside, Ranges
 from mlaas4hep.prediction.function import function_of
 from mlaas4hep.prediction.output import open_writer
 from mlaas4hep.prediction.scoring import Scoring
+from mlaas4hep.streaming.bad_files import BadFiles
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile, opened
 from mlaas4hep.streaming.monitor import Monitor
@@ -68,6 +69,7 @@ def predict_files(
     trust_code: bool = False,
     overwrite: bool = False,
     executor: Executor | None = None,
+    bad: BadFiles | None = None,
 ) -> Predicted:
     """Write one row for each entry of each file, in order.
 
@@ -87,6 +89,7 @@ def predict_files(
         trust_code: run the ``preprocessing.py`` in the bundle, and the ``model.py`` that a native torch model needs.
         overwrite: replace an existing output.
         executor: reads and scores the ranges. Default: as many threads as ``reading`` says.
+        bad: told of files that are left out; None: no matter which.
 
     Raises:
         MLaaS4HEPError: a file or branch is missing, or the output cannot be written; nothing half-written stays.
@@ -98,25 +101,31 @@ def predict_files(
     scoring = Scoring(bundle, threads=threads, trust_code=trust_code)
     sample = Sample(name="files", files=tuple(files), label=None, weight=1.0)
     tree = tree or bundle.manifest.tree
-    with opened([sample], tree, reading, twins=True, note=monitor.note, function=function) as sources:
-        in_order = sorted(sources, key=lambda file: file.index)
-        job = _RangeRows.of(bundle, scoring, in_order)
-        tasks = file_ranges(in_order, len(job.layout.branches), together=1)
+    bad = BadFiles(reading) if bad is None else bad
+    executor = executor or bad.executor(reading.threads)
+
+    def written(sources: tuple[DataFile, ...]) -> Predicted:
+        job = _RangeRows.of(bundle, scoring, sources)
+        tasks = file_ranges(sources, len(job.layout.branches), together=1)
         selected, outside = 0, Outside()
         total = sum(file.source.entries for file in sources)
         with (
             open_writer(output, job.columns(), overwrite=overwrite) as writer,
             monitor.stage("predict", total) as advance,
         ):
-            for rows, found in (executor or Executor(reading.threads)).map(job, tasks):
+            for rows, found in executor.map(job, tasks):
                 writer.write(rows)
                 outside.add(found)
                 selected += int(rows["selected"].sum())
                 advance(len(rows["entry"]), "")
-    warning = outside.warning()
+        return Predicted(total, selected, outside)
+
+    with opened([sample], tree, reading, twins=True, note=monitor.note, function=function, bad=bad) as sources:
+        done = bad.settled(tuple(sorted(sources, key=lambda file: file.index)), written)
+    warning = done.outside.warning()
     if warning:
         monitor.warn(warning)
-    return Predicted(total, selected, outside)
+    return done
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,8 @@ class _RangeRows:
         """Return the rows of a range, and what of its selected events lies outside of the range of the training."""
         file, start, stop, events = task.file, task.start, task.stop, len(task)
         names = [branch.name for branch in self.layout.branches]
-        columns = file.source.read(self.preprocessing.needed([*names, *self.carried]), start, stop)
+        with file.blamed():
+            columns = file.source.read(self.preprocessing.needed([*names, *self.carried]), start, stop)
         try:
             keep = np.asarray(self.preprocessing.passing(columns, events).all(axis=0))
             computed = self.preprocessing.compute(columns, [*names, *self.carried], events)

@@ -26,6 +26,9 @@ class Executor:
         pool: runs the tasks and stays open. Default: as many threads, which end with each `map`.
     """
 
+    thorough = False
+    """True if errors in files are raised only after all other files were looked at."""
+
     def __init__(self, workers: int = 1, pool: futures.Executor | None = None) -> None:
         self.workers = workers
         self._pool = pool

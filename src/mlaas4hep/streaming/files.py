@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mlaas4hep.config.sections.data import Reading, Sample
-from mlaas4hep.errors import ConfigError
+from mlaas4hep.errors import ConfigError, FileError, without_credentials
 from mlaas4hep.errors.findings import few
 from mlaas4hep.formats import FORMATS
+from mlaas4hep.streaming.bad_files import BadFiles
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.base import Source
@@ -44,6 +45,15 @@ class DataFile:
     own_tree: bool = False
     alike: int = 0
 
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Note in errors that they are about this file."""
+        try:
+            yield
+        except FileError as error:
+            error.file = self.index
+            raise
+
     @property
     def path(self) -> str:
         """Where the file is, with its tree if that is its own; as it may be shown and stored, unlike all others."""
@@ -59,6 +69,7 @@ def open_files(
     twins: bool = False,
     note: Callable[[str], None] | None = None,
     function: EventFunction | None = None,
+    bad: BadFiles | None = None,
 ) -> tuple[DataFile, ...]:
     """Open all files; the result is sorted by the identity of their content.
 
@@ -70,6 +81,7 @@ def open_files(
         twins: two files may have the same content.
         note: told what was chosen to read them.
         function: of the user, through which all events go that are read.
+        bad: told of files that cannot be opened; None: the first of them is an error.
 
     Raises:
         FileReadError: a file cannot be opened.
@@ -78,13 +90,21 @@ def open_files(
         ConfigError: a file is named twice, or a setting of CSV is given and no file is CSV.
     """
     ROOM.fit(reading.memory_limit)
+    bad = BadFiles(Reading()) if bad is None else bad
     files: list[DataFile] = []
     try:
         places = _places(samples, reading)
-        for (sample, _, own), source in zip(places, _sources(places, tree, reading), strict=True):
-            files.append(DataFile(len(files), sample, source, own_tree=own is not None))
+        bad.total = len(places)
+        for index, (place, source) in enumerate(zip(places, _sources(places, tree, reading), strict=True)):
+            sample, location, own = place
+            if isinstance(source, FileError):
+                shown = without_credentials(location)
+                bad.leave_out(source, f"{shown}:{own}" if own else shown, None)
+                continue
+            files.append(DataFile(index, sample, source, own_tree=own is not None))
             if function is not None:
                 files[-1] = replace(files[-1], source=ComputedSource(source, function))
+        bad.check(samples, files)
         if not twins:
             _refuse_twins(files)
         if note is not None:
@@ -106,9 +126,10 @@ def opened(
     twins: bool = False,
     note: Callable[[str], None] | None = None,
     function: EventFunction | None = None,
+    bad: BadFiles | None = None,
 ) -> Iterator[tuple[DataFile, ...]]:
     """Open all files as `open_files` does, and close them at the end."""
-    files = open_files(samples, tree, reading, twins=twins, note=note, function=function)
+    files = open_files(samples, tree, reading, twins=twins, note=note, function=function, bad=bad)
     try:
         yield files
     finally:
@@ -133,14 +154,22 @@ def _places(samples: Sequence[Sample], reading: Reading) -> list[tuple[Sample, s
     return found
 
 
-def _sources(places: Sequence[tuple[Sample, str, str | None]], tree: str | None, reading: Reading) -> Iterator[Source]:
-    """The files, open, in order; of remote ones several are opened at a time, each of which waits for its server."""
+def _sources(
+    places: Sequence[tuple[Sample, str, str | None]], tree: str | None, reading: Reading
+) -> Iterator[Source | FileError]:
+    """The files, open, in order, or why one is not.
 
-    def opened_one(place: tuple[Sample, str, str | None]) -> Source:
+    Of remote ones several are opened at a time, each of which waits for its server.
+    """
+
+    def opened_one(place: tuple[Sample, str, str | None]) -> Source | FileError:
         _, location, own = place
-        return open_source(
-            location, own or tree, format=reading.format, names=reading.names, separator=reading.separator
-        )
+        try:
+            return open_source(
+                location, own or tree, format=reading.format, names=reading.names, separator=reading.separator
+            )
+        except FileError as error:
+            return error
 
     remote = any(is_remote(location) for _, location, _ in places)
     return Executor(_AT_ONCE if remote else 1).map(opened_one, places)

@@ -19,6 +19,7 @@ from mlaas4hep.config.sections.training import Training
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.errors import ConfigError
+from mlaas4hep.streaming.bad_files import BadFiles
 from mlaas4hep.streaming.files import opened
 from mlaas4hep.streaming.monitor import Monitor
 from mlaas4hep.streaming.remote.location import replicas_of, resolve
@@ -93,6 +94,7 @@ def run_training(
     notices: Sequence[str] = (),
     resume: bool = False,
     split_out: Path | None = None,
+    bad: BadFiles | None = None,
 ) -> Result:
     """Train as configured and publish the bundle.
 
@@ -103,6 +105,7 @@ def run_training(
         notices: what reading the configuration warned of; shown and kept in the bundle with all other warnings.
         resume: continue from the checkpoint of an interrupted run of the same training.
         split_out: write the part of the split of every event into this Parquet file.
+        bad: told of files that are left out; None: no matter which.
 
     Raises:
         MLaaS4HEPError: a mistake in configuration, data or model; nothing is written then.
@@ -117,7 +120,8 @@ def run_training(
         recorder = _Recorder(monitor)
         for notice in notices:
             recorder.warn(notice)
-        return _run(workflow, workflow.training, destination, recorder, resume=resume, split_out=split_out)
+        bad = BadFiles(workflow.reading) if bad is None else bad
+        return _run(workflow, workflow.training, destination, recorder, bad, resume=resume, split_out=split_out)
 
 
 def _run(
@@ -125,6 +129,7 @@ def _run(
     training: Training,
     destination: Path,
     monitor: _Recorder,
+    bad: BadFiles,
     *,
     resume: bool,
     split_out: Path | None,
@@ -135,15 +140,29 @@ def _run(
     _prepare_xrootd(workflow.samples, reading)
     module = load_user_module(training, monitor.warn)
     function = load_function(workflow.preprocessing)
-    with opened(workflow.samples, workflow.tree, reading, note=monitor.note, function=function) as files:
+    with opened(workflow.samples, workflow.tree, reading, note=monitor.note, function=function, bad=bad) as files:
         check_labels(workflow.samples, workflow.label_branch, training.task)
         by_label = training.task != "regression"
-        first = first_pass(files, settings, reading, monitor, events=workflow.events, count_labels=by_label)
+        executor = bad.executor(reading.threads)
+        first = bad.settled(
+            files,
+            lambda files: first_pass(
+                files,
+                settings,
+                reading,
+                monitor,
+                events=workflow.events,
+                count_labels=by_label,
+                executor=executor,
+            ),
+        )
+        if bad.found:
+            monitor.warn(bad.line())
         balance = workflow.weights.balance
         labelled = label_events(first, monitor.warn, task=training.task, signal=training.signal, balance=balance)
         labels = labelled.labels
-        key = training_key(decisive(workflow), training.model, workflow.specs, files, first.scan)
-        with checkpointing(destination, key, monitor, resume=resume) as checkpoint:
+        key = training_key(decisive(workflow), training.model, workflow.specs, first.files, first.scan)
+        with bad.later(), checkpointing(destination, key, monitor, resume=resume) as checkpoint:
             untrained = build(module, partial(choose_columns, first, workflow.features, specs), monitor)
             if specs is not None:
                 monitor.note(f"{workflow.specs}: its dimensions and ranges are used, as asked for")
@@ -181,6 +200,7 @@ def _run(
                     report=report,
                     rows=assessment.rows.raw[:ROWS_READ_BACK],
                     function=function,
+                    bad_files=bad.to_json() if bad.skips else None,
                 )
                 if split_out is not None:
                     write_split(trained.dataset, split_out)

@@ -83,6 +83,8 @@ def test_defaults(folder: Path) -> None:
         ("cache", "/scratch/cache", "reading.cache", Path("/scratch/cache")),
         ("cache_limit", "5 GB", "reading.cache_limit", 5_000_000_000),
         ("redirector", "root://host", "reading.redirector", "root://host"),
+        ("on_bad_file", "skip", "reading.on_bad_file", "skip"),
+        ("max_bad", "5 %", "reading.max_bad", "5%"),
         ("redirector", "", "reading.redirector", None),
         ("names", "x, y", "reading.names", ("x", "y")),
         ("separator", ";", "reading.separator", ";"),

@@ -152,9 +152,7 @@ CASES = {
     ),
     "missing file": Case("not found", "no such file", path=lambda server: f"{server.url}//store/nothing.root"),
     "folder": Case("folder", "is a folder, not a file", path=lambda server: f"{server.url}//store/folder.root"),
-    "no permission": Case(
-        "permission denied", "permission denied", path=lambda server: f"{server.url}//store/secret.root"
-    ),
+    "no permission": Case("permission denied", "permission denied", path=lambda server: f"{server.url}//store/no.root"),
     "refused port (https)": Case("unreachable", AWAY, path=lambda _server: f"https://localhost:{free_port()}/a.root"),
     "unknown host (https)": Case(
         "unreachable", "the host is unknown", path=lambda _server: "https://no-such-host.invalid/a.root"

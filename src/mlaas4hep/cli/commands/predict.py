@@ -20,6 +20,14 @@ from mlaas4hep.cli.options import (
     TrustCode,
     Workers,
 )
+from mlaas4hep.cli.skipping import (
+    AllowSkipped,
+    MaxBad,
+    OnBadFile,
+    report_beside,
+    skipping,
+    with_skipping,
+)
 
 __all__ = ["register"]
 
@@ -45,6 +53,9 @@ def register(app: typer.Typer) -> None:
         dtype: Dtype = None,
         names: Names = None,
         workers: Workers = None,
+        on_bad_file: OnBadFile = None,
+        max_bad: MaxBad = None,
+        allow_skipped: AllowSkipped = False,
         threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model.")] = None,
         overwrite: Overwrite = False,
         trust_code: TrustCode = False,
@@ -65,8 +76,10 @@ def register(app: typer.Typer) -> None:
             Reading, {"redirector": redirector, "format": form, "names": names or (), "workers": workers}
         )
         check_output(output, overwrite=True)  # its suffix
-        check_outputs([Output("--output", output, "scores")], [bundle, files], overwrite=overwrite)
-        with load_bundle(bundle) as loaded:
+        reading = with_skipping(reading, on_bad_file, max_bad)
+        report = report_beside(output, reading)
+        check_outputs([Output("--output", output, "scores"), *report], [bundle, files], overwrite=overwrite)
+        with skipping(reading, report, allowed=allow_skipped) as bad, load_bundle(bundle) as loaded:
             done = predict_files(
                 loaded,
                 files,
@@ -77,9 +90,10 @@ def register(app: typer.Typer) -> None:
                 threads=threads,
                 trust_code=trust_code,
                 overwrite=overwrite,
+                bad=bad,
             )
-        if as_json:
-            found = {"entries": done.entries, "selected": done.selected, "outside": done.outside.to_json()}
-            typer.echo(json.dumps({"output": str(output), **found}))
-        elif not quiet:
-            typer.echo(f"{done.entries} entries, {done.selected} selected: {output}")
+            if as_json:
+                found = {"entries": done.entries, "selected": done.selected, "outside": done.outside.to_json()}
+                typer.echo(json.dumps({"output": str(output), **found}))
+            elif not quiet:
+                typer.echo(f"{done.entries} entries, {done.selected} selected: {output}")

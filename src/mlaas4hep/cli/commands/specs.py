@@ -20,6 +20,7 @@ from mlaas4hep.cli.options import (
     Workers,
     names_of,
 )
+from mlaas4hep.cli.skipping import AllowSkipped, MaxBad, OnBadFile
 from mlaas4hep.cli.specs import run_specs
 
 __all__ = ["register"]
@@ -49,6 +50,9 @@ def register(app: typer.Typer) -> None:
         redirector: Redirector = None,
         dtype: Dtype = None,
         workers: Workers = None,
+        on_bad_file: OnBadFile = None,
+        max_bad: MaxBad = None,
+        allow_skipped: AllowSkipped = False,
         overwrite: Overwrite = False,
         quiet: Quiet = False,
         as_json: Json = False,
@@ -67,6 +71,9 @@ def register(app: typer.Typer) -> None:
             output,
             quiet=quiet,
             as_json=as_json,
+            on_bad_file=on_bad_file,
+            max_bad=max_bad,
+            allow_skipped=allow_skipped,
             given=[files, *(Path(names) for names in (branches, exclude) if names)],
             overwrite=overwrite,
         )

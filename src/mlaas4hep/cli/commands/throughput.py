@@ -19,9 +19,13 @@ from mlaas4hep.cli.options import (
     Workers,
     names_of,
 )
+from mlaas4hep.cli.skipping import AllowSkipped, MaxBad, OnBadFile, skipping, with_skipping
 from mlaas4hep.cli.workflows import validated
 
 if TYPE_CHECKING:
+    from mlaas4hep.config.sections.data import Reading
+    from mlaas4hep.config.workflow import Workflow
+    from mlaas4hep.streaming.bad_files import BadFiles
     from mlaas4hep.streaming.measure.throughput import Step, Throughput
 
 __all__ = ["register"]
@@ -57,6 +61,9 @@ def register(app: typer.Typer) -> None:
         redirector: Redirector = None,
         dtype: Dtype = None,
         workers: Workers = None,
+        on_bad_file: OnBadFile = None,
+        max_bad: MaxBad = None,
+        allow_skipped: AllowSkipped = False,
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> None:
@@ -78,21 +85,31 @@ def register(app: typer.Typer) -> None:
                 "memory_limit": memory_limit,
             },
         }
-        found = _measure(settings, seconds, quiet=quiet)
-        typer.echo(json.dumps(_as_json(found), indent=2) if as_json else _table(found))
+        from mlaas4hep.config.workflow import Workflow
+
+        workflow = validated(Workflow, settings)
+        reading = with_skipping(workflow.reading, on_bad_file, max_bad)
+        with skipping(reading, [], allowed=allow_skipped) as bad:
+            found = _measure(workflow, reading, seconds, bad, quiet=quiet)
+            typer.echo(json.dumps(_as_json(found), indent=2) if as_json else _table(found))
 
 
-def _measure(settings: dict[str, Any], seconds: float, *, quiet: bool) -> Throughput:
+def _measure(workflow: Workflow, reading: Reading, seconds: float, bad: BadFiles, *, quiet: bool) -> Throughput:
     from mlaas4hep.cli.console import Terminal
-    from mlaas4hep.config.workflow import Workflow
-    from mlaas4hep.streaming.files import opened
+    from mlaas4hep.streaming.files import DataFile, opened
     from mlaas4hep.streaming.measure.throughput import throughput
 
-    workflow = validated(Workflow, settings)
-    terminal, reading = Terminal(quiet=quiet), workflow.reading
-    with opened(workflow.samples, workflow.tree, reading, twins=True, note=terminal.note) as files:
+    terminal = Terminal(quiet=quiet)
+
+    def measured(files: tuple[DataFile, ...]) -> Throughput:
         wanted, events = workflow.event_settings, workflow.events
-        return throughput(files, wanted, workflow.features, reading, terminal, events=events, seconds=seconds)
+        executor = bad.executor(reading.threads)
+        return throughput(
+            files, wanted, workflow.features, reading, terminal, events=events, seconds=seconds, executor=executor
+        )
+
+    with opened(workflow.samples, workflow.tree, reading, twins=True, note=terminal.note, bad=bad) as files:
+        return bad.settled(files, measured)
 
 
 def _as_json(found: Throughput) -> dict[str, Any]:

@@ -20,6 +20,15 @@ from mlaas4hep.cli.options import (
     Quiet,
     Specs,
 )
+from mlaas4hep.cli.skipping import (
+    AllowSkipped,
+    MaxBad,
+    OnBad,
+    OnBadFile,
+    report_beside,
+    skipping,
+    with_skipping,
+)
 from mlaas4hep.cli.stopping import say_stopped, stop_code
 from mlaas4hep.cli.workflows import Original, configured, noticed
 
@@ -84,6 +93,9 @@ def _train(
     resume: Resume = False,
     cache: Cache = None,
     split_out: SplitOut = None,
+    on_bad_file: OnBadFile = None,
+    max_bad: MaxBad = None,
+    allow_skipped: AllowSkipped = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -99,7 +111,9 @@ def _train(
 
     with noticed() as notices:
         original = Original(files, labels, model, params, preproc, specs, dtype)
-        workflow = configured(configuration, original, fout)
+        workflow = configured(configuration, original, fout, missing=on_bad_file == OnBad.skip)
+    reading = with_skipping(workflow.reading, on_bad_file, max_bad)
+    workflow = workflow.model_copy(update={"reading": reading})
     if cache is not None:
         reading = workflow.reading.model_copy(update={"cache": cache.absolute()})
         workflow = workflow.model_copy(update={"reading": reading})
@@ -109,32 +123,37 @@ def _train(
         *([Output("histograms", workflow.histograms, "folder")] if workflow.histograms else []),
         *([Output("cache", workflow.reading.cache, "folder")] if workflow.reading.cache else []),
     ]
+    report = report_beside(fout, workflow.reading)
+    outputs += report
     given = [configuration, files, labels, model, params, preproc, specs]
     check_outputs(outputs, [*given, files_of(workflow)], overwrite=overwrite)
     terminal = Terminal(quiet=quiet)
-    try:
-        result = run_training(workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out)
-    except KeyboardInterrupt:
-        more = "; the same command with --resume continues from the last checkpoint"
-        say_stopped(more if checkpoint_folder(fout).exists() else "")
-        raise typer.Exit(stop_code()) from None
-    if as_json:
-        facts = {"bundle": str(result.bundle), "served": result.served, "waiting": result.waiting}
-        typer.echo(json.dumps({**facts, "metrics": result.metrics}))
-    elif not quiet:
-        report = result.bundle / "report.html" if result.bundle.is_dir() else f"report.html in {result.bundle}"
-        typer.echo(
-            render_summary(
-                result.workflow.name,
-                result.metrics,
-                warnings=result.warnings,
-                bundle=str(result.bundle),
-                report=str(report),
+    with skipping(workflow.reading, report, allowed=allow_skipped) as bad:
+        try:
+            result = run_training(
+                workflow, fout, terminal, notices=notices, resume=resume, split_out=split_out, bad=bad
             )
-        )
-        place = _native_place(result.bundle)
-        if place:
-            typer.echo(f"\n{place}")
+        except KeyboardInterrupt:
+            more = "; the same command with --resume continues from the last checkpoint"
+            say_stopped(more if checkpoint_folder(fout).exists() else "")
+            raise typer.Exit(stop_code()) from None
+        if as_json:
+            facts = {"bundle": str(result.bundle), "served": result.served, "waiting": result.waiting}
+            typer.echo(json.dumps({**facts, "metrics": result.metrics}))
+        elif not quiet:
+            page = result.bundle / "report.html" if result.bundle.is_dir() else f"report.html in {result.bundle}"
+            typer.echo(
+                render_summary(
+                    result.workflow.name,
+                    result.metrics,
+                    warnings=result.warnings,
+                    bundle=str(result.bundle),
+                    report=str(page),
+                )
+            )
+            place = _native_place(result.bundle)
+            if place:
+                typer.echo(f"\n{place}")
 
 
 def _native_place(bundle: Path) -> str | None:

@@ -38,12 +38,13 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if line and not line.startswith("#")]
 
 
-def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str]]:
+def read_files(files: str, redirector: str | None = None, *, missing: bool = False) -> list[tuple[str, str]]:
     """Return the data files, each as (name as written, absolute path or remote name).
 
     Args:
         files: a file with one path per line, paths separated by commas, one data file (by its suffix), or a folder.
         redirector: see `is_remote`.
+        missing: local files that do not exist are no error yet.
 
     Raises:
         FileReadError: a local file does not exist.
@@ -57,13 +58,15 @@ def read_files(files: str, redirector: str | None = None) -> list[tuple[str, str
     data = bool(tree) or known or is_remote(text, redirector)
     if "," in text and not is_file(path):
         names = [name.strip() for name in text.split(",")]
-        found = [(name, find(name, [cwd], redirector, "--files")) for name in names if name]
+        found = [(name, find(name, [cwd], redirector, "--files", missing=missing)) for name in names if name]
     elif data and text:
-        found = [(text, find(text, [cwd], redirector, "--files"))]
+        found = [(text, find(text, [cwd], redirector, "--files", missing=missing))]
     else:
         folders = [cwd, path.absolute().parent]
         lines = read_lines(path) if text else []
-        found = [(line, find(line, folders, redirector, f"{text}, line {number}")) for number, line in lines]
+        found = [
+            (line, find(line, folders, redirector, f"{text}, line {number}", missing=missing)) for number, line in lines
+        ]
     if not found:
         raise ConfigError("no data file is given", where=text or "--files", hint="write one path per line")
     return found

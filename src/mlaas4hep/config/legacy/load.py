@@ -31,6 +31,8 @@ def read_legacy(
     specs: Path | None = None,
     dtype: str | None = None,
     name: str = "model",
+    *,
+    missing: bool = False,
 ) -> Workflow:
     """Read and check a workflow given in the original's form.
 
@@ -45,6 +47,7 @@ def read_legacy(
         specs: specs computed earlier.
         dtype: format of the data files; None: by their suffix.
         name: of the model, unless `params` has one.
+        missing: local data files that do not exist are no error yet.
 
     Returns:
         A workflow with one sample a file, named after the file.
@@ -61,7 +64,11 @@ def read_legacy(
     if dtype is not None and dtype not in FORMATS:
         raise ConfigError(f"unknown format {dtype!r}", where="--dtype", hint=f"it can be {', '.join(FORMATS)}")
     sections = parameters.sections
-    data_files = read_files(files, sections["reading"].get("redirector"))
+    data_files = read_files(
+        files,
+        sections["reading"].get("redirector"),
+        missing=missing or sections["reading"].get("on_bad_file") == "skip",
+    )
     redirector = default_redirector(path for _, path in data_files)
     if redirector:
         sections["reading"].setdefault("redirector", redirector)

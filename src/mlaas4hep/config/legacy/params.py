@@ -48,6 +48,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "cache": ("reading", "cache"),
     "cache_limit": ("reading", "cache_limit"),
     "redirector": ("reading", "redirector"),
+    "on_bad_file": ("reading", "on_bad_file"),
+    "max_bad": ("reading", "max_bad"),
     "names": ("reading", "names"),
     "separator": ("reading", "separator"),
     "epochs": ("training", "epochs"),

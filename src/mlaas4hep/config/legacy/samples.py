@@ -16,7 +16,9 @@ CMS_REDIRECTOR = "root://cms-xrd-global.cern.ch"
 """Where logical names (``/store/...``) are looked for if `redirector` is not given, as in the original."""
 
 
-def read_samples(files: str, labels: str, redirector: str | None = None) -> tuple[tuple[Sample, ...], str | None]:
+def read_samples(
+    files: str, labels: str, redirector: str | None = None, *, missing: bool = False
+) -> tuple[tuple[Sample, ...], str | None]:
     """Return one sample a file, and the label branch if labels are given as one.
 
     Raises:
@@ -25,7 +27,9 @@ def read_samples(files: str, labels: str, redirector: str | None = None) -> tupl
         FileReadError: a file named here or in the list does not exist.
     """
     given = read_labels(labels)
-    return tuple(Sample(**sample) for sample in pair(read_files(files, redirector), given)), given.branch
+    return tuple(
+        Sample(**sample) for sample in pair(read_files(files, redirector, missing=missing), given)
+    ), given.branch
 
 
 def pair(files: Sequence[tuple[str, str]], labels: Labels) -> list[dict[str, Any]]:

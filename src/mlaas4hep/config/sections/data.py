@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mlaas4hep.config.fields import Bytes, Count, Files, FormatName, LabelValue, Name, Names, Real, Whole
+from mlaas4hep.config.fields import BadLimit, Bytes, Count, Files, FormatName, LabelValue, Name, Names, Real, Whole
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.config.sections.section import Section
 
@@ -57,6 +57,12 @@ class Reading(Section):
         description="Prefix for logical names (/store/...), e.g. root://host; several in order of preference.",
     )
     remote: Remote = Remote()
+    on_bad_file: Literal["fail", "skip"] = Field(
+        default="fail", description="End with an error, or go on without the events of files that cannot be used."
+    )
+    max_bad: BadLimit = Field(
+        default="5%", description="Files that may be left out with `on_bad_file: skip`: a number, or `5 %` of all."
+    )
     format: FormatName | None = Field(default=None, description="Format of the files; default: by their suffix.")
     names: Names = Field(
         default=(), description="Names of the columns of CSV files without a header line. Default: the first line."

@@ -89,7 +89,8 @@ class _RawBytes:
     names: tuple[str, ...]
 
     def __call__(self, task: FileRange) -> int:
-        return sum(map(_bytes, task.file.source.read(self.names, task.start, task.stop).values()))
+        with task.file.blamed():
+            return sum(map(_bytes, task.file.source.read(self.names, task.start, task.stop).values()))
 
 
 def _ranges(files: Sequence[DataFile], limit: int) -> Iterator[FileRange]:

@@ -63,6 +63,7 @@ def throughput(
     *,
     events: int,
     seconds: float,
+    executor: Executor | None = None,
 ) -> Throughput:
     """Measure on the first events of each file.
 
@@ -74,6 +75,7 @@ def throughput(
         monitor: told about progress, and why a step is left out.
         events: at most this many over all files; -1: as many as the time allows.
         seconds: about how long it takes in all; reading alone stops after a sixth of it.
+        executor: of the first pass. Default: as many threads as ``reading`` says.
 
     Raises:
         MLaaS4HEPError: a branch is missing or damaged, no event is there.
@@ -81,7 +83,9 @@ def throughput(
     choice = choose_branches(files, settings)
     pipeline = Pipeline.of(choice, replace(settings.unsplit(), label_branch=None, weight_branch=None, negative="keep"))
     _compile(files, pipeline, features, reading)
-    raw, heads = read_raw(files, pipeline.needed, Executor(reading.threads), events, seconds / RAW_SHARE, monitor)
+    raw, heads = read_raw(
+        files, pipeline.needed, executor or Executor(reading.threads), events, seconds / RAW_SHARE, monitor
+    )
     rest, columns = _steps(heads, pipeline, features, reading, raw, monitor)
     return Throughput((raw, *rest), len(heads), len(pipeline.needed), columns, reading.threads)
 

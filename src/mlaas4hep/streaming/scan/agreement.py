@@ -22,8 +22,25 @@ def lost_branches(files: Iterable[DataFile]) -> dict[str, tuple[str, str]]:
     return lost
 
 
-def lost_error(lost: Mapping[str, tuple[str, str]]) -> BranchReadError:
-    """Return the error for branches that are needed and lost; names the first one's file and all branches."""
+def lost_error(lost: Mapping[str, tuple[str, str]], files: Sequence[DataFile]) -> BranchReadError:
+    """Return the error for branches that are needed and lost; names the first one's file and all branches.
+
+    Those of other files are its `others`.
+    """
+    errors = []
+    place, _ = next(iter(lost.values()))
+    for file in files:
+        own = {n: (file.path, b.problem) for n, b in file.source.branches.items() if n in lost and b.lost}
+        if own:
+            error = _lost_error(lost if file.path == place else own)
+            error.file = file.index
+            errors.append(error)
+    first, *others = sorted(errors, key=lambda error: error.where != place)
+    first.others = tuple(others)
+    return first
+
+
+def _lost_error(lost: Mapping[str, tuple[str, str]]) -> BranchReadError:
     name, (path, problem) = next(iter(lost.items()))
     more = f" (nor can {few(list(lost)[1:])})" if len(lost) > 1 else ""
     names = ", ".join(lost)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mlaas4hep.config.parts import EventSettings
 from mlaas4hep.config.sections.selection import Cut
-from mlaas4hep.errors import BranchNotFoundError, ConfigError, MLaaS4HEPError, UnsupportedBranchError
+from mlaas4hep.errors import BranchNotFoundError, ConfigError, FileError, MLaaS4HEPError, UnsupportedBranchError
 from mlaas4hep.errors.findings import Findings, few
 from mlaas4hep.features.preprocess import Preprocessing
 from mlaas4hep.streaming.files import DataFile
@@ -102,7 +102,7 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
         texts = [*(step.expression for step in settings.variables), *(cut.expression for cut in settings.selection)]
         words = {word for text in texts for word in _WORD.findall(text)}
         if words & lost.keys():
-            raise lost_error({name: lost[name] for name in lost if name in words}) from None
+            raise lost_error({name: lost[name] for name in lost if name in words}, files) from None
         raise
     identifier = _identifier(files, settings)
     special: dict[str | None, str] = {
@@ -114,7 +114,7 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
     features, left_out = _features(union, settings, files[0].path, special, lost, warned)
     gone = {name: lost[name] for name in features if name in lost}
     if gone and (not without_lost or len(gone) == len(features)):
-        raise lost_error(gone)
+        raise lost_error(gone, files)
     features = [name for name in features if name not in gone]
     exclude = Patterns(settings.exclude)
     features += [v.name for v in settings.variables if not exclude.match(v.name) and v.name not in special]
@@ -126,9 +126,17 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
             warned.add("features.exclude names branches that do not exist", pattern)
     used = [*features, *identifier, *filter(None, [settings.weight_branch])]
     needed = preprocessing.needed([*used, *filter(None, [settings.label_branch])])
+    problems: list[FileError] = []
     for file in files:
-        labelled = file.sample.label is not None
-        _require(file, preprocessing.needed(used) if labelled else needed, union, skip_kind=settings.label_branch)
+        names = needed if file.sample.label is None else preprocessing.needed(used)
+        try:
+            with file.blamed():
+                _require(file, names, union, skip_kind=settings.label_branch)
+        except FileError as error:
+            problems.append(error)
+    if problems:
+        problems[0].others = tuple(problems[1:])
+        raise problems[0]
     found = [name for name, role in special.items() if name in left_out and role == "an identifier"]
     text = f"identifiers, which are not features: {few(found)} (features.include takes one by its name)"
     check_meaning(files, needed)
@@ -220,10 +228,11 @@ def check_inputs(file: DataFile, kinds: Kinds) -> None:
     branches = file.source.branches
     for name, kind in kinds.items():
         branch = branches.get(name)
-        if branch is None:
-            raise missing_branch(name, file.path, branches, otherwise="the model needs it")
-        if branch.kind == "unsupported":
-            raise UnsupportedBranchError(f"branch {name} {branch.problem}", where=file.path)
+        with file.blamed():
+            if branch is None:
+                raise missing_branch(name, file.path, branches, otherwise="the model needs it")
+            if branch.kind == "unsupported":
+                raise UnsupportedBranchError(f"branch {name} {branch.problem}", where=file.path)
         if branch.kind != kind:
             raise ConfigError(f"branch {name} is {branch.kind} here, {kind} in training", where=file.path)
 

@@ -127,7 +127,8 @@ class Pipeline:
             ExpressionError: lists of different lengths are combined; says in which entry.
         """
         try:
-            return self._apply(file, start, stop)
+            with file.blamed():
+                return self._apply(file, start, stop)
         except LengthMismatchError as error:
             located = error.shifted(start)
             raise ExpressionError(located.what, where=file.path, hint=located.hint) from error

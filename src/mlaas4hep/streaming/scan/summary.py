@@ -112,7 +112,7 @@ def scan_specs(
     Raises:
         MLaaS4HEPError: a branch is missing, no event passes.
     """
-    branches = choose_branches(files, settings, without_lost=True)
+    branches = choose_branches(files, settings, without_lost=not executor.thorough)
     left_out = Findings()
     for name, reason in branches.left_out.items():
         left_out.add(f"left out ({reason})", name)
@@ -144,7 +144,7 @@ def _scan(
                 name for name in pipeline.features if error.branches.keys().isdisjoint(steps.needed_for([name]))
             )
             rest = replace(pipeline, features=features)
-            if not features or not error.branches.keys().isdisjoint(rest.needed):
+            if executor.thorough or not features or not error.branches.keys().isdisjoint(rest.needed):
                 raise
             monitor.warn(f"{error.where}: {error.what}; the figures are those of the others")
             pipeline, lost = rest, lost | error.branches

@@ -52,6 +52,7 @@ def first_pass(
     *,
     events: int = -1,
     count_labels: bool = True,
+    executor: Executor | None = None,
 ) -> FirstPass:
     """Decide on the branches and go over all files once, or take what a cache has of that.
 
@@ -62,6 +63,7 @@ def first_pass(
         monitor: told what was decided, and the cutflow.
         events: events to use after the cuts over all files; -1: all.
         count_labels: keep counts by label; false for regression.
+        executor: reads the ranges. Default: as many threads as ``reading`` says.
 
     Raises:
         MLaaS4HEPError: a branch is missing or damaged, no event passes.
@@ -83,7 +85,7 @@ def first_pass(
             monitor.alert(f"cache {cache.folder}: not used, since the server tells no version of {error}")
             cache = None
     if found is None:
-        executor = Executor(reading.threads)
+        executor = executor or Executor(reading.threads)
         found = scan(files, pipeline, events=events, executor=executor, count_labels=count_labels, monitor=monitor)
         if cache is not None:
             cache.store_document(key, scan_to_state(found))

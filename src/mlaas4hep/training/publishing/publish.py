@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas4hep.bundle.canonical import json_bytes
 from mlaas4hep.bundle.manifest import Manifest
 from mlaas4hep.bundle.parity import same_scores
 from mlaas4hep.bundle.read import load_bundle
@@ -37,6 +38,7 @@ def publish(
     report: str,
     rows: NDArray[np.float32],
     function: EventFunction | None = None,
+    bad_files: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the bundle, after it was read back and gave the scores of the trained model for some events.
 
@@ -50,6 +52,7 @@ def publish(
         report: content of ``report.html``.
         rows: raw columns of events that the written bundle is tried with, float32 [N, D].
         function: of the user, through which the events went.
+        bad_files: content of ``bad_files.json``; None: no file could be left out.
 
     Raises:
         BundleError: the written bundle cannot be loaded, or gives other scores.
@@ -66,7 +69,10 @@ def publish(
             preproc=preproc_of(trained.first),
             metrics=metrics,
             report=report,
-            extra={PREPROCESSING_FILE: function.source} if function else {},
+            extra={
+                **({PREPROCESSING_FILE: function.source} if function else {}),
+                **({"bad_files.json": json_bytes(bad_files)} if bad_files is not None else {}),
+            },
         )
         return write_bundle(destination, contents, lambda written: _read_back(written, trained, rows))
 
