@@ -78,7 +78,7 @@ class Kind:
             return 0.0
         os.environ[self.variable] = str(file)
         found = self.find()
-        if found is None or found.problem is not None:
+        if found is None or found.problem is not None or found.exposed is not None:
             return 0.0
         return float("inf") if found.expires is None else max(0.0, found.expires - time.time())
 

@@ -111,7 +111,7 @@ def test_servers(tmp_path: Path, monkeypatch: Environment) -> None:
         assert "the bearer token in BEARER_TOKEN: its end of validity is not known" in refused["text"]
         monkeypatch.delenv("BEARER_TOKEN")
         text = checks(f"{server.url}/a.csv")[1][f"{server.url}/a.csv"]["text"]
-        assert "no bearer token and no X.509 proxy was found" in text
+        assert "none of these was found: bearer token, X.509 proxy" in text
 
 
 def test_packages_that_do_not_fit(tmp_path: Path, monkeypatch: Environment) -> None:

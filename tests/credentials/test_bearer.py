@@ -52,7 +52,7 @@ def test_a_file_that_others_may_read(bare: Path) -> None:
         (bare / NAME).chmod(mode)
         found = bearer.find()
         assert found is not None
-        assert (found.problem is not None) == problem
+        assert (found.exposed is not None) == problem
 
 
 def test_files_without_a_token(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:

@@ -38,7 +38,7 @@ def test_proxies_that_cannot_be_used(person: Person, bare: Path, monkeypatch: En
     (bare / PROXY).chmod(0o644)
     found = x509.find()
     assert found is not None
-    assert "chmod 600" in (found.problem or "")
+    assert "chmod 600" in (found.exposed or "")
     (bare / PROXY).write_text("nothing")
     found = x509.find()
     assert found is not None
@@ -124,13 +124,26 @@ def test_expired_ones_are_refused(person: Person, bare: Path, monkeypatch: Envir
         refuse_expired(["bearer token"])
 
 
+def test_a_token_that_others_may_read_is_still_one(person: Person, bare: Path) -> None:
+    """HTTPS uses it, so an expired proxy beside it is no reason to refuse; a file that is not there is none."""
+    kinds = ("X.509 proxy", "bearer token", "Kerberos tickets")
+    person.proxy(bare / PROXY, timedelta(minutes=-2))
+    token = bare / f"bt_u{os.getuid()}"
+    token.write_text(unsigned_token(exp=time.time() + 600))
+    token.chmod(0o644)
+    refuse_expired(kinds)
+    token.write_text("")
+    with pytest.raises(CredentialError, match=r"X\.509 proxy expired"):
+        refuse_expired(kinds)
+
+
 def test_every_kind_is_looked_for() -> None:
     assert list(find_all().values()) == [None] * 5
 
 
 def test_what_is_said_when_a_server_refuses(person: Person, bare: Path, monkeypatch: Environment) -> None:
     kinds = ("X.509 proxy", "bearer token")
-    assert explain(kinds).startswith("no X.509 proxy and no bearer token was found")
+    assert explain(kinds).startswith("none of these was found: X.509 proxy, bearer token")
     person.proxy(bare / PROXY)
     monkeypatch.setenv("BEARER_TOKEN", unsigned_token(exp=time.time() - 7205))
     text = explain(kinds)

@@ -55,8 +55,9 @@ def find() -> Credential | None:
     expires, issuer = found.get("exp"), found.get("iss")
     valid = isinstance(expires, int | float) and not isinstance(expires, bool)
     about = f"issued by {issuer}" if isinstance(issuer, str) else ""
-    problem = None if path is None or place == "BEARER_TOKEN" else exposed(path)
-    return Credential(KIND, place, float(expires) if valid else None, _RENEW, about, problem)  # type: ignore[arg-type]
+    readable = None if path is None or place == "BEARER_TOKEN" else exposed(path)
+    end = float(expires) if valid else None  # type: ignore[arg-type]
+    return Credential(KIND, place, end, _RENEW, about, exposed=readable)
 
 
 def claims(token: str) -> dict[str, Any]:

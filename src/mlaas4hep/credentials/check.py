@@ -23,18 +23,19 @@ def find_all() -> dict[str, Credential | None]:
 
 
 def refuse_expired(kinds: Iterable[str]) -> None:
-    """See that of the credentials a server may ask for not all that are there have expired.
+    """See that of the credentials a server may ask for not all that could be used have expired.
 
     Args:
         kinds: keys of `FINDERS`.
 
     Raises:
-        CredentialError: all that were found have; names the first of them.
+        CredentialError: they have; names the first of them.
     """
     now = time.time()
     found = [credential for kind in kinds if (credential := FINDERS[kind]()) is not None]
-    if found and all(credential.expired(now) for credential in found):
-        first = found[0]
+    expired = [credential for credential in found if credential.expired(now)]
+    if expired and all(credential in expired or credential.problem is not None for credential in found):
+        first = expired[0]
         hint = f"{first.renew}, or remove it where none is needed"
         raise CredentialError(f"the {first.kind} {first.validity(now)}", where=first.place, hint=hint)
 
@@ -49,5 +50,5 @@ def explain(kinds: Iterable[str]) -> str:
     names = list(kinds)
     found = [credential for kind in names if (credential := FINDERS[kind]()) is not None]
     if not found:
-        return f"no {' and no '.join(names)} was found (mlaas4hep doctor shows where they are looked for)"
+        return f"none of these was found: {', '.join(names)} (mlaas4hep doctor shows where they are looked for)"
     return "; ".join(f"the {one.kind} in {one.place}: {one.validity(now)}" for one in found)

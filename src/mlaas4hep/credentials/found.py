@@ -22,6 +22,7 @@ class Credential:
         renew: command that renews it, for messages.
         about: whom it names or who issued it; "" if it does not say.
         problem: why it cannot be used whatever the time; None: nothing is known against it.
+        exposed: that others may read it, and what to do; None: they may not. XRootD takes no notice of such a file.
         file: that holds it; None: no file, or more than one.
     """
 
@@ -31,6 +32,7 @@ class Credential:
     renew: str = ""
     about: str = ""
     problem: str | None = None
+    exposed: str | None = None
     file: Path | None = None
 
     def expired(self, now: float) -> bool:
@@ -41,8 +43,8 @@ class Credential:
         """Return what a table says about its validity at ``now``, in seconds since 1970."""
         if self.expires is not None and self.expired(now):
             return f"expired {duration(now - self.expires)} ago, on {_date(self.expires)}"
-        if self.problem is not None:
-            return self.problem
+        if self.problem is not None or self.exposed is not None:
+            return self.problem or str(self.exposed)
         if self.expires is None:
             return "its end of validity is not known"
         return f"valid for {duration(self.expires - now)}, until {_date(self.expires)}"

@@ -40,7 +40,7 @@ def find() -> Credential | None:
         return Credential(KIND, place, problem=f"cannot be read ({error.strerror})", renew=_RENEW)
     except ValueError:
         return Credential(KIND, place, problem="holds no certificate in PEM form", renew=_RENEW)
-    return Credential(KIND, place, expires, _RENEW, subject, exposed(Path(path)), Path(path))
+    return Credential(KIND, place, expires, _RENEW, subject, exposed=exposed(Path(path)), file=Path(path))
 
 
 @lru_cache(maxsize=8)

@@ -133,6 +133,8 @@ def test_a_server_that_does_not_know_who_asks(
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # a client that knows no proxy yet
     assert done.returncode == 2
     found = (
-        "no X.509 proxy and no bearer token was found" if whose == "nobody's" else f"{bare / 'proxy'}: valid for 11 h"
+        "none of these was found: X.509 proxy, bearer token"
+        if whose == "nobody's"
+        else f"{bare / 'proxy'}: valid for 11 h"
     )
     assert re.search(f"the server refused your identity.*{re.escape(found)}", done.stderr)

@@ -26,7 +26,7 @@ def credentials() -> Iterator[Check]:
         if found is None:
             yield Check("credentials", kind, "absent", f"none in {_PLACES[kind]}")
             continue
-        failed = found.expired(now) or found.problem is not None
+        failed = found.expired(now) or found.problem is not None or found.exposed is not None
         parts = [found.place, found.about, found.validity(now) if failed or found.expires else "", failed * found.renew]
         yield Check(
             "credentials",

@@ -66,7 +66,7 @@ def _filesystem_facts(location: str) -> dict[str, Any]:
 _FACTS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "modified", "updated", "checksum", "md5", "md5Hash")
 """What fsspec's file systems call the version of a file."""
 
-_XROOTD_CREDENTIALS = (x509.KIND, bearer.KIND)
+_XROOTD_CREDENTIALS = (x509.KIND, bearer.KIND, kerberos.KIND)
 
 
 def _prepare_xrootd() -> None:
