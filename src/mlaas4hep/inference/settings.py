@@ -60,7 +60,7 @@ class Settings(WebSettings):
     repository: Path = Field(default=Path("models"), description="Folder of the models.")
     grpc_port: int | None = Field(default=8001, ge=0, le=65535, description="gRPC; 0: any free port; null: none.")
     threads: int = Field(default=1, ge=1, description="Threads of one prediction.")
-    default_model: str | None = Field(default=None, description="Model of requests that name none.")
+    default_model: str | None = Field(default=None, description="Model for requests that name none.")
     poll: float = Field(default=1.0, gt=0, description="Seconds between looks at the repository for changes by others.")
     root_urls: Names = Field(default=(), description="Prefixes of URLs that /predict/root may read.")
     limits: Limits = Limits()

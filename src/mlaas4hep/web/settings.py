@@ -90,7 +90,7 @@ class WebSecurity(Section):
         default=(),
         description="Without an issuer: names of the server besides loopback's, in the headers Host and Origin.",
     )
-    open_metrics: bool = Field(default=False, description="Let everybody read /metrics.")
+    open_metrics: bool = Field(default=False, description="Let anyone read /metrics.")
     leeway: float = Field(default=30.0, ge=0, le=600, description="Seconds that clocks may differ.")
     refresh: float = Field(default=300.0, gt=0, description="Seconds between looks at the issuers' keys.")
     keep: float = Field(
@@ -135,7 +135,7 @@ class WebSettings(Section):
     )
     drain: float = Field(default=30.0, gt=0, description="Seconds that a stop waits for requests in flight.")
     log: Literal["text", "json"] = Field(default="json", description="Form of the log's lines.")
-    log_file: Path | None = Field(default=None, description="Where to log; null: standard error. SIGHUP opens it anew.")
+    log_file: Path | None = Field(default=None, description="Where to log; null: standard error. SIGHUP reopens it.")
     log_requests: float = Field(
         default=0.0, ge=0, le=1, description="Share of the successful predictions and reads that are logged."
     )

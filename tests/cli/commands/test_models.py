@@ -145,7 +145,7 @@ def test_the_original_clients_options(live: Live, tmp_path: Path) -> None:
         (["describe", "nothing"], "there is no model nothing (status 404)"),
         (["describe", "toy", "--version", "9"], "9"),
         (["load", "nothing"], "there is no model nothing"),
-        (["label", "toy", "latest", "1"], "follows by itself"),
+        (["label", "toy", "latest", "1"], "always is the newest version"),
         (["label", "toy", "stable", "8"], "8"),
         (["upload", "gone.tar.gz"], "gone.tar.gz: no such file"),
         (["predict", "toy", "--events", "gone.json"], "gone.json: no such file"),

@@ -288,7 +288,7 @@ def test_labels(tmp_path: Path) -> None:
             assert (info.version, info.labels) == ("2", ("latest", "mine"))
             assert (await server.label("toy", "mine", None)).version == "2"
             for label, version, error, message in (
-                ("latest", "1", BadRequestError, "'latest' follows by itself"),
+                ("latest", "1", BadRequestError, "'latest' always is the newest version"),
                 ("1a", "1", BadRequestError, "'1a' cannot be a label"),
                 ("x", "7", ModelNotFoundError, "model toy has no version '7'; it has stable, 1, 2"),
                 ("x", "none", ModelNotFoundError, "model toy has no version or label 'none'"),

@@ -112,9 +112,9 @@ class Management:
         )
 
     async def label(self, name: str, label: str, version: str | None) -> ModelInfo:
-        """Point a label (stable, canary, ...) to a version; None removes it. ``latest`` follows by itself."""
+        """Point a label (stable, canary, ...) to a version; None removes it. ``latest`` is always the newest."""
         if not is_label(label) or label == LATEST:
-            reason = "follows by itself" if label == LATEST else "cannot be a label"
+            reason = "always is the newest version" if label == LATEST else "cannot be a label"
             raise BadRequestError(f"{label[:64]!a} {reason}", hint="stable, canary, or a name of your own")
         model = self._model(name)
         if version is None:

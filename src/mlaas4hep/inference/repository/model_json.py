@@ -32,7 +32,7 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    labels: dict[str, Number] = Field(default={}, description="Version of each label; `latest` follows by itself.")
+    labels: dict[str, Number] = Field(default={}, description="Version of each label; `latest` is always the newest.")
     canary: float = Field(default=0.0, ge=0, le=100, description="Per cent of requests for the version `canary`.")
     batching: Batching | None = Field(default=None, description="Null: every request is run on its own.")
     highest: int = Field(default=0, ge=0, description="Highest number of a version that was deleted.")

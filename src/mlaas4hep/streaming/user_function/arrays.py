@@ -56,7 +56,7 @@ def left_of(found: object, size: int, place: str) -> tuple[dict[str, Any], NDArr
             raise PreprocessingError(what, where=place, hint="select with a mask: events[mask]")
         return fields, kept
     if len(found) != size:
-        what = f"preprocessing returned {len(found)} of {size} events in a new array, so nobody can tell which"
+        what = f"preprocessing returned {len(found)} of {size} events in a new array, so it cannot be told which"
         raise PreprocessingError(what, where=place, hint="select with a mask, events[mask], from the array it is given")
     return fields, np.arange(size, dtype=np.int64)
 
