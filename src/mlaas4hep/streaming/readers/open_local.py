@@ -7,7 +7,6 @@ what is missing; where the hard limit is low, too, the file that was not read fo
 from __future__ import annotations
 
 import errno
-import io
 import os
 import resource
 import threading
@@ -15,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from mlaas4hep.streaming.positioned import PositionedFile
 
 __all__ = ["LocalBytes", "LocalFile", "open_limit", "too_many_open"]
 
@@ -86,7 +87,7 @@ class LocalFile:
         return descriptor
 
 
-class LocalBytes(io.RawIOBase):
+class LocalBytes(PositionedFile):
     """A `LocalFile` as a file of Python, with a place of its own.
 
     Args:
@@ -98,34 +99,12 @@ class LocalBytes(io.RawIOBase):
 
     def __init__(self, path: str) -> None:
         self._file = LocalFile(path)
-        self._at = 0
+        super().__init__(self._file.size)
 
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
+    def read_at(self, buffer: Any, start: int) -> int:
+        """See `PositionedFile`; raises OSError."""
         with self._file.use() as descriptor:
-            count = os.preadv(descriptor, [buffer], self._at)
-        self._at += count
-        return count
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """See `io.IOBase`."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
-        if start + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._at = start + offset
-        return self._at
-
-    def tell(self) -> int:
-        """See `io.IOBase`."""
-        return self._at
+            return os.preadv(descriptor, [buffer], start)
 
     def close(self) -> None:
         """Close the file."""

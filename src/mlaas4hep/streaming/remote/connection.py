@@ -22,7 +22,7 @@ from mlaas4hep.streaming.remote.schemes import scheme_of
 from mlaas4hep.streaming.remote.transport import Range, Transport
 from mlaas4hep.streaming.remote.waiting import register
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "connection_to"]
 
 Result = TypeVar("Result")
 
@@ -225,3 +225,20 @@ def _explained(failure: FileReadError, place: str) -> FileReadError:
     if kinds and (refused or isinstance(failure, PermissionDeniedError)):
         failure.hint = f"{failure.hint}; {explain(kinds)}"
     return failure
+
+
+def connection_to(path: str, *, parts_only: bool = False) -> Connection:
+    """Return a connection to a file, which is opened by the first read, by its scheme and as its policy says.
+
+    Args:
+        path: URL, or `RemotePath`.
+        parts_only: see `Connection`.
+    """
+    policy = policy_of(path)
+
+    def reach(url: str) -> Transport:
+        scheme = scheme_of(url)
+        scheme.prepare()
+        return scheme.transport(url, policy)
+
+    return Connection(path, reach, parts_only=parts_only)

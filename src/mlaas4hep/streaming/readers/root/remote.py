@@ -9,10 +9,7 @@ from typing import Any
 from uproot.source.chunk import Chunk, Source
 from uproot.source.futures import TrivialFuture
 
-from mlaas4hep.streaming.remote.connection import Connection
-from mlaas4hep.streaming.remote.location import policy_of
-from mlaas4hep.streaming.remote.schemes import scheme_of
-from mlaas4hep.streaming.remote.transport import Transport
+from mlaas4hep.streaming.remote.connection import Connection, connection_to
 
 __all__ = ["RemoteSource"]
 
@@ -34,14 +31,7 @@ class RemoteSource(Source):  # type: ignore[misc]
     @staticmethod
     def connect(path: str) -> Connection:
         """Return a connection to a ROOT file; nothing is opened before the first read."""
-        policy = policy_of(path)
-
-        def reach(url: str) -> Transport:
-            scheme = scheme_of(url)
-            scheme.prepare()
-            return scheme.transport(url, policy)
-
-        return Connection(path, reach, parts_only=True)
+        return connection_to(path, parts_only=True)
 
     def __repr__(self) -> str:
         return f"<RemoteSource at 0x{id(self):012x}>"
