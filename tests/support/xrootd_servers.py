@@ -90,6 +90,11 @@ class XRootD:
                 continue
         pytest.fail(f"the xrootd server did not start:\n{self.log[-3000:]}")
 
+    @property
+    def group(self) -> int:
+        """Number of the group of its processes."""
+        return self._process.pid
+
     def pause(self) -> None:
         """Stop its process: connections stay, and nothing is answered."""
         os.killpg(self._process.pid, signal.SIGSTOP)

@@ -58,7 +58,11 @@ DataFiles = Annotated[list[str], typer.Argument(help="Files: paths, URLs, logica
 Tree = Annotated[str, typer.Option(help="Path of the tree in the files.")]
 Branches = Annotated[str, typer.Option(help="Branches or patterns, separated by commas; default: all.")]
 Exclude = Annotated[str, typer.Option(help="Branches or patterns to leave out, separated by commas.")]
-Redirector = Annotated[str | None, typer.Option(help="Prefix for logical names.")]
+Redirector = Annotated[
+    str | None, typer.Option(help="Prefix for logical names; several with commas between, in order of preference.")
+]
+    str | None, typer.Option(help="Prefix for logical names; several with commas between, in order of preference.")
+]
 TrustCode = Annotated[
     bool,
     typer.Option(

@@ -32,6 +32,7 @@ from mlaas4hep.streaming.readers import open_source
 from mlaas4hep.streaming.readers.root.remote import RemoteSource
 from mlaas4hep.streaming.remote import policy
 from mlaas4hep.streaming.remote.location import RemotePath
+from tests.support.cli import Outcome, run
 from tests.support.http_files import Quiet, served
 from tests.support.xrootd_servers import XRootD, free_port, xrootd_folder
 
@@ -131,6 +132,58 @@ def test_a_restarted_server_is_read_on(server: XRootD, pythia: Path) -> None:
     starter.join()
     source.close()
     local.close()
+
+
+MODEL = """
+import os, signal
+from sklearn.linear_model import SGDClassifier
+def model():
+    for group in {groups}:
+        os.killpg(group, signal.SIGKILL)
+    return SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01)
+"""
+SETTINGS = """
+samples:
+  - {{name: signal, files: {store}/ggH.root, label: 1}}
+  - {{name: background, files: {store}/ttbar.root, label: 0}}
+features: {{include: [MET_pt, HT]}}
+training: {{model: model.py, epochs: 1}}
+reading:
+  redirector: {redirectors}
+  remote: {policy}
+"""
+
+
+def trained(tmp_path: Path, name: str, store: str, redirectors: list[str], killed: list[int]) -> Outcome:
+    """Train; the servers are killed when the first pass is over."""
+    (tmp_path / "model.py").write_text(MODEL.format(groups=killed))
+    text = SETTINGS.format(store=store, redirectors=redirectors, policy=POLICY.model_dump_json())
+    (tmp_path / f"{name}.yaml").write_text(text)
+    return run("train", tmp_path / f"{name}.yaml", "--fout", tmp_path / name, "--json")
+
+
+def test_a_training_goes_on_with_the_replica_and_ends_without(
+    server: XRootD, replica: XRootD, folder: Path, pythia: Path, tmp_path: Path
+) -> None:
+    shutil.copy(pythia / "ttbar.root", folder / "store" / "ttbar.root")
+    (tmp_path / "local").mkdir()
+    for name in ("ggH", "ttbar"):
+        shutil.copy(folder / "store" / f"{name}.root", tmp_path / "local" / f"{name}.root")
+    local = trained(tmp_path, "plain", "local", [server.url], [])
+    assert local.code == 0, local.err
+    remote = trained(tmp_path, "remote", "/store", [server.url, replica.url], [server.group])
+    assert remote.code == 0, remote.err
+    assert json.loads(remote.out)["metrics"] == json.loads(local.out)["metrics"]
+    policy.forget()
+    server.kill()
+    server.start()
+    before = time.monotonic()
+    lost = trained(tmp_path, "lost", "/store", [server.url, replica.url], [server.group, replica.group])
+    assert lost.code == 2
+    assert f"{server.url}//store/" in lost.error
+    assert "cannot be reached" in lost.error
+    assert time.monotonic() - before < PROMISE
+    assert not (tmp_path / "lost").exists()
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def resolve(path: str, redirector: str | Sequence[str] | None, policy: Remote | 
     if is_remote(text):
         return RemotePath(text, (), policy)
     local = local_path(text)
-    redirectors = [redirector] if isinstance(redirector, str) else redirector or ()
+    redirectors = redirector.split(",") if isinstance(redirector, str) else redirector or ()
     if text.lower().startswith("file://") or not redirectors or not text.startswith("/") or _exists(local):
         return str(local)
     first, *others = [f"{_prefix(one, text)}//{text.lstrip('/')}" for one in redirectors]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlaas4hep.errors import FileReadError, FrameworkMissingError
+from mlaas4hep.errors.reading import CorruptFileError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.base import Branch
 from mlaas4hep.streaming.readers.common import clusters_of
@@ -61,7 +62,7 @@ class AvroSource(RecordReader):
                 f"its compression needs another package: {first_line(error)}", where=self._path
             )
         text = "ends too early" if isinstance(error, EOFError | StopIteration | zlib.error) else first_line(error)
-        return FileReadError(f"is not an Avro file, or damaged: {text}", where=self._path)
+        return CorruptFileError(f"is not an Avro file, or damaged: {text}", where=self._path)
 
 
 def _branch(name: str, kind: Any) -> Branch:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.reading import CorruptFileError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
@@ -149,7 +149,7 @@ def _guarded(step: Callable[[], T], path: str, bad: Sequence[str] = ()) -> T:
         return step()
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         what = bad[0] if bad else first_line(error)
-        raise FileReadError(f"is not valid CSV: {what}", where=path) from error
+        raise CorruptFileError(f"is not valid CSV: {what}", where=path, hint="") from error
 
 
 def _header(path: str, names: tuple[str, ...], separator: str | None) -> Header:

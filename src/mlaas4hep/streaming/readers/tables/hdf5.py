@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas4hep.errors import FileReadError, UnsupportedBranchError
+from mlaas4hep.errors.reading import CorruptFileError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Column, Jagged
 from mlaas4hep.streaming.readers.base import Branch
@@ -139,7 +140,7 @@ def _opened(raw: Any, path: str) -> Any:
 
 
 def _damaged(path: str, error: Exception) -> FileReadError:
-    return FileReadError(f"is not an HDF5 file, or damaged: {first_line(error)}", where=path)
+    return CorruptFileError(f"is not an HDF5 file, or damaged: {first_line(error)}", where=path)
 
 
 def _filter_hint(error: Exception) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.reading import CorruptFileError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.streaming.readers.common import clusters_of
 from mlaas4hep.streaming.readers.files import digest, open_bytes
@@ -48,7 +49,7 @@ class JsonSource(RecordReader):
             try:
                 yield from self._list(text) if self._is_list() else self._lines(text)
             except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-                raise FileReadError(f"is not valid JSON: {first_line(error)}", where=self._path) from error
+                raise CorruptFileError(f"is not valid JSON: {first_line(error)}", where=self._path, hint="") from error
 
     def _is_list(self) -> bool:
         with open_bytes(self._path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as text:
@@ -100,7 +101,7 @@ class JsonSource(RecordReader):
         return value
 
     def _error(self, line: int, what: str) -> FileReadError:
-        return FileReadError(f"is not valid JSON: line {line}: {what}", where=self._path)
+        return CorruptFileError(f"is not valid JSON: line {line}: {what}", where=self._path, hint="")
 
 
 class _Stream:

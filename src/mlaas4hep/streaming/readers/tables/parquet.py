@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas4hep.errors import FileReadError
+from mlaas4hep.errors.reading import CorruptFileError
 from mlaas4hep.errors.text import first_line
 from mlaas4hep.features.columns import Column
 from mlaas4hep.streaming.readers.common import Reader, clusters_of
@@ -63,7 +63,7 @@ class ParquetSource(Reader):
             self._compression = _compression(metadata)
         except (pa.ArrowException, OSError) as error:
             self._raw.close()
-            raise FileReadError(f"is not a Parquet file, or damaged: {first_line(error)}", where=path) from error
+            raise CorruptFileError(f"is not a Parquet file, or damaged: {first_line(error)}", where=path) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -107,7 +107,7 @@ class ParquetSource(Reader):
             return pa.Table.from_batches([batch.select(names).slice(a, b - a) for batch, a, b in pieces], schema)
         except (pa.ArrowException, OSError) as error:
             what = f"rows {start} to {stop} of {', '.join(names[:3])} cannot be read: {first_line(error)}"
-            raise FileReadError(what, where=self._path, hint="copy the file again") from error
+            raise CorruptFileError(what, where=self._path) from error
 
     def _blocks(self, key: Hashable) -> Iterator[Any]:
         """Rows of some columns of a row group, from its beginning."""
