@@ -61,8 +61,6 @@ Exclude = Annotated[str, typer.Option(help="Branches or patterns to leave out, s
 Redirector = Annotated[
     str | None, typer.Option(help="Prefix for logical names; several with commas between, in order of preference.")
 ]
-    str | None, typer.Option(help="Prefix for logical names; several with commas between, in order of preference.")
-]
 TrustCode = Annotated[
     bool,
     typer.Option(
