@@ -77,7 +77,10 @@ def test_a_model_function_that_raises(work: Work) -> None:
     ("body", "says"),
     [
         ("def model():\n    pass\n", ["model() returned nothing", "return the model"]),
-        ("def model():\n    return {'layers': 3}\n", ["model() returned a builtins.dict", "supported are keras.Model"]),
+        (
+            "def model():\n    return {'layers': 3}\n",
+            ["model() returned an object of type dict", "supported are keras.Model"],
+        ),
         (
             "from sklearn.tree import DecisionTreeClassifier\n\ndef model():\n    return DecisionTreeClassifier\n",
             ["model() returned the class DecisionTreeClassifier", "return an instance"],

@@ -186,7 +186,8 @@ def test_an_error_leaves_a_bar(screen: Screen) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "text"), [(0.4, "0"), (999.0, "999"), (1000.0, "1.0k"), (12_345.0, "12.3k"), (2_500_000.0, "2.5M")]
+    ("rate", "text"),
+    [(0.44, "0.4"), (9.0, "9"), (999.0, "999"), (1000.0, "1.0k"), (12_345.0, "12.3k"), (2_500_000.0, "2.5M")],
 )
 def test_rates(rate: float, text: str) -> None:
     assert module._si(rate) == text

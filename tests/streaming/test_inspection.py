@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def test_table(tmp_path: Path) -> None:
     found = inspect(str(path))
     assert [(tree.name, tree.class_name, tree.entries) for tree in found.trees] == [("", "table", 1)]
     assert "1 entries in 1 cluster, not compressed" in render(found)
+
+
+def test_compressed_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"x\n1\n2\n"))
+    found = inspect(str(path))
+    assert found.trees[0].compression == "gz"
+    assert "2 entries in 1 cluster, gz\n  1 branch: 1 flat" in render(found)
 
 
 def test_missing_file(tmp_path: Path) -> None:

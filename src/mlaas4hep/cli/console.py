@@ -115,4 +115,6 @@ class Terminal:
 def _si(rate: float) -> str:
     if rate >= 1e6:
         return f"{rate / 1e6:.1f}M"
-    return f"{rate / 1e3:.1f}k" if rate >= 1e3 else f"{rate:.0f}"
+    if rate >= 1e3:
+        return f"{rate / 1e3:.1f}k"
+    return f"{rate:.0f}" if rate >= 1 else f"{rate:.1f}"

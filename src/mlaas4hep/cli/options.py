@@ -27,6 +27,7 @@ __all__ = [
     "Params",
     "Preproc",
     "Quiet",
+    "QuietFigures",
     "Redirector",
     "Specs",
     "Tree",
@@ -74,7 +75,10 @@ Names = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Reading threads. Default: one per core, at most 4.")]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Show results, warnings and errors only, no progress and no notes.")
+    bool, typer.Option("--quiet", "-q", help="Show warnings and errors only: no progress, notes or summary.")
+]
+QuietFigures = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show figures, warnings and errors only: no progress or notes.")
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing output file of any kind, but never an input.")

@@ -8,10 +8,10 @@ from typing import Any
 
 from mlaas4hep.errors import FileReadError, TreeNotFoundError, without_credentials
 from mlaas4hep.errors.findings import few
-from mlaas4hep.formats import FORMATS
+from mlaas4hep.formats import FORMATS, compression_of
 from mlaas4hep.streaming.readers import Branch, open_source
 from mlaas4hep.streaming.readers.factory import format_of
-from mlaas4hep.streaming.remote.location import is_remote, local_path, split_tree
+from mlaas4hep.streaming.remote.location import is_remote, local_path, name_of, split_tree
 
 __all__ = ["BranchInfo", "Inspection", "TreeInfo", "inspect", "render"]
 
@@ -157,11 +157,16 @@ def _describe(path: str, tree: str | None, name: str, class_name: str) -> TreeIn
             source.entries,
             source.identity,
             len(source.clusters) - 1,
-            source.compression,
+            source.compression or _stored_as(path),
             tuple(_branch(branch) for branch in source.branches.values()),
         )
     finally:
         source.close()
+
+
+def _stored_as(path: str) -> str | None:
+    compression = compression_of(name_of(path))
+    return compression.lstrip(".") if compression else None
 
 
 def _branch(branch: Branch) -> BranchInfo:
@@ -184,7 +189,11 @@ def _tree_lines(tree: TreeInfo) -> list[str]:
     lines[0] += (
         f" in {tree.clusters} cluster{'' if tree.clusters == 1 else 's'}, {tree.compression or 'not compressed'}"
     )
-    lines.append(f"  {len(tree.branches)} branches: {', '.join(counts)}" if counts else "  no branches")
+    lines.append(
+        f"  {len(tree.branches)} branch{'' if len(tree.branches) == 1 else 'es'}: {', '.join(counts)}"
+        if counts
+        else "  no branches"
+    )
     width = max((len(branch.name) for branch in tree.branches), default=0)
     for branch in tree.branches:
         dtype = branch.dtype if branch.width is None else f"{branch.dtype}[{branch.width}]"

@@ -309,7 +309,7 @@ def test_labels(tmp_path: Path) -> None:
         ({"canary": "NaN"}, "setting canary"),
         ({"batching": {"max_size": 1}}, "setting batching.max_size"),
         ({"batching": {"max_sise": 4}}, "setting batching.max_sise: Extra inputs"),
-        ({"labels": {}}, "there is no setting 'labels'; batching, canary"),
+        ({"labels": {}}, "there is no setting 'labels'; known are batching, canary"),
     ],
 )
 def test_settings_that_are_not_allowed(tmp_path: Path, changes: Mapping[str, Any], message: str) -> None:

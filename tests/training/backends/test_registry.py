@@ -40,7 +40,9 @@ def test_torch_module() -> None:
 
 
 def test_unknown_type() -> None:
-    with pytest.raises(ModelFileError, match=r"returned a builtins.dict; supported are keras.Model, torch.nn.Module"):
+    with pytest.raises(
+        ModelFileError, match=r"returned an object of type dict; supported are keras.Model, torch.nn.Module"
+    ):
         backend_for({})
 
 

@@ -16,7 +16,7 @@ from mlaas4hep.cli.options import (
     Labels,
     Names,
     Overwrite,
-    Quiet,
+    QuietFigures,
     Redirector,
     TrustCode,
     Workers,
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
         allow_skipped: AllowSkipped = False,
         overwrite: Overwrite = False,
         trust_code: TrustCode = False,
-        quiet: Quiet = False,
+        quiet: QuietFigures = False,
         as_json: Json = False,
     ) -> None:
         """Score other files, compare with their labels, and print the figures."""

@@ -13,7 +13,7 @@ from mlaas4hep.cli.options import (
     Dtype,
     Exclude,
     Json,
-    Quiet,
+    QuietFigures,
     Redirector,
     Tree,
     Workers,
@@ -64,7 +64,7 @@ def register(app: typer.Typer) -> None:
         on_bad_file: OnBadFile = None,
         max_bad: MaxBad = None,
         allow_skipped: AllowSkipped = False,
-        quiet: Quiet = False,
+        quiet: QuietFigures = False,
         as_json: Json = False,
     ) -> None:
         """Measure raw reading, the specs pass, chunk making and a cached epoch: kHz, MB/s, memory, shares of time.

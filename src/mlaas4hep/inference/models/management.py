@@ -135,7 +135,9 @@ class Management:
         """Change and return settings: ``batching`` {max_size, max_delay_ms} or null, ``canary`` in percent."""
         unknown = [key for key in changes if key not in SETTINGS]
         if unknown:
-            raise BadRequestError(f"there is no setting {str(unknown[0])[:64]!a}", hint=", ".join(SETTINGS))
+            raise BadRequestError(
+                f"there is no setting {str(unknown[0])[:64]!a}", hint=f"known are {', '.join(SETTINGS)}"
+            )
         self._model(name)
         after = await self._change(name, lambda now: now.changed(changes))
         return {key: after.model_dump(mode="json")[key] for key in SETTINGS}

@@ -38,6 +38,7 @@ def backend_for(model: object) -> Backend:
         raise ModelFileError(
             f"model() returned the class {model.__name__}", hint=f"return an instance: {model.__name__}(...)"
         )
-    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    made = type(model)
+    kind = made.__qualname__ if made.__module__ == "builtins" else f"{made.__module__}.{made.__qualname__}"
     known = ", ".join(framework.trained for framework in frameworks() if framework.trained)
-    raise ModelFileError(f"model() returned a {kind}", hint=f"supported are {known}")
+    raise ModelFileError(f"model() returned an object of type {kind}", hint=f"supported are {known}")
