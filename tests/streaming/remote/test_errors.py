@@ -224,3 +224,9 @@ def test_kinds_are_all_different() -> None:
 
 
 pytestmark = CONNECTIONS_LEFT
+
+
+def test_a_scheme_that_nothing_knows() -> None:
+    error = read_error("foo://host/x.root", ValueError("Protocol not known: foo"))
+    assert error.what == "the scheme of the URL is unknown"
+    assert "root" in str(error.hint)

@@ -158,14 +158,19 @@ def test_a_branch_that_only_a_cut_needs(paths: dict[str, Path]) -> None:
         choose(paths, "tree", "no_met", features={"exclude": ["met"]}, selection="met > 10")
 
 
+def test_a_weight_that_a_file_lacks(paths: dict[str, Path]) -> None:
+    with pytest.raises(BranchNotFoundError, match=r"no branch wgt; .*it is named as the weight$"):
+        choose(paths, "tree", weights={"branch": "wgt"})
+
+
 def test_flat_here_and_jagged_there(paths: dict[str, Path]) -> None:
     with pytest.raises(ConfigError, match=r"branch Jet_pt is (flat|jagged) here and (flat|jagged) in another file"):
         choose(paths, "tree", "flat_jets")
 
 
 def test_no_feature_is_left(paths: dict[str, Path]) -> None:
-    with pytest.raises(ConfigError, match="no branch is left as a feature"):
-        choose(paths, "tree", features={"exclude": ["*"]})
+    with pytest.raises(ConfigError, match=r"no branch is left as a feature; .*; left out: text holds char\*"):
+        choose(paths, "tree", features={"exclude": list(ALL)})
 
 
 @pytest.mark.parametrize(

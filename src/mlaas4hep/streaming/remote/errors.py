@@ -156,6 +156,12 @@ _HTTP: Final = {
 }
 """By status code of an answer (RFC 9110)."""
 
+_SCHEME: Final = _Case(
+    FileReadError,
+    "the scheme of the URL is unknown",
+    "check its spelling: root, https, davs, s3, webhdfs, hdfs",
+)
+
 _HTTP_STATUS = re.compile(r"(?:response was|responded with status) (\d{3})")
 
 _SYSTEM: Final = {
@@ -218,6 +224,7 @@ _WORDS: Final = (
     ("cannot seek streaming http", _WHOLE),
     ("without a 'location'", _LOOP),
     ("file not found", _MISSING),
+    ("protocol not known", _SCHEME),
 )
 """What uproot and fsspec say of HTTP without a number."""
 

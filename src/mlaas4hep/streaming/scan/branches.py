@@ -119,7 +119,10 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
     exclude = Patterns(settings.exclude)
     features += [v.name for v in settings.variables if not exclude.match(v.name) and v.name not in special]
     if not features:
-        raise ConfigError("no branch is left as a feature", hint="look at features.include and features.exclude")
+        why = [f"{name} {reason}" for name, reason in left_out.items()]
+        also = f"; left out: {few(why)}" if why else ""
+        hint = f"look at features.include and features.exclude{also}"
+        raise ConfigError("no branch is left as a feature", hint=hint)
     known = [*union, *(variable.name for variable in settings.variables)]
     for pattern in settings.exclude:
         if not Patterns((pattern,)).match_any(known):
@@ -131,7 +134,7 @@ def choose_branches(files: Sequence[DataFile], settings: EventSettings, *, witho
         names = needed if file.sample.label is None else preprocessing.needed(used)
         try:
             with file.blamed():
-                _require(file, names, union, skip_kind=settings.label_branch)
+                _require(file, names, union, special, skip_kind=settings.label_branch)
         except FileError as error:
             problems.append(error)
     if problems:
@@ -201,12 +204,20 @@ def _identifier(files: Sequence[DataFile], settings: EventSettings) -> tuple[str
     return names if kinds == ["flat"] * len(files) * len(names) else ()
 
 
-def _require(file: DataFile, needed: Iterable[str], union: Mapping[str, Branch], *, skip_kind: str | None) -> None:
+def _require(
+    file: DataFile,
+    needed: Iterable[str],
+    union: Mapping[str, Branch],
+    special: Mapping[str | None, str],
+    *,
+    skip_kind: str | None,
+) -> None:
     branches = file.source.branches
     for name in needed:
         branch = branches.get(name)
         if branch is None:
-            raise missing_branch(name, file.path, branches)
+            named = {"otherwise": f"it is named as {special[name]}"} if name in special else {}
+            raise missing_branch(name, file.path, branches, **named)
         if branch.kind == "unsupported" and name != skip_kind:
             raise UnsupportedBranchError(f"branch {name} {branch.problem}", where=file.path)
         if union[name].kind != branch.kind:
