@@ -184,7 +184,7 @@ def test_specs_made_anew(tmp_path: Path, workflow: Workflow, files: tuple[DataFi
 def test_a_damaged_key(tmp_path: Path, workflow: Workflow, files: tuple[DataFile, ...], text: str) -> None:
     interrupted(tmp_path / "out", workflow, files, content="7")
     key = tmp_path / "out.checkpoint" / "training.json"
-    assert set(json.loads(key.read_text())) == {"configuration", "events", "files", "model", "specs"}
+    assert set(json.loads(key.read_text())) == {"configuration", "events", "files", "model", "preprocessing", "specs"}
     key.write_text(text)
     with pytest.raises(ConfigError), checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=True):
         pass
@@ -198,7 +198,7 @@ def test_something_else_is_there(
     mine.mkdir()
     (mine / "thesis.tex").write_text("mine")
     with (
-        pytest.raises(OutputError, match="something that is not a checkpoint"),
+        pytest.raises(OutputError, match="it exists and is not a checkpoint"),
         checkpointing(tmp_path / "out", key_of(workflow, files), Collector(), resume=resume),
     ):
         pass
