@@ -37,6 +37,7 @@ COMMANDS = """# Commands
 Every command has `--help`. A mistake ends in one line on standard error and exit code 2, with nothing half-written;
 `--traceback` before or after the command shows where in the code it was raised. Results go to standard output, progress
 and warnings to standard error. An interrupted training ends with exit code 130 and can be continued with `--resume`.
+A command that went on without some files ends with exit code 3, unless `--allow-skipped` is given.
 """
 
 WORKFLOW = """# workflow.yaml

@@ -72,8 +72,8 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit.
 
-    The code is 0 for success, 2 for a user's mistake or a fault of the world, and 128 and the signal's number when
-    stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
+    The code is 0 for success, 2 for a user's mistake or a fault of the world, 3 if files were left out, and 128
+    and the signal's number when stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
     atexit.register(gc.freeze)  # or the collector walks once more over all that large frameworks have made
     arguments = list(sys.argv[1:] if arguments is None else arguments)

@@ -194,6 +194,26 @@ def test_files_of_a_host_that_was_given_up_are_tried_once() -> None:
         assert place.opened == wanted
 
 
+def test_no_message_holds_a_password(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = "root://me:secret@a//f?authz=secret", "root://me:secret@b//f?authz=secret"
+    opened = connected({first: Faulty([(0, HEALING[0])] * 9), second: Faulty([(0, FINAL[0])])}, Remote(retries=0))
+    with pytest.raises(FileReadError) as caught:
+        opened.read([(0, 9)])
+    opened.close()
+    assert "secret" not in str(caught.value)
+    with pytest.raises(OSError, match="is closed") as closed:
+        connected_and_closed(first).read([(0, 9)])
+    assert "secret" not in str(closed.value)
+    assert caplog.messages
+    assert not any("secret" in message for message in caplog.messages)
+
+
+def connected_and_closed(url: str) -> Connection:
+    opened = connected({url: Faulty([])})
+    opened.close()
+    return opened
+
+
 def test_threads_share_one_connection() -> None:
     place = Faulty([None, *[(0, HEALING[1])] * 6])
     opened = connected({"root://host//a": place})

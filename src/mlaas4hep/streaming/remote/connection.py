@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from mlaas4hep.credentials.check import explain
-from mlaas4hep.errors import FileError, FileReadError, MLaaS4HEPError
+from mlaas4hep.errors import FileError, FileReadError, MLaaS4HEPError, without_credentials
 from mlaas4hep.errors.reading import (
     AuthenticationError,
     CorruptFileError,
@@ -130,7 +130,7 @@ class Connection:
             if self._lost is not None:
                 raise self._lost
             if self._over():
-                msg = f"{self._path} is closed"
+                msg = f"{without_credentials(self._path)} is closed"
                 raise OSError(msg)
             opened, place = None, self._place
             try:
