@@ -43,6 +43,13 @@ def test_every_command_has_an_example(command: str) -> None:
     assert example.count(f"mlaas4hep {command} ") >= 2
 
 
+def test_a_group_without_a_command_says_what_is_missing() -> None:
+    outcome = run("models")
+    assert outcome.code == 2
+    assert "upload" in outcome.out
+    assert outcome.err == "error: a command is missing; see `mlaas4hep models --help`\n"
+
+
 def test_help_names_every_command() -> None:
     for arguments in (["--help"], ["-h"], []):
         outcome = run(*arguments)

@@ -116,7 +116,7 @@ def _words(error: Exception) -> str:
 
 def _usage(error: Any) -> str:
     """What is wrong with the command line, and where its help is."""
-    what = str(error.format_message()).rstrip(".")
+    what = str(error.format_message()).rstrip(".") or "a command is missing"  # the help has been shown by then
     place = error.ctx.command_path if error.ctx else "mlaas4hep"
     return f"{what}; see `{place} --help`"
 

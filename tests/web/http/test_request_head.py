@@ -130,6 +130,13 @@ def test_a_request_that_offers_another_protocol_keeps_its_body(serving: ServePro
         assert [status for status, _ in found] == [200, 200, 200]
 
 
+@pytest.mark.parametrize("target", [b"localhost:80", b"/", b"/health/live"])
+def test_connect_is_refused(serving: ServeProcess, target: bytes) -> None:
+    found = answers(serving.port, GET + HOST + b"\r\n", b"CONNECT " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n" + LAST)
+    assert [status for status, _ in found] == [200, 400]
+    assert b"CONNECT" in found[1][1]
+
+
 def test_fields_behind_the_chunks_change_nothing(serving: ServeProcess) -> None:
     trailer = CHUNKS[:-2] + b"content-encoding: gzip\r\nx: y\r\n\r\n"
     found = answers(serving.port, POST + HOST + CHUNKED + b"\r\n" + trailer + LAST)

@@ -54,10 +54,13 @@ def events_in(columns: Mapping[str, Any], names: Iterable[str]) -> int:
     """
     sizes: dict[str, int] = {}
     for name in names:
+        column = columns[name]
         try:
-            sizes[name] = len(columns[name])
+            if isinstance(column, str | dict):  # they have a length, too
+                raise TypeError
+            sizes[name] = len(column)
         except TypeError:
-            what = f"{shown(columns[name])} where a list with one entry an event is expected"
+            what = f"{shown(column)} where a list with one entry an event is expected"
             raise BadRequestError(what, where=name) from None
     first, size = next(iter(sizes.items()), ("", 0))
     for name, found in sizes.items():

@@ -108,7 +108,9 @@ def typed(column: Column, dtype: str) -> Column:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it, short."""
+    """Return a value as a message shows it, short; null, true and false as in JSON."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     text = (
         ascii(value) if isinstance(value, str | int | float) else f"a {_WORDS.get(type(value), type(value).__name__)}"
     )

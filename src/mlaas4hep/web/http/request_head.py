@@ -46,6 +46,8 @@ def check_head(
     """
     if version not in VERSIONS:
         raise Refusal(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method == b"CONNECT":  # for the parser the request ends here, and what follows is of another protocol
+        raise Refusal(400, "CONNECT is for proxies; this is not one")
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         raise Refusal(400, "the target of a request must be a path; this is not a proxy")
     if b"#" in target:
