@@ -16,7 +16,7 @@ from mlaas4hep.streaming.remote.patterns import stands_for_several
 __all__ = ["allowed_url", "final_url", "only_allowed"]
 
 REDIRECTS = 5
-ELSEWHERE = "this server does not read files from there"
+ELSEWHERE = "this server does not read files from there; its setting root_urls says from where it does"
 PORTS = {"http": 80, "https": 443}
 
 
