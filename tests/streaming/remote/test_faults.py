@@ -33,7 +33,10 @@ from mlaas4hep.streaming.readers.root.remote import RemoteSource
 from mlaas4hep.streaming.remote import policy
 from mlaas4hep.streaming.remote.location import RemotePath
 from tests.support.cli import Outcome, run
+from tests.support.grid import Authority
 from tests.support.http_files import Quiet, served
+from tests.support.https_files import site
+from tests.support.session_authority import session_authority
 from tests.support.xrootd_servers import XRootD, free_port, xrootd_folder
 
 LONG = os.environ.get("MLAAS4HEP_REMOTE") == "long"
@@ -335,6 +338,34 @@ def test_a_black_hole(black_hole: tuple[str, str], scheme: str) -> None:
     assert seconds < PROMISE
     if LONG:
         sys.stderr.write(f"\n| black-holed host ({scheme}) | {kind} | {seconds:.1f} |\n")
+
+
+@pytest.mark.parametrize("wrong", ["authority", "token"])
+def test_a_web_server_that_is_not_trusted_or_does_not_trust(tmp_path: Path, pythia: Path, wrong: str) -> None:
+    shutil.copy(pythia / "ggH_tautau.root", tmp_path / "ggH.root")
+    authority = Authority(tmp_path / "other", "Another Authority") if wrong == "authority" else session_authority()
+    with site(tmp_path, authority) as made:
+        made.token = "another" if wrong == "token" else None
+        error, seconds = failure(f"{made.url}/ggH.root")
+        words = "no secure connection could be made" if wrong == "authority" else "the server refused your identity"
+        judge(f"wrong {wrong} (https)", f"{made.url}/ggH.root", error, Case("authentication", words), seconds)
+
+
+def test_an_xrootd_server_with_a_certificate_of_another_authority(folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: the client reads the authorities once."""
+    other = Authority(folder / "other", "Another Authority")
+    certificate, key = other.host(folder / "tls", "localhost")
+    lines = [f"xrd.tls {certificate} {key}", f"xrd.tlsca certdir {other.folder}", "xrootd.tls all"]
+    server = XRootD(folder, "tls", lines)
+    url = f"{server.url.replace('root:', 'roots:')}//store/ggH.root"
+    environment = {**os.environ, "X509_CERT_DIR": str(Authority(tmp_path / "ours").folder)}
+    command = [sys.executable, "-c", OPEN, url, POLICY.model_dump_json()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=environment)
+    server.kill()
+    kind, text, seconds = json.loads(done.stdout)
+    assert kind == "authentication"
+    assert text.startswith(f"{url}: no secure connection could be made")
+    assert seconds < PROMISE
 
 
 CONTENT = np.random.default_rng(3).bytes(3_000_000)
