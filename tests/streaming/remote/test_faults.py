@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from tests.support.grid import Authority
 from tests.support.http_files import Quiet, served
 from tests.support.https_files import site
 from tests.support.session_authority import session_authority
+from tests.support.xrootd_cluster import cluster
 from tests.support.xrootd_servers import XRootD, free_port, xrootd_folder
 
 LONG = os.environ.get("MLAAS4HEP_REMOTE") == "long"
@@ -338,6 +340,29 @@ def test_a_black_hole(black_hole: tuple[str, str], scheme: str) -> None:
     assert seconds < PROMISE
     if LONG:
         sys.stderr.write(f"\n| black-holed host ({scheme}) | {kind} | {seconds:.1f} |\n")
+
+
+@pytest.mark.parametrize("fault", ["killed", "hung"])
+def test_behind_a_redirector_the_other_server_is_asked(pythia: Path, fault: str) -> None:
+    """The URL has one place, and the redirector knows two."""
+    file = pythia / "ggH_tautau.root"
+    local = open_source(str(file), "Events")
+    with cluster([[file], [file]]) as found:
+        source = open_source(RemotePath(f"{found.url}//store/{file.name}", (), Remote()), "Events")
+        assert_same(source.read(BRANCHES, 0, 1000), local.read(BRANCHES, 0, 1000))
+        serving = next(server for server in found.servers if has_open(server, file.name))
+        serving.kill() if fault == "killed" else serving.pause()
+        assert_same(source.read(BRANCHES, 1000, 8000), local.read(BRANCHES, 1000, 8000))
+        serving.go_on()
+        source.close()
+    local.close()
+
+
+def has_open(server: XRootD, name: str) -> bool:
+    """Whether a process of the server has a file of this name open."""
+    own = psutil.Process(server.group)
+    files = [Path(f"/proc/{one.pid}/fd") for one in (own, *own.children(recursive=True))]
+    return any(link.resolve().name == name for folder in files for link in folder.iterdir())
 
 
 @pytest.mark.parametrize("wrong", ["authority", "token"])
