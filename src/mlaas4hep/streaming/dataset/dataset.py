@@ -6,7 +6,6 @@ The order of events is decided by seed and epoch, never by files, workers, memor
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from mlaas4hep.features.gather import Sources, gather
 from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.split import PARTS
 from mlaas4hep.streaming.dataset.assemble import Assembler, Chunk
+from mlaas4hep.streaming.dataset.block import Block
 from mlaas4hep.streaming.dataset.budget import Budget
 from mlaas4hep.streaming.dataset.buffers import Buffers
 from mlaas4hep.streaming.dataset.loader import Loader
@@ -37,44 +37,6 @@ AS_STORED = Order()
 def row_bytes(layout: Layout) -> int:
     """Return the bytes of an event as it is kept."""
     return 4 * layout.width + 24
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some events with their raw features.
-
-    Attributes:
-        raw: raw feature columns (see `Layout`), float32 [n, D].
-        y: target of each event as `Dataset` was told to compute it, [n].
-        weight: physics weights, float64 [n].
-        part: TRAIN, VALIDATION or TEST, int8 [n].
-        file: index of the file as the user gave it, int32 [n].
-        entry: entry number in its file, int64 [n].
-    """
-
-    raw: NDArray[np.float32]
-    y: NDArray[Any]
-    weight: NDArray[np.float64]
-    part: NDArray[np.int8]
-    file: NDArray[np.int32]
-    entry: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.entry)
-
-    def take(self, which: Any) -> Block:
-        """Some of the events: an index array, a mask or a slice."""
-        return Block(
-            self.raw[which], self.y[which], self.weight[which], self.part[which], self.file[which], self.entry[which]
-        )
-
-    @staticmethod
-    def join(blocks: Sequence[Block]) -> Block:
-        """Return the events of several blocks, one after another."""
-        if len(blocks) == 1:
-            return blocks[0]
-        names = ("raw", "y", "weight", "part", "file", "entry")
-        return Block(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 
 
 class Dataset:
