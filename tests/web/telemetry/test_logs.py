@@ -106,6 +106,16 @@ def test_failures_and_changes_are_logged_successes_are_not(start: Start) -> None
     assert "secret" not in serving.log.read_text()
 
 
+def test_a_damaged_form_is_logged_as_a_request_alone(start: Start) -> None:
+    serving = start()
+    form = b'--B\r\nContent-Disposition: form-data; name="model"\n\nx\n--B--\n'
+    kind = {"content-type": "multipart/form-data; boundary=B"}
+    for body in (form, form.replace(b"\r\n", b"\n"), form[:20]):
+        assert httpx.post(f"{serving.url}/upload", content=body, headers=kind).status_code == 400
+    serving.stop()  # and nothing stands in its standard error
+    assert [line["status"] for line in serving.lines("request")] == [400, 400, 400]
+
+
 def test_all_are_logged_if_wanted_as_text_too(start: Start) -> None:
     serving = start({"log_requests": 1.0, "log": "text"})
     with httpx.Client(base_url=serving.url) as client:

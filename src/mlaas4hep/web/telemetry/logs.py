@@ -22,6 +22,13 @@ REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 """Of the request in whose context a line is logged."""
 
 ACCESS = logging.getLogger("mlaas4hep.access")
+LEVELS = {
+    "mlaas4hep": logging.INFO,
+    "uvicorn": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "python_multipart": logging.ERROR,  # warns of forms that are damaged, which the answer says
+}
+"""From which level on the log takes what a package says."""
 WAITING = 100_000
 _FIELDS = "fields"
 
@@ -125,7 +132,7 @@ class LogWriter(logging.Handler):
 
 
 def start_logs(settings: WebSettings) -> LogWriter:
-    """Send what this package and uvicorn log to where the settings say.
+    """Send what this package and those of `LEVELS` log to where the settings say.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -135,7 +142,7 @@ def start_logs(settings: WebSettings) -> LogWriter:
     except OSError as error:
         raise ConfigError(f"the log cannot be written ({error.strerror})", where=str(settings.log_file)) from error
     writer.setFormatter(JsonLines() if settings.log == "json" else TextLines())
-    for name, level in (("mlaas4hep", logging.INFO), ("uvicorn", logging.ERROR), ("asyncio", logging.WARNING)):
+    for name, level in LEVELS.items():
         logger = logging.getLogger(name)
         logger.handlers = [writer]
         logger.setLevel(level)
