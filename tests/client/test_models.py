@@ -6,10 +6,12 @@ import asyncio
 import http.server
 import inspect
 import json
+import os
 import re
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -176,7 +178,7 @@ def test_one_row_in_tfaas_form(client: ModelClient, expected: np.ndarray[Any, An
     [
         ([{**RECORDS[0], "Jet_pT": []}], "toy", 400, "keys are unknown: Jet_pT"),
         ([{"met": 1.0}], "toy", 400, "keys are missing: charge, Jet_pt, Jet_eta"),
-        ({**COLUMNS, "met": [1.0, 2.0]}, "toy", 400, "of different lengths"),
+        ({**COLUMNS, "met": [1.0, 2.0]}, "toy", 400, "met has 2 events"),
         (RECORDS, "nothing", 404, "there is no model nothing"),
         (FEATURES[:, :5], "toy", 400, "5"),
         (RECORDS, "to/y?a#b", 404, "no model"),
@@ -262,6 +264,17 @@ def test_a_failed_download_leaves_nothing(client: ModelClient, tmp_path: Path) -
     with pytest.raises(OutputError, match="cannot be written"):
         client.download("toy", tmp_path / "no" / "folder.tar.gz")
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+def test_a_download_to_a_pipe_leaves_the_pipe(client: ModelClient, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        client.download("toy", pipe)
+        assert read.result(30).startswith(b"\x1f\x8b")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_model_of_another_framework_as_a_file(client: ModelClient, tmp_path: Path) -> None:

@@ -114,17 +114,19 @@ async def awaited(file: Path) -> AsyncIterator[bytes]:
 
 @contextmanager
 def partial_file(file: Path) -> Iterator[Any]:
-    """A file to write to, beside its place; renamed when all went well.
+    """A file to write to, beside its place; renamed when all went well. Pipes and devices are written to themselves.
 
     Raises:
         OutputError: it cannot be written.
     """
     file = Path(os.path.realpath(file))  # a link stays, what it leads to is replaced
     partial = file.with_name(f".mlaas4hep.{secrets.token_hex(4)}.partial")
+    there = file.exists() and not file.is_file() and not file.is_dir()
     try:
-        with partial.open("wb") as out:
+        with (file if there else partial).open("wb") as out:
             yield out
-        partial.replace(file)
+        if not there:
+            partial.replace(file)
     except OSError as error:
         raise OutputError(f"cannot be written ({error.strerror or error})", where=str(file)) from error
     finally:
