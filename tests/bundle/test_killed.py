@@ -91,9 +91,7 @@ def test_a_place_that_is_being_written_is_refused_and_says_by_whom(out: Path, te
     told: list[str] = []
     process = _holder(out / "model")
     try:
-        says = (
-            rf"{out / 'model'}: another run is writing there \(process {process.pid} on \S+, since 20.* UTC\); wait until"
-        )
+        says = rf"{out / 'model'}: another run is writing there \(process {process.pid} on \S+, since 20.* UTC\); wait"
         with pytest.raises(OutputError, match=says), alone(out / "model", told.append):
             pass
         with alone(out / "other", told.append), temporary_files(), beside(out / "model"):

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from mlaas4hep.bundle import FeatureColumns, InputFile, Manifest, Provenance, bundle_name, manifest_schema, now
 from mlaas4hep.bundle.canonical import json_bytes
 from mlaas4hep.bundle.manifest import NAME, read_manifest
+from mlaas4hep.bundle.sections import Input
 from mlaas4hep.errors import BundleError
 from mlaas4hep.features.layout import Layout
 
@@ -43,6 +44,16 @@ def test_a_manifest_survives_json(layout: Layout, make_manifest: Make) -> None:
     assert back.to_json() == manifest.to_json()
     assert back.layout == layout
     assert back.width == 1
+
+
+def test_keys_that_came_later_are_written_only_where_they_say_something(layout: Layout, make_manifest: Make) -> None:
+    """An earlier release knows none of them, and refuses what it does not know."""
+    document = json.loads(make_manifest(layout).to_json())
+    assert "preprocessing" not in document
+    assert all("computed" not in entry for entry in document["inputs"])
+    for computed, written in ((False, None), (True, True)):
+        entry = Input(name="met", kind="flat", computed=computed)
+        assert json.loads(json_bytes(entry)).get("computed") is written
 
 
 @pytest.mark.parametrize(

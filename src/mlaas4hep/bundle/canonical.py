@@ -28,14 +28,19 @@ def json_bytes(value: object, *, sort: bool = True) -> bytes:
 def plain(value: object, *, sort: bool = True) -> Any:
     """Turn numpy numbers and arrays, paths, tuples, sets and pydantic models into what JSON knows.
 
-    NaN becomes null, infinities the strings ``"Infinity"`` and ``"-Infinity"``. A model keeps the order of its fields.
+    NaN becomes null, infinities the strings ``"Infinity"`` and ``"-Infinity"``. A model keeps the order of its fields,
+    and leaves out what their `exclude_if` says.
 
     Raises:
         TypeError: something else is inside.
     """
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        return {field.alias or name: plain(getattr(value, name), sort=sort) for name, field in fields.items()}
+        found = [(field, getattr(value, name), name) for name, field in type(value).model_fields.items()]
+        return {
+            field.alias or name: plain(item, sort=sort)
+            for field, item, name in found
+            if field.exclude_if is None or not field.exclude_if(item)
+        }
     if isinstance(value, Mapping):
         items = [(str(key), plain(item, sort=sort)) for key, item in value.items()]
         return dict(sorted(items, key=lambda item: item[0]) if sort else items)

@@ -50,8 +50,15 @@ def bundle_name(text: str) -> str:
     return name or "model"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Manifest(Section):
-    """``manifest.json`` of a bundle. Unknown keys are errors; `schema_version` grows with every incompatible change."""
+    """``manifest.json`` of a bundle. Unknown keys are errors; `schema_version` grows with every incompatible change.
+
+    A key that came later is written only where it says something, so that earlier releases read all other bundles.
+    """
 
     schema_version: Literal[1] = Field(default=1, description="Version of this schema.")
     name: str = Field(pattern=NAME, description="Name under which the model is served.")
@@ -73,7 +80,9 @@ class Manifest(Section):
     )
     identifier: tuple[str, ...] = Field(default=(), description="Branches that identify an event; never features.")
     preprocessing: UserPreprocessing | None = Field(
-        default=None, description="The user's function that changed and selected the events first; null: there is none."
+        default=None,
+        exclude_if=_is_none,
+        description="The user's function that changed and selected the events first; null: there is none.",
     )
     inputs: tuple[Input, ...] = Field(
         default=(), description="What a client gives, and the variables computed from it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -55,6 +56,7 @@ class Input(Section):
     )
     computed: bool = Field(
         default=False,
+        exclude_if=operator.not_,
         description="True if the user's preprocessing returns it: what a file has by this name is not it.",
     )
 

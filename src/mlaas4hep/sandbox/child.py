@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from mlaas4hep.errors import MLaaS4HEPError
@@ -21,6 +23,9 @@ from mlaas4hep.sandbox.confinement import confine
 from mlaas4hep.sandbox.messages import Arrays, MessageError, receive, send
 
 __all__ = ["Loaded", "main"]
+
+FULL = 0.8
+"""Share of the memory from which on a failure may be for want of it."""
 
 Answer: TypeAlias = tuple[dict[str, Any], Arrays]
 """JSON values, and arrays by name."""
@@ -58,7 +63,8 @@ def main(arguments: list[str]) -> int:
             except MemoryError:
                 send(connection, {"error": "it needs more memory than it is allowed", "kind": "memory"}, {})
             except Exception as error:  # frameworks and models raise anything
-                send(connection, {"error": first_line(error), "kind": "failed", "type": type(error).__name__}, {})
+                text = first_line(error) + _short_of_memory(memory)
+                send(connection, {"error": text, "kind": "failed", "type": type(error).__name__}, {})
             else:
                 send(connection, {"answer": found[0]}, found[1])
     return 0
@@ -73,6 +79,13 @@ def _first(place: str) -> Handler:
         return found if isinstance(found, Loaded) else (found, {})
 
     return ask
+
+
+def _short_of_memory(memory: int) -> str:
+    """Return a clause if most of the memory was in use: libraries that get no more fail in any way."""
+    match = re.search(r"VmPeak:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
+    peak = int(match[1]) * 1024 if match else 0
+    return f", with {peak >> 20} MiB of {memory >> 20} MiB of memory in use" if peak > memory * FULL else ""
 
 
 def _alarm(seconds: float | None) -> None:

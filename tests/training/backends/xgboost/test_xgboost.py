@@ -101,7 +101,7 @@ def test_a_model_that_draws_starts_anew(tmp_path: Path) -> None:
     whole, _ = BACKEND.fit(make("binary", subsample=0.5), *data, settings)
     resumed, _ = BACKEND.fit(make("binary", subsample=0.5), *data, replace(settings, resume=True))
     assert (BACKEND.predict(whole, x, "binary") == BACKEND.predict(resumed, x, "binary")).all()
-    assert warnings == ["XGBClassifier draws at random, so it starts from the beginning instead of resuming"]
+    assert warnings == ["XGBClassifier draws at random, so it starts again instead of resuming"]
 
 
 def test_another_model_is_not_resumed(tmp_path: Path) -> None:
