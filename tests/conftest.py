@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from mlaas4hep.errors import FrameworkMissingError
+from mlaas4hep.streaming.remote.xrootd import load_client
 from tests.support.session_authority import trust_it
 
 # The first call of a compiled kernel takes longer than hypothesis allows by default.
@@ -18,9 +20,9 @@ settings.load_profile("mlaas4hep")
 
 trust_it()
 
-# Imported after TensorFlow, XRootD's client brings the process down; the product sees to the order by itself.
-with suppress(ImportError):
-    import XRootD.client  # noqa: F401
+# Loaded after TensorFlow, XRootD's client brings the process down; the product sees to the order by itself.
+with suppress(FrameworkMissingError):
+    load_client()
 
 pytest_plugins = ["tests.support.serve_fixtures"]
 

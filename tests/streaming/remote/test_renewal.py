@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -102,6 +103,35 @@ def test_a_proxy_renewed_while_files_are_read(
     gsi.start()
     person.proxy(proxy, timedelta(hours=2))
     check(f"{gsi.url}//store/ggH.root", pythia)
+
+
+AFTER_TENSORFLOW = """
+import sys
+import numpy as np
+from mlaas4hep.streaming.readers import open_source
+from mlaas4hep.streaming.remote.xrootd import configure
+
+configure()
+import tensorflow
+
+source = open_source(sys.argv[1], "Events")
+print(np.asarray(source.read(["MET_pt"], 0, 10)["MET_pt"]).tolist())
+"""
+
+
+def test_a_proxy_is_used_after_tensorflow_was_imported(
+    gsi: XRootD, person: Person, bare: Path, pythia: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: what TensorFlow brings of OpenSSL ended it."""
+    pytest.importorskip("tensorflow")
+    monkeypatch.setenv("X509_USER_PROXY", str(bare / "proxy"))
+    person.proxy(bare / "proxy", timedelta(hours=2))
+    command = [sys.executable, "-c", AFTER_TENSORFLOW, f"{gsi.url}//store/ggH.root"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    local = open_source(str(pythia / "ggH_tautau.root"), "Events")
+    assert json.loads(done.stdout) == np.asarray(local.read([BRANCH], 0, 10)[BRANCH]).tolist()
+    local.close()
 
 
 def test_a_token_renewed_while_files_are_read(

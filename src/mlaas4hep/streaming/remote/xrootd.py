@@ -7,21 +7,26 @@ kinds of storage decides about further attempts; whoever sets an ``XRD_*`` varia
 from __future__ import annotations
 
 import atexit
+import ctypes
 import importlib
+import importlib.util
 import math
 import os
 import warnings
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from mlaas4hep.config.sections.remote import Remote
 from mlaas4hep.errors import FrameworkMissingError
 from mlaas4hep.extras import install_hint
 
-__all__ = ["NAMES", "apply", "configure", "facts", "is_xrootd", "request_seconds", "settings_of"]
+__all__ = ["NAMES", "apply", "configure", "facts", "is_xrootd", "load_client", "request_seconds", "settings_of"]
 
 NAMES: Final = ("root", "roots", "xroot", "xroots")
+SECURITY: Final = "libXrdCryptossl-*.so"
+"""The client's library that needs OpenSSL and that it loads late."""
 
 
 def is_xrootd(path: str) -> bool:
@@ -31,8 +36,11 @@ def is_xrootd(path: str) -> bool:
 
 
 @cache
-def configure() -> None:
-    """Set the usual time-outs; does its work once a process.
+def load_client() -> Any:
+    """Return the module ``XRootD.client``, loaded with all that it needs of OpenSSL.
+
+    It has to come before TensorFlow, whose own form of OpenSSL is what everything loaded later gets: the client, or its
+    authentication by X.509 proxies, would bring the process down.
 
     Raises:
         FrameworkMissingError: the package ``xrootd`` is not installed.
@@ -43,7 +51,21 @@ def configure() -> None:
         raise FrameworkMissingError(
             "reading through XRootD needs the package xrootd", hint=install_hint("xrootd")
         ) from error
-    _set(client, settings_of(Remote()))
+    package = importlib.util.find_spec("pyxrootd")
+    for folder in (package.submodule_search_locations or ()) if package is not None else ():
+        for library in sorted(Path(folder).glob(SECURITY)):  # else loaded by the first server that asks for a proxy
+            ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+    return client
+
+
+@cache
+def configure() -> None:
+    """Load the client and set the usual time-outs; does its work once a process.
+
+    Raises:
+        FrameworkMissingError: the package ``xrootd`` is not installed.
+    """
+    _set(load_client(), settings_of(Remote()))
     atexit.register(_quieten)  # runs before what the client has registered
 
 
