@@ -35,7 +35,6 @@ def is_xrootd(path: str) -> bool:
     return bool(mark) and name.lower() in NAMES
 
 
-@cache
 def load_client() -> Any:
     """Return the module ``XRootD.client``, loaded with all that it needs of OpenSSL.
 
