@@ -9,19 +9,22 @@ from typing import NamedTuple
 
 from mlaas4hep.config.specs_file import read_legacy_specs
 from mlaas4hep.config.workflow import Workflow
+from mlaas4hep.features.layout import Layout
 from mlaas4hep.features.normalisation import LayoutChoice
 from mlaas4hep.streaming import files
+from mlaas4hep.streaming.dataset.dataset import Block
 from mlaas4hep.streaming.execution import Executor
 from mlaas4hep.streaming.files import DataFile
-from mlaas4hep.streaming.monitor import Monitor
+from mlaas4hep.streaming.monitor import Collector, Monitor
 from mlaas4hep.streaming.scan.summary import FileSpecs, scan_specs
 from mlaas4hep.training.events.columns import choose_columns
 from mlaas4hep.training.events.first_pass import FirstPass, first_pass
 from mlaas4hep.training.events.labelled import Labelled, label_events
+from mlaas4hep.training.fitting.dataset import open_dataset
 from mlaas4hep.training.fitting.fit import Trained, fit
 from mlaas4hep.training.fitting.model import build, load_user_module
 
-__all__ = ["Prepared", "fitted", "opened", "prepare", "specs_of"]
+__all__ = ["Prepared", "fitted", "opened", "prepare", "read_all", "specs_of"]
 
 
 def opened(workflow: Workflow) -> AbstractContextManager[tuple[DataFile, ...]]:
@@ -74,3 +77,14 @@ def fitted(workflow: Workflow, files: tuple[DataFile, ...], folder: Path, monito
     choose = partial(choose_columns, prepared.first, workflow.features, None)
     untrained = build(load_user_module(training, monitor.warn), choose, monitor)
     return fit(untrained, *prepared, training, workflow.reading, folder, monitor)
+
+
+def read_all(workflow: Workflow) -> tuple[Layout, Block]:
+    """The layout of a workflow and all its events, in the order of the files."""
+    with opened(workflow) as found:
+        prepared = prepare(workflow, found, Collector())
+        layout = prepared.columns(workflow).layout
+        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading, Collector())
+        block = Block.join(list(dataset.in_order()))
+        dataset.close()
+    return layout, block

@@ -12,16 +12,13 @@ from typing import Any
 import pytest
 
 from mlaas4hep.config.workflow import Workflow
-from mlaas4hep.streaming.dataset.dataset import Block
-from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fitting.dataset import open_dataset
 from tests.support.bare_environment import bare_environment
 from tests.support.http_files import CONNECTIONS_LEFT
 from tests.support.s3_server import KEYS, s3_server
 from tests.support.session_authority import session_authority
 from tests.support.webhdfs import webhdfs_server
 from tests.support.wlcg_tokens import TokenIssuer
-from tests.support.workflows import opened, prepare
+from tests.support.workflows import read_all
 from tests.support.xrootd_cluster import cluster
 from tests.support.xrootd_servers import XRootD, xrootd_folder
 
@@ -105,12 +102,7 @@ def checksums(base: str) -> dict[str, Any]:
             "reading": {"workers": 2},
         }
     )
-    with opened(workflow) as files:
-        prepared = prepare(workflow, files, Collector())
-        layout = prepared.columns(workflow).layout
-        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading, Collector())
-        block = Block.join(list(dataset.in_order()))
-        dataset.close()
+    layout, block = read_all(workflow)
     arrays = {field: getattr(block, field) for field in ("raw", "y", "weight", "part", "entry")}
     arrays["transformed"] = layout.transform(block.raw)
     return {name: sha256(array.tobytes()).hexdigest() for name, array in arrays.items()} | {"events": len(block.y)}

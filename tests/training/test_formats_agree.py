@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 
 from mlaas4hep.config.workflow import Workflow
 from mlaas4hep.streaming.dataset.dataset import Block
-from mlaas4hep.streaming.monitor import Collector
-from mlaas4hep.training.fitting.dataset import open_dataset
 from tests.support.every_format import FLAT_ONLY, WRITERS
-from tests.support.workflows import opened, prepare
+from tests.support.workflows import read_all
 
 FLAT = st.sampled_from(["float32", "float64", "int32", "int64", "bool"])
 JAGGED = st.sampled_from(["float32", "float64", "int32"])
@@ -61,12 +59,7 @@ def read(path: Path, flat: list[str]) -> tuple[Any, Block, np.ndarray[Any, Any]]
             "reading": {"workers": 1},
         }
     )
-    with opened(workflow) as files:
-        prepared = prepare(workflow, files, Collector())
-        layout = prepared.columns(workflow).layout
-        dataset = open_dataset(prepared.first, prepared.labelled.labels, layout, workflow.reading, Collector())
-        block = Block.join(list(dataset.in_order()))
-        dataset.close()
+    layout, block = read_all(workflow)
     return layout, block, layout.transform(block.raw)
 
 

@@ -157,8 +157,9 @@ class BadFiles:
         """Return one line on what is left out."""
         lost = sum(bad.events_lost or 0 for bad in self.found)
         unknown = sum(bad.events_lost is None for bad in self.found)
-        events = f"{lost} events" + (f" and those of {unknown} files that could not be opened" if unknown else "")
-        return f"{len(self.found)} of {self.total} files are left out, with {events}: {self._few()}"
+        events = [f"{lost} events"] if lost or not unknown else []
+        events += [f"an unknown number of events ({unknown} could not be opened)"] if unknown else []
+        return f"{len(self.found)} of {self.total} files are left out, with {' and '.join(events)}: {self._few()}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``bad_files.json``."""
