@@ -88,7 +88,7 @@ def skipping(reading: Reading, report: list[Output], *, allowed: bool) -> Iterat
         if bad.found:
             typer.secho(f"\n{bad.render()}\n", fg="yellow", err=True)
     if bad.found:
-        hint = "" if allowed else "; exit code 3 (--allow-skipped: 0)"
+        hint = "" if allowed else f"; the exit code is {SKIPPED} (0 with --allow-skipped)"
         typer.secho(f"warning: {len(bad.found)} of {bad.total} files were left out{hint}", fg="yellow", err=True)
         if not allowed:
             raise typer.Exit(SKIPPED)

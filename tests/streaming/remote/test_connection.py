@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from mlaas4hep.streaming.readers.root.remote import RemoteSource
 from mlaas4hep.streaming.remote import policy
 from mlaas4hep.streaming.remote.bytes import RemoteBytes
 from mlaas4hep.streaming.remote.connection import Connection
+from mlaas4hep.streaming.remote.errors import XRootDError
 from mlaas4hep.streaming.remote.location import RemotePath, policy_of, replicas_of, resolve
 from mlaas4hep.streaming.remote.transport import Arrived, Range
 from mlaas4hep.streaming.remote.waiting import hang_up, wait_again
@@ -29,13 +31,13 @@ QUICK = Remote(longest_pause=0.001, give_up_after=20.0, retries=200)
 HEALING = [
     ConnectionResetError(errno.ECONNRESET, "reset"),
     TimeoutError(),
-    OSError("[ERROR] Operation expired"),
-    OSError("[FATAL] Connection error"),
+    XRootDError(SimpleNamespace(code=206, errno=0, message="")),
+    XRootDError(SimpleNamespace(code=108, errno=111, message="")),
 ]
 FINAL = [
     FileNotFoundError(errno.ENOENT, "gone"),
     PermissionError(errno.EACCES, "denied"),
-    OSError("[ERROR] Server responded with an error: [3011] no"),
+    XRootDError(SimpleNamespace(code=400, errno=3011, message="")),
 ]
 
 

@@ -76,29 +76,10 @@ def test_numbers_agree_with_the_clients_own_table() -> None:
     assert found == kinds
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "words"),
-    [
-        ("File did not open: [ERROR] Server responded with an error: [3011] No such file", "not found", "no such file"),
-        (
-            "[ERROR] Server responded: [3010] Unable to open a Connection error",
-            "permission denied",
-            "permission denied",
-        ),
-        ("[FATAL] Auth failed: No protocols left to try", "authentication", "the server refused your identity"),
-        ("[FATAL] Connection error", "unreachable", "the server cannot be reached"),
-        ("[ERROR] Operation expired", "timed out", "the server does not answer in time"),
-        ("[ERROR] Invalid address", "unreachable", "the host is unknown"),
-        ("[FATAL] TLS error", "authentication", "no secure connection could be made"),
-        ("[FATAL] Redirect limit has been reached", "unreachable", "the server redirects in a circle"),
-        ("something else\nover lines", "unreadable", "cannot be read: something else"),
-    ],
-)
-def test_words_where_a_library_hides_the_number(text: str, kind: str, words: str) -> None:
-    error = read_error(URL, OSError(text))
-    assert error.kind == kind
-    assert str(error).startswith(f"{URL}: {words}")
-    assert "\n" not in str(error)
+def test_what_is_not_known_is_one_line_of_the_library() -> None:
+    error = read_error(URL, OSError("something else\nover lines"))
+    assert error.kind == "unreadable"
+    assert str(error) == f"{URL}: cannot be read: something else"
 
 
 @pytest.mark.parametrize(

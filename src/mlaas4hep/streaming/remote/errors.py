@@ -119,25 +119,6 @@ _XROOTD_CLIENT: Final = {
 }
 """By status code of the client (XrdClStatus.hh)."""
 
-_XROOTD_WORDS: Final = {
-    "Invalid address": 101,
-    "Socket error": 102,
-    "Socket timeout": 103,
-    "Socket disconnected": 104,
-    "Stream disconnect": 107,
-    "Connection error": 108,
-    "TLS error": 110,
-    "Login failed": 203,
-    "Auth failed": 204,
-    "Operation expired": 206,
-    "Invalid redirect URL": 302,
-    "Redirect limit has been reached": 306,
-}
-"""The client's own words for its codes, where a library passes on nothing but the text."""
-
-_SERVER_NUMBER = re.compile(r"\[(3\d{3})\]")
-_CLIENT_WORDS = re.compile(r"\[(?:FATAL|ERROR)\] ([A-Za-z ]+)")
-
 _HTTP: Final = {
     400: _Case(FileReadError, "the server does not understand the request"),
     401: _STRANGER,
@@ -286,13 +267,7 @@ def _errno_of_class(error: OSError) -> int:
 
 
 def _of_text(text: str) -> _Case | None:
-    """The case of a text in which a library has hidden a number, or the client's words for one."""
-    number = _SERVER_NUMBER.search(text)
-    if number is not None:
-        return _xrootd(400, int(number[1]))
-    words = _CLIENT_WORDS.search(text)
-    if words is not None and words[1].strip() in _XROOTD_WORDS:
-        return _xrootd(_XROOTD_WORDS[words[1].strip()], 0)
+    """The case of a text in which a library has hidden a status."""
     plain = text.lower()
     status = _HTTP_STATUS.search(plain)
     if status is not None and int(status[1]) in _HTTP:
